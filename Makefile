@@ -1,0 +1,52 @@
+# make run:  the default configuration, from raw data to reports
+# make test: the tests, style and type checks
+# Both first set up a virtual environment in .venv, once.
+
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+export PATH := $(BIN):$(PATH)
+export PYTHONNOUSERSITE := 1
+
+.PHONY: run test check format schemas clean
+
+run: $(VENV)/run.stamp
+	snakemake --cores $(CORES) --show-failed-logs --quiet rules
+	codsa summary
+
+test: check
+	pytest -n $(CORES) --dist worksteal
+
+check: $(VENV)/dev.stamp
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+	mypy
+	snakemake --lint
+
+format: $(VENV)/dev.stamp
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+schemas: $(VENV)/run.stamp
+	python -m codsa.config Config > workflow/schemas/config.schema.json
+	python -m codsa.config Experiment > workflow/schemas/experiment.schema.json
+
+$(VENV)/venv.stamp:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV) || \
+		{ echo "No virtual environment can be made: install python3-venv (apt install python3-venv)" >&2; exit 1; }
+	touch $@
+
+$(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/venv.stamp
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/venv.stamp
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@ $(VENV)/run.stamp
+
+clean:
+	rm -rf $(VENV) .snakemake .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,182 @@
+"""Files that are whole or absent: atomic writes, digests and manifests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from codsa import __version__
+from codsa.errors import CodsaError
+
+LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "imbalanced-learn", "torch", "diffusers")
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a temporary file or folder name and rename it to `path` at the end.
+
+    After an error (a full disk, say) neither `path` nor the temporary one is left half-written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{os.getpid()}.part"
+    _remove(temporary)
+    try:
+        yield temporary
+        if path.is_dir() and temporary.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy scalars, tuples and non-finite numbers into what JSON can hold."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [_plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def to_json(content: Any) -> str:
+    """Return canonical JSON: sorted keys, two spaces, non-finite numbers as null."""
+    return json.dumps(_plain(content), sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, atomically."""
+    text = to_json(content)
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a missing or broken one is a `CodsaError` naming it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CodsaError(f"{path}: no such file; run the stage that writes it first") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CodsaError(f"{path}: not readable as JSON ({error}); delete it and re-run") from None
+
+
+def write_parquet(path: Path, frame: pd.DataFrame) -> None:
+    """Write a Parquet file (zstd), atomically and without an index."""
+    with whole(path) as part:
+        frame.to_parquet(part, index=False, compression="zstd")
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a Parquet file; a missing or truncated one is a `CodsaError` naming it."""
+    from pyarrow.lib import ArrowException
+
+    try:
+        return pd.read_parquet(path, columns=columns)
+    except FileNotFoundError:
+        raise CodsaError(f"{path}: no such file; run the stage that writes it first") from None
+    except (ArrowException, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise CodsaError(
+            f"{path}: not readable as Parquet ({reason}); it may be truncated: "
+            "delete it and write it again"
+        ) from None
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def digest(content: Any) -> str:
+    """Return the SHA-256 of a JSON-like value, in hexadecimal."""
+    return hashlib.sha256(to_json(content).encode()).hexdigest()
+
+
+def frame_digest(frame: pd.DataFrame) -> str:
+    """Return the SHA-256 of a table's logical content: names, types and values in order.
+
+    It does not depend on how the rows were stored: one file or several shards give the same.
+    """
+    head = digest([[name, str(dtype)] for name, dtype in frame.dtypes.items()])
+    rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    return hashlib.sha256(head.encode() + rows.tobytes()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that can change a result, where installed."""
+    found = {"codsa": __version__}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def write_manifest(
+    path: Path,
+    stage: str,
+    inputs: Mapping[str, str],
+    parameters: Mapping[str, Any],
+    outputs: Mapping[str, str],
+    **facts: Any,
+) -> None:
+    """Write the record of an artefact: what made it, from what, with which settings.
+
+    It holds no times and no paths, so the same work gives the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        Where the manifest goes.
+    stage : str
+        The stage that made the artefact.
+    inputs, outputs : mapping of name to SHA-256
+        What was read and what was written.
+    parameters : mapping
+        The settings of the stage, the seed included.
+    **facts
+        What else a later stage or the report wants to know.
+    """
+    record = {
+        "stage": stage,
+        "inputs": dict(inputs),
+        "outputs": dict(outputs),
+        "parameters": dict(parameters),
+        "versions": versions(),
+        **facts,
+    }
+    write_json(path, record)
+
+
+def verify(path: Path, expected: str) -> None:
+    """Check a file against its digest; a missing or changed one is a `CodsaError`."""
+    if not path.exists():
+        raise CodsaError(f"{path}: no such file, though its manifest lists it; re-run its stage")
+    if file_digest(path) != expected:
+        raise CodsaError(
+            f"{path}: its content differs from its manifest (truncated or edited); "
+            "delete it and re-run its stage"
+        )

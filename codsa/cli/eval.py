@@ -1,0 +1,73 @@
+"""codsa-eval: measure the chosen estimator on the test rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codsa.cli.common import (
+    Data,
+    Experiment,
+    Replicate,
+    Seed,
+    SplitFile,
+    Version,
+    new_app,
+    runner,
+    work_of,
+)
+from codsa.errors import CodsaError
+
+app = new_app()
+
+
+@app.command("eval")
+def evaluate(
+    data: Data,
+    split: SplitFile,
+    fits: Annotated[
+        list[Path], typer.Option("--fits", help="Folder written by codsa-fit, one per r.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.", show_default=False)],
+    pool: Annotated[
+        list[Path] | None, typer.Option("--pool", help="The pool of each --fits, in the same order; none without.")
+    ] = None,
+    method: Annotated[str, typer.Option("--method", help="Name of the method in tables.")] = "method",
+    seed: Seed = 0,
+    experiment: Experiment = "study",
+    replicate: Replicate = 0,
+    version: Version = False,
+) -> None:
+    """Choose λ = (m, α, r) by the validation figures of all --fits, then read the test rows, once.
+
+    The only stage that reads test rows. Metrics are per region and under Q. Synthetic rows of the chosen arm are
+    compared with test rows: Wasserstein-1, a classifier's AUC, distances to the nearest training row. Where the
+    fits kept every arm, the whole grid is measured too, into a file that only the report reads.
+
+    **Writes** OUT/metrics.json, OUT/fits.parquet, OUT/grid.parquet (if arms were kept), OUT/manifest.json.
+
+    **Example**
+
+    codsa-eval --data data --split split.parquet --fits r0.5 --pool pool0.5 --fits r1 --pool pool1 --out eval
+    """
+    from codsa.evaluate import choose, grid_on_test, read_fits, write_evaluation
+    from codsa.evaluate import evaluate as measure
+    from codsa.prepare import load_dataset
+    from codsa.sample import load_pool
+    from codsa.split import load_split
+
+    if pool and len(pool) != len(fits):
+        raise CodsaError(f"{len(fits)} --fits and {len(pool)} --pool; give one pool per folder of fits, or none")
+    dataset = load_dataset(data)
+    roles = load_split(split, dataset)
+    pools = [load_pool(folder, dataset.schema) for folder in pool] if pool else [None] * len(fits)
+    found = [read_fits(folder, dataset, roles, one) for folder, one in zip(fits, pools, strict=True)]
+    choice = choose(found)
+    metrics = measure(dataset, roles, choice, work_of(seed, experiment, replicate))
+    parameters = {"experiment": experiment, "method": method, "replicate": replicate, "seed": seed}
+    write_evaluation(out, metrics, found, grid_on_test(dataset, roles, found), parameters)
+
+
+main = runner(app)

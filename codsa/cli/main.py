@@ -1,0 +1,34 @@
+"""codsa: all commands as subcommands of one."""
+
+from __future__ import annotations
+
+from codsa.cli import eval as evaluating
+from codsa.cli import fit, new, prepare, report, sample, split, summary, train_gen
+from codsa.cli.common import Version, new_app, runner
+
+app = new_app()
+
+
+@app.callback()
+def codsa(version: Version = False) -> None:
+    """Put synthetic data where real data is thin, and prove whether it helped.
+
+    The stages, in the way of the data: prepare, split, train-gen, sample, fit, eval, report. Each is also a
+    command of its own: `codsa split` is `codsa-split`. `codsa new` writes an experiment file for a table of yours.
+    """
+
+
+for _name, _command in {
+    "new": new.new,
+    "prepare": prepare.prepare,
+    "split": split.split,
+    "train-gen": train_gen.train_gen,
+    "sample": sample.sample,
+    "fit": fit.fit,
+    "eval": evaluating.evaluate,
+    "report": report.report,
+    "summary": summary.summary,
+}.items():
+    app.command(_name, no_args_is_help=_name != "summary")(_command)
+
+main = runner(app)

@@ -1,0 +1,30 @@
+"""codsa new: an experiment file for a table of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def new(
+    table: Annotated[Path, typer.Argument(help="A table: .csv, .tsv or .parquet, also compressed.", show_default=False)],
+    target: Annotated[str, typer.Option("--target", help="Column to be predicted.", show_default=False)],
+    region: Annotated[
+        str | None, typer.Option("--region", help="Column whose values are the regions; default: by class.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the study; default: the file's.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; default: NAME.yaml.")] = None,
+) -> None:
+    """Look at a table and write a commented experiment file, ready to run.
+
+    **Example**
+
+    codsa new patients.csv --target outcome --region site
+    """
+    from codsa.template import write_experiment
+
+    path = write_experiment(table, target, region, name, out)
+    typer.echo(f"wrote {path}; look through it, then run\n")
+    typer.echo(f"  snakemake --cores 2 --config 'experiments=[\"{path}\"]'")

@@ -1,0 +1,70 @@
+"""codsa-split: roles and ranks of the rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codsa.cli.common import (
+    Data,
+    Experiment,
+    Replicate,
+    Seed,
+    Version,
+    new_app,
+    parse_value,
+    runner,
+    work_of,
+)
+
+app = new_app()
+
+
+@app.command()
+def split(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="split.parquet to write.", show_default=False)],
+    law: Annotated[
+        str,
+        typer.Option("--law", help="Q, the law the model is judged under: balanced, training, or '{REGION: WEIGHT, …}'."),
+    ] = "balanced",
+    validation: Annotated[
+        str, typer.Option("--validation", help="Rows under Q (a whole number), or a share of every region.")
+    ] = "0.2",
+    test: Annotated[
+        str, typer.Option("--test", help="Rows under Q (a whole number), or a share of every region.")
+    ] = "0.2",
+    seed: Seed = 0,
+    experiment: Experiment = "study",
+    replicate: Replicate = 0,
+    version: Version = False,
+) -> None:
+    """Give every row one role, and every training row its place in line for S_g.
+
+    Test and validation rows are drawn under Q, test first; the rest trains. Rows of one group, and byte-identical
+    rows, never straddle roles. One split serves every ratio r: S_g are the rows whose `enters` is at most r, S_r
+    the other training rows.
+
+    **Writes** OUT (row_id, region, role, rank, enters, fold) and, beside it, a .json with q, p and the sizes.
+
+    **Example**
+
+    codsa-split --data data --law balanced --validation 800 --test 1600 --out rep~0/split.parquet
+    """
+    from codsa.prepare import load_dataset
+    from codsa.split import parse_size, target_law, write_split
+    from codsa.split import split as split_rows
+    from codsa.streams import rng
+
+    dataset = load_dataset(data)
+    q = target_law(parse_value(law), dataset.schema, dataset.regions())
+    random = rng(work_of(seed, experiment, replicate).stream("split"))
+    frame = split_rows(dataset, q, parse_size(validation), parse_size(test), random)
+    parameters = {"law": law, "validation": validation, "test": test}
+    parameters |= {"seed": seed, "experiment": experiment, "replicate": replicate}
+    write_split(out, frame, dataset, q, parameters)
+
+
+main = runner(app)

@@ -1,0 +1,21 @@
+"""codsa summary: the tables of all reports, for the end of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def summary(
+    config: Annotated[Path, typer.Option("--config", help="The configuration that was run.")] = Path("config.yaml"),
+) -> None:
+    """Print, for every experiment of a configuration, its verdict, its table and the path of its report."""
+    from codsa.config import Config, load_experiment, read_yaml, validated
+    from codsa.report import summarise
+
+    settings = validated(Config, read_yaml(config), str(config))
+    for file in settings.experiments:
+        label, _ = load_experiment(Path(file), settings.scale)
+        typer.echo(summarise(Path(settings.results) / label))

@@ -1,0 +1,283 @@
+"""The typed model of `config.yaml` and of an experiment file; unknown keys are refused with the nearest name."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from codsa.errors import CodsaError, suggest
+
+Ratio = Annotated[float, Field(gt=0, le=1)]
+Multiple = Annotated[float, Field(ge=0)]
+Alpha = Annotated[float, Field(ge=0, le=1)] | Literal["balance", "training", "target"] | dict[str, float]
+Size = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class Strict(BaseModel):
+    """A section of a configuration: typed, frozen, closed to unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    section: ClassVar[str] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, content: Any) -> Any:
+        for key in content if isinstance(content, Mapping) else ():
+            if key not in cls.model_fields:
+                where = f"{cls.section}: " if cls.section else ""
+                raise CodsaError(f"{where}unknown key '{key}'; {suggest(str(key), cls.model_fields)}")
+        return content
+
+
+class Simulation(Strict):
+    """One of the paper's simulations."""
+
+    section: ClassVar[str] = "simulation"
+    name: str = Field(description="imbalanced-classification (4.1) or undersampled-regression (4.2)")
+    minority: int = Field(default=2000, ge=1, description="rows of the minority")
+    majority: int = Field(default=4400, ge=1, description="rows of the majority")
+    seed: int = Field(default=0, ge=0, description="seed of the draw, apart from the study's")
+
+
+class ColumnConfig(Strict):
+    """A correction of what is inferred about a column."""
+
+    section: ClassVar[str] = "columns"
+    type: Literal["numeric", "integer", "categorical", "boolean", "datetime"] | None = None
+    role: Literal["feature", "ignored"] | None = None
+
+
+class Data(Strict):
+    """Where rows come from: exactly one of path, url and simulation."""
+
+    section: ClassVar[str] = "data"
+    path: str | None = Field(default=None, description="local table, relative to the working folder")
+    url: str | None = Field(default=None, description="table to download; needs sha256")
+    sha256: str | None = Field(default=None, description="checksum of the file")
+    simulation: Simulation | None = None
+    target: str = Field(default="y", description="column to be predicted")
+    task: Literal["classification", "regression"] | None = Field(default=None, description="inferred if absent")
+    group: str | None = Field(default=None, description="column whose values may not straddle roles")
+    columns: dict[str, ColumnConfig] = Field(default={}, description="corrections by column name")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Data:
+        given = [k for k in ("path", "url", "simulation") if getattr(self, k) is not None]
+        if len(given) != 1:
+            raise CodsaError(f"data: give exactly one of path, url, simulation (given: {given or 'none'})")
+        return self
+
+
+class RegionsConfig(Strict):
+    """How the sample space is parted."""
+
+    section: ClassVar[str] = "regions"
+    by: Literal["class", "column", "quantile", "range", "expression"] | None = Field(
+        default=None, description="default: class for classification, quantile of the target for regression"
+    )
+    column: str | None = Field(default=None, description="column that decides; default: the target")
+    quantiles: int = Field(default=3, ge=2, description="number of ranges by quantile")
+    edges: list[float | str] | None = Field(default=None, description="inner edges of ranges")
+    expressions: dict[str, str] | None = Field(default=None, description="name: pandas query")
+    pool: bool | None = Field(default=None, description="join small regions; default: unless explicit")
+    min_rows: int = Field(default=20, ge=1, description="regions under so many rows are pooled")
+
+
+class SplitConfig(Strict):
+    """The law Q and the sizes of what is drawn under it."""
+
+    section: ClassVar[str] = "split"
+    law: Literal["balanced", "training"] | dict[str, float] = Field(default="balanced", description="Q")
+    validation: Size = Field(default=0.2, description="rows under Q, or a share of every region")
+    test: Size = Field(default=0.2, description="rows under Q, or a share of every region")
+
+
+class GridConfig(Strict):
+    """The values of λ = (m, α, r) that are tried."""
+
+    section: ClassVar[str] = "grid"
+    r: list[Ratio] = Field(default=[0.5, 0.8, 1.0], min_length=1, description="split ratios")
+    m: list[Multiple] = Field(default=[0.5, 1.0, 2.0], min_length=1, description="synthetic rows / n")
+    alpha: list[Alpha] = Field(default=["balance"], min_length=1, description="allocations")
+    focus: str | None = Field(default=None, description="region that a numeric alpha weighs")
+
+
+class EstimatorConfig(Strict):
+    """The model whose loss is to fall."""
+
+    section: ClassVar[str] = "estimator"
+    name: str = Field(default="gradient-boosting", description="registered name or module:Class")
+    preprocess: Literal["auto", "none", "ordinal", "standard"] = "auto"
+    settings: dict[str, Any] = Field(default={}, description="keyword arguments")
+
+
+class Method(Strict):
+    """A way to fit the estimator: which real rows, which synthetic ones."""
+
+    section: ClassVar[str] = "methods"
+    name: Name
+    generator: str | None = Field(default=None, description="registered name or module:Class; none: m = 0")
+    settings: dict[str, Any] = Field(default={}, description="over the experiment's generators section")
+    transfer: bool = Field(default=False, description="use the encoder pretrained on the source set")
+    weighted: bool = Field(default=False, description="weigh real rows by q/p")
+    reserve: Literal["disjoint", "all"] = "disjoint"
+    r: list[Ratio] | None = Field(default=None, description="default: the experiment's grid")
+    m: list[Multiple] | None = None
+    alpha: list[Alpha] | None = None
+
+
+DIFFUSION = "tabular-diffusion"
+PRESETS: dict[str, dict[str, Any]] = {
+    "none": {"reserve": "all"},
+    "weighted": {"reserve": "all", "weighted": True},
+    **{
+        name: {"generator": name, "reserve": "all", "r": [1.0]} for name in ("bootstrap", "smote", "adasyn", "smogn")
+    },
+    "non-adaptive": {"generator": DIFFUSION, "alpha": ["training"]},
+    "codsa": {"generator": DIFFUSION},
+    "codsa-transfer": {"generator": DIFFUSION, "transfer": True},
+}
+"""Methods known by name alone. non-adaptive is unconditional generation at one r (Shen 2023)."""
+
+
+class Experiment(Strict):
+    """One study: data, regions, law, methods, grid, estimator."""
+
+    section: ClassVar[str] = "experiment"
+    name: Name
+    title: str = Field(default="", description="heading of the report")
+    seed: int = Field(default=0, ge=0, description="root of all random streams")
+    replicates: int = Field(default=5, ge=1, description="independent splits")
+    data: Data
+    source: Data | None = Field(default=None, description="independent related rows, for transfer")
+    regions: RegionsConfig = RegionsConfig()
+    split: SplitConfig = SplitConfig()
+    methods: list[Method] = Field(default=[], validate_default=True)
+    grid: GridConfig = GridConfig()
+    generators: dict[str, dict[str, Any]] = Field(default={}, description="settings by generator")
+    pretrain: dict[str, Any] = Field(default={}, description="settings of the transfer's encoder–decoder")
+    estimator: EstimatorConfig = EstimatorConfig()
+    metric: str | None = Field(default=None, description="by which λ is chosen; default: cross-entropy or mse")
+    keep_grid: bool = Field(default=False, description="measure the whole grid on test rows, for figures")
+    shards: int = Field(default=1, ge=1, description="sampling jobs per pool")
+    scales: dict[str, dict[str, Any]] = Field(default={}, description="overrides by scale")
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _presets(cls, given: Any) -> Any:
+        return [_expand(one) for one in given or ["none", "weighted", "bootstrap", "smote", "codsa"]]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Experiment:
+        names = [method.name for method in self.methods]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise CodsaError(f"experiment: method '{twice[0]}' stands twice; give one another name")
+        used = {method.generator for method in self.methods}
+        for name in self.generators:
+            if name not in used:
+                raise CodsaError(f"generators: no method uses '{name}'; {suggest(name, filter(None, used))}")
+        for method in self.methods:
+            if method.transfer and self.source is None:
+                raise CodsaError(f"method '{method.name}' transfers from a source set; give source")
+            if method.generator and method.reserve == "disjoint" and not any(method.m or self.grid.m):
+                if set(method.r or self.grid.r) == {1.0}:
+                    raise CodsaError(f"method '{method.name}': m = 0 with r = 1 leaves no row to fit on")
+        return self
+
+
+def _expand(method: Any) -> Any:
+    """Turn a method's name into its preset, and fill a preset's name with what is said besides."""
+    if isinstance(method, str):
+        if method not in PRESETS:
+            raise CodsaError(f"methods: no method '{method}'; {suggest(method, PRESETS)}")
+        return {"name": method, **PRESETS[method]}
+    if isinstance(method, Mapping) and method.get("name") in PRESETS:
+        return {**PRESETS[method["name"]], **method}
+    return method
+
+
+class Config(Strict):
+    """`config.yaml`: which experiments to run, at which scale, and where to."""
+
+    section: ClassVar[str] = "config"
+    results: str = Field(default="results", description="folder of everything produced")
+    scale: str = Field(default="quick", description="which of the experiments' scales")
+    container: str | None = Field(
+        default=None, description="Apptainer image of the toolkit, used with `--sdm apptainer`"
+    )
+    experiments: list[str] = Field(min_length=1, description="experiment files, relative to the working folder")
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping with another laid over it, section by section."""
+    made = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(made.get(key), Mapping)
+        made[key] = merge(made[key], value) if both else value
+    return made
+
+
+def validated(model: type[Strict], content: Any, where: str) -> Any:
+    """Check a mapping against a model.
+
+    Raises
+    ------
+    CodsaError
+        Naming the file, the key, the value and what is allowed.
+    """
+    if not isinstance(content, Mapping):
+        raise CodsaError(f"{where}: holds no keys")
+    try:
+        return model(**content)
+    except CodsaError as error:
+        raise CodsaError(f"{where}: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise CodsaError(f"{where}: {key} = {first['input']!r}: {first['msg']}") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file; a missing or broken one is a `CodsaError` naming it."""
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CodsaError(f"{path}: no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CodsaError(f"{path}: not readable as YAML ({str(error).splitlines()[0]})") from None
+
+
+def load_experiment(path: Path, scale: str) -> tuple[str, Experiment]:
+    """Read an experiment at a scale.
+
+    Returns
+    -------
+    label : str
+        The name of its results folder: its name, and the scale where it has that scale.
+    experiment : Experiment
+    """
+    content = read_yaml(path)
+    scales = content.get("scales") or {} if isinstance(content, Mapping) else {}
+    if scales and scale not in scales:
+        raise CodsaError(f"{path}: no scale '{scale}'; {suggest(scale, scales)}")
+    experiment: Experiment = validated(Experiment, merge(content, scales[scale]) if scales else content, str(path))
+    return (f"{experiment.name}-{scale}" if scales else experiment.name), experiment
+
+
+def main() -> None:
+    """Print the JSON schema of a model, by its name (Config or Experiment)."""
+    model = {"Config": Config, "Experiment": Experiment}[sys.argv[1]]
+    print(json.dumps(model.model_json_schema(), indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

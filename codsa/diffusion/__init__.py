@@ -1,0 +1,1 @@
+"""What the diffusion generators share: network, noise, training loop, sampler."""

@@ -1,0 +1,105 @@
+"""EDM: preconditioned denoising loss and few-step sampling (Karras 2022), by diffusers' schedulers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers.schedulers import EDMDPMSolverMultistepScheduler
+from torch import nn
+
+SIGMA_DATA = 1.0
+"""The encoders' arrays have about unit variance."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise levels of training and of sampling.
+
+    Attributes
+    ----------
+    mean, sd : float
+        Of ln(sigma) in training.
+    least, most : float
+        Range of sigma in sampling.
+    """
+
+    mean: float = -1.0
+    sd: float = 1.4
+    least: float = 0.004
+    most: float = 30.0
+
+
+def scheduler(noise: Noise) -> Any:
+    """Return the scheduler that preconditions and samples (second-order DPM-Solver++)."""
+    return EDMDPMSolverMultistepScheduler(
+        sigma_min=noise.least, sigma_max=noise.most, sigma_data=SIGMA_DATA, solver_order=2
+    )
+
+
+def denoising_loss(
+    model: nn.Module, x: torch.Tensor, region: torch.Tensor, sigma: torch.Tensor, epsilon: torch.Tensor
+) -> torch.Tensor:
+    """Return each row's weighted denoising error, Karras 2022, Eq. (8).
+
+    Parameters
+    ----------
+    x, epsilon : tensor of shape (b, d)
+        Clean rows and standard normal noise.
+    region : int64 tensor of shape (b,)
+    sigma : tensor of shape (b,)
+
+    Returns
+    -------
+    tensor of shape (b,)
+    """
+    plan = scheduler(Noise())
+    level = sigma[:, None]
+    noisy = x + level * epsilon
+    output = model(plan.precondition_inputs(noisy, level), plan.precondition_noise(sigma), region)
+    denoised = plan.precondition_outputs(noisy, output, level)
+    weight = (level**2 + SIGMA_DATA**2) / (level * SIGMA_DATA) ** 2
+    result: torch.Tensor = (weight * (denoised - x) ** 2).mean(dim=1)
+    return result
+
+
+def draw_sigma(count: int, noise: Noise, generator: torch.Generator) -> torch.Tensor:
+    """Draw training noise levels, tensor of shape (count,), log-normal."""
+    return torch.exp(noise.mean + noise.sd * torch.randn(count, generator=generator))
+
+
+@torch.no_grad()
+def sample(
+    model: nn.Module,
+    region: torch.Tensor,
+    dimension: int,
+    steps: int,
+    noise: Noise,
+    generator: torch.Generator,
+    device: torch.device,
+) -> torch.Tensor:
+    """Draw rows by few-step sampling.
+
+    Parameters
+    ----------
+    region : int64 tensor of shape (b,)
+        The region of each row.
+    steps : int
+        Calls of the network.
+    generator : torch.Generator
+        On the CPU, so that a GPU starts from the same noise.
+
+    Returns
+    -------
+    tensor of shape (b, dimension), on the CPU
+    """
+    plan = scheduler(noise)
+    plan.set_timesteps(steps)
+    x = torch.randn(len(region), dimension, generator=generator).to(device) * plan.init_noise_sigma
+    region = region.to(device)
+    for moment in plan.timesteps.to(device):
+        scaled = plan.scale_model_input(x, moment)
+        output = model(scaled, moment.expand(len(region)), region)
+        x = plan.step(output, moment, x).prev_sample
+    return x.cpu()

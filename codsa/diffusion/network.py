@@ -1,0 +1,90 @@
+"""The denoising network for arrays, and its initialisation from a stream."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+
+class Block(nn.Module):
+    """A residual block: LayerNorm, Linear, SiLU, Linear, with the condition added inside."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.inner = nn.Linear(width, width)
+        self.outer = nn.Linear(width, width)
+
+    def forward(self, h: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        """Return h plus its update, tensor of shape (b, width)."""
+        inner = self.inner(self.norm(h) + condition)
+        return h + self.outer(nn.functional.silu(inner))
+
+
+class Denoiser(nn.Module):
+    """A residual network that predicts from a noisy array, its noise level and its region.
+
+    Parameters
+    ----------
+    dimension : int
+        Columns of the array.
+    regions : int
+        K.
+    width, depth : int
+        Hidden units and residual blocks.
+    frequencies : int
+        Pairs of sine and cosine that tell the noise level.
+    """
+
+    def __init__(self, dimension: int, regions: int, width: int, depth: int, frequencies: int = 32) -> None:
+        super().__init__()
+        bands = 2 * math.pi * torch.exp(torch.linspace(math.log(0.1), math.log(16.0), frequencies))
+        self.register_buffer("bands", bands, persistent=False)
+        self.noise = nn.Sequential(nn.Linear(2 * frequencies, width), nn.SiLU(), nn.Linear(width, width))
+        self.region = nn.Embedding(regions, width)
+        self.enter = nn.Linear(dimension, width)
+        self.blocks = nn.ModuleList(Block(width) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self.leave = nn.Linear(width, dimension)
+
+    def forward(self, x: torch.Tensor, noise: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
+        """Return the network's output F of Karras 2022, Eq. (7).
+
+        Parameters
+        ----------
+        x : tensor of shape (b, dimension)
+            The noisy array, scaled to unit variance.
+        noise : tensor of shape (b,)
+            The noise level as the scheduler conditions it, ln(sigma)/4.
+        region : int64 tensor of shape (b,)
+        """
+        angle = noise[:, None] * self.bands[None, :]  # type: ignore[index]
+        wave = torch.cat([torch.sin(angle), torch.cos(angle)], dim=1)
+        condition = nn.functional.silu(self.noise(wave) + self.region(region))
+        h = self.enter(x)
+        for block in self.blocks:
+            h = block(h, condition)
+        result: torch.Tensor = self.leave(self.norm(h))
+        return result
+
+
+def initialise(model: nn.Module, generator: torch.Generator, zero: nn.Module | None = None) -> None:
+    """Draw all weights from a stream: uniform within 1/sqrt(inputs), embeddings normal, biases 0.
+
+    Parameters
+    ----------
+    zero : Module, optional
+        A layer of the model that starts at 0.
+    """
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.Linear):
+                bound = 1.0 / math.sqrt(module.in_features)
+                module.weight.uniform_(-bound, bound, generator=generator)
+                module.bias.zero_()
+            elif isinstance(module, nn.Embedding):
+                module.weight.normal_(generator=generator)
+        for parameter in zero.parameters() if zero is not None else ():
+            parameter.zero_()

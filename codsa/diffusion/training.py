@@ -1,0 +1,233 @@
+"""The training loop: accelerate, one-cycle rate, EMA, early stop, exact resume."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from accelerate import Accelerator
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from codsa.artefacts import whole
+from codsa.errors import CodsaError
+
+log = logging.getLogger(__name__)
+Tensors = dict[str, torch.Tensor]
+Loss = Callable[[nn.Module, torch.Generator], torch.Tensor]
+HeldOutLoss = Callable[[nn.Module], float]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    steps : int
+        Gradient steps at most.
+    learning_rate : float
+        The peak of the one-cycle schedule.
+    ema : float
+        Decay of the averaged weights, which are the result.
+    clip : float
+        Largest norm of a gradient.
+    checks : int
+        How often the held-out loss is measured and a checkpoint written over `steps`.
+    patience : int
+        Training stops after so many checks without a better held-out loss.
+    precision : {'no', 'bf16', 'fp16'}
+        accelerate's mixed precision.
+    """
+
+    steps: int
+    learning_rate: float
+    ema: float = 0.999
+    clip: float = 1.0
+    checks: int = 20
+    patience: int = 6
+    precision: str = "no"
+
+
+class Trainer:
+    """Trains a network and can be killed at any moment: a restart ends in the same bytes.
+
+    Parameters
+    ----------
+    model : Module
+    recipe : Recipe
+    loss : callable
+        (model, generator) → scalar tensor; draws its batch and noise from the generator.
+    held_out : callable, optional
+        model → float, the loss on rows that are not trained on. Without it no early stop.
+    seed : int
+    checkpoint : Path, optional
+        A file that is written at every check, and resumed from if it is there.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        loss: Loss,
+        held_out: HeldOutLoss | None,
+        seed: int,
+        checkpoint: Path | None = None,
+    ) -> None:
+        self.recipe, self.loss, self.held_out = recipe, loss, held_out
+        self.checkpoint = checkpoint
+        self.accelerator = Accelerator(mixed_precision=recipe.precision)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.average = AveragedModel(
+            self.accelerator.unwrap_model(self.model), multi_avg_fn=warm_average(recipe.ema)
+        )
+        self.generator = torch.Generator().manual_seed(seed)
+        self.step, self.best, self.stale = 0, math.inf, 0
+        self.best_weights: Tensors = {}
+        self.losses: list[dict[str, float | None]] = []
+        self._sum = 0.0
+
+    def run(self) -> pd.DataFrame:
+        """Train to the end, or to the early stop.
+
+        Returns
+        -------
+        DataFrame
+            step, loss (mean since the last check) and held_out, one row per check.
+
+        Raises
+        ------
+        CodsaError
+            When a loss is not finite.
+        """
+        self._resume()
+        every = max(1, self.recipe.steps // self.recipe.checks)
+        with tqdm(total=self.recipe.steps, initial=self.step, disable=not sys.stderr.isatty()) as bar:
+            while self.step < self.recipe.steps and self.stale < self.recipe.patience:
+                self._advance()
+                bar.update()
+                if self.step % every == 0 or self.step == self.recipe.steps:
+                    self._check(every)
+        return pd.DataFrame(self.losses)
+
+    def weights(self) -> Tensors:
+        """Return the averaged weights at the best check, on the CPU."""
+        return self.best_weights or _copy(self.average.module)
+
+    def _advance(self) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.learning_rate * one_cycle(self.step / self.recipe.steps)
+        loss = self.loss(self.model, self.generator)
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.average.update_parameters(self.accelerator.unwrap_model(self.model))
+        self.step += 1
+        self._sum += float(loss.detach())
+        if not math.isfinite(self._sum):
+            raise CodsaError(
+                f"the training loss is not finite at step {self.step}; lower learning_rate "
+                f"(now {self.recipe.learning_rate}) or look for extreme values in the columns"
+            )
+
+    def _check(self, every: int) -> None:
+        held_out = None
+        if self.held_out is not None:
+            held_out = self.held_out(self.average.module)
+            if held_out < self.best:
+                self.best, self.stale, self.best_weights = held_out, 0, _copy(self.average.module)
+            else:
+                self.stale += 1
+        since = self.step - (int(self.losses[-1]["step"] or 0) if self.losses else 0)
+        self.losses.append({"step": self.step, "loss": self._sum / since, "held_out": held_out})
+        self._sum = 0.0
+        log.info("step %d of %d: loss %.4f, held out %s", *self._progress())
+        self._save()
+
+    def _progress(self) -> tuple[int, int, float, str]:
+        last = self.losses[-1]
+        held_out = "-" if last["held_out"] is None else f"{last['held_out']:.4f}"
+        return self.step, self.recipe.steps, float(last["loss"] or 0.0), held_out
+
+    def _save(self) -> None:
+        if self.checkpoint is None:
+            return
+        tensors = {f"model.{k}": v for k, v in _copy(self.accelerator.unwrap_model(self.model)).items()}
+        tensors |= {f"average.{k}": v for k, v in _copy(self.average).items()}
+        tensors |= {f"best.{k}": v for k, v in self.best_weights.items()}
+        for i, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{i}.{k}": v.detach().cpu().clone() for k, v in state.items()}
+        tensors["generator"] = self.generator.get_state()
+        facts = {"step": self.step, "best": self.best, "stale": self.stale, "losses": self.losses}
+        with whole(self.checkpoint) as part:
+            save_file(tensors, part, metadata={"facts": json.dumps(facts)})
+
+    def _resume(self) -> None:
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return
+        with safe_open(self.checkpoint, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+        self.accelerator.unwrap_model(self.model).load_state_dict(_under(tensors, "model."))
+        self.average.load_state_dict(_under(tensors, "average."))
+        self.best_weights = _under(tensors, "best.")
+        self._resume_optimizer(_under(tensors, "adam."))
+        self.generator.set_state(tensors["generator"])
+        self.step, self.best, self.stale = facts["step"], facts["best"], facts["stale"]
+        self.losses = facts["losses"]
+        log.info("resumed from step %d", self.step)
+
+    def _resume_optimizer(self, flat: Tensors) -> None:
+        state: dict[int, Tensors] = {}
+        for key, value in flat.items():
+            index, _, name = key.partition(".")
+            state.setdefault(int(index), {})[name] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def one_cycle(progress: float, warm: float = 0.1) -> float:
+    """Return the one-cycle learning rate (Smith 2018) relative to its peak.
+
+    Parameters
+    ----------
+    progress : float
+        Between 0 and 1.
+    warm : float
+        The share of the run in which the rate rises from 1/25; it then falls by a cosine to 0.
+    """
+    if progress < warm:
+        return 0.04 + 0.96 * progress / warm
+    return 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
+
+
+def warm_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Return torch's averaging rule with a decay that grows as (1 + t)/(10 + t) up to `decay`."""
+
+    @torch.no_grad()
+    def update(averaged: list[torch.Tensor], current: list[torch.Tensor], count: torch.Tensor) -> None:
+        t = float(count)
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + t) / (10 + t)))
+
+    return update
+
+
+def _copy(model: nn.Module) -> Tensors:
+    return {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
+
+
+def _under(tensors: Tensors, prefix: str) -> Tensors:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -1,0 +1,1 @@
+"""Encoders: the ways from typed rows to the arrays that models compute with, and back."""

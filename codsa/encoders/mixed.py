@@ -1,0 +1,124 @@
+"""Rows as numbers and codes, for the neighbour-based resamplers (SMOTE and its kin)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from codsa.schema import Column, cast
+
+
+def to_float(values: pd.Series) -> np.ndarray:
+    """Return ordered values (numbers, dates as nanoseconds) as float64, missing as NaN."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        numbers = values.astype("datetime64[ns]").astype("int64").to_numpy(dtype=float)
+        return np.where(values.isna(), np.nan, numbers)
+    return values.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+
+
+def from_float(numbers: np.ndarray, column: Column) -> pd.Series:
+    """Return float64 numbers as values of an ordered column: rounded, in bounds, NaN as missing."""
+    if column.type == "datetime":
+        whole = np.where(np.isnan(numbers), 0, numbers).round().astype("int64")
+        moments = pd.Series(pd.to_datetime(whole, unit="ns")).where(~np.isnan(numbers))
+        return moments.astype("datetime64[ns]")
+    return cast(pd.Series(np.clip(numbers, column.minimum, column.maximum)), column)
+
+
+def level_codes(values: pd.Series, column: Column) -> np.ndarray:
+    """Return the place of each value among the column's levels; missing is the place after them.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        -1 for a value that is not a level.
+    """
+    levels = list(column.levels or [])
+    codes = pd.Index(levels, dtype=object).get_indexer(values.astype(object).where(values.notna(), None))
+    return np.where(values.isna().to_numpy(), len(levels), codes).astype(np.int64)
+
+
+def from_codes(codes: np.ndarray, column: Column) -> pd.Series:
+    """Return codes (as `level_codes` gives them) as values of a categorical or boolean column."""
+    levels = np.array([*(column.levels or []), None], dtype=object)
+    return cast(pd.Series(levels[codes], dtype=object).infer_objects(), column)
+
+
+def is_ordered(column: Column) -> bool:
+    """Say whether a column's values are numbers or dates."""
+    return column.type in ("numeric", "integer", "datetime")
+
+
+@dataclass
+class MixedTable:
+    """Rows as standardised numbers and category codes, and back.
+
+    A missing number is stored as the median, with a code of 1 in a column of its own, so that it
+    is generated as missing; a missing category is a level.
+
+    Attributes
+    ----------
+    columns : list of Column
+    centre, scale, fill : ndarray of shape (number of ordered columns,)
+    gaps : list of str
+        The ordered columns with missing values.
+    """
+
+    columns: list[Column]
+    centre: np.ndarray
+    scale: np.ndarray
+    fill: np.ndarray
+    gaps: list[str]
+
+    @classmethod
+    def fit(cls, rows: pd.DataFrame, columns: list[Column]) -> MixedTable:
+        """Learn the scales from rows."""
+        numbers = np.stack([to_float(rows[c.name]) for c in columns if is_ordered(c)] or [np.empty(len(rows))])
+        gaps = [c.name for c in columns if is_ordered(c) and rows[c.name].isna().any()]
+        present = ~np.isnan(numbers).all(axis=1)
+        numbers = np.where(present[:, None], numbers, 0.0)
+        scale = np.nanstd(numbers, axis=1)
+        return cls(
+            columns,
+            np.nanmean(numbers, axis=1),
+            np.where(scale > 0, scale, 1.0),
+            np.nanmedian(numbers, axis=1),
+            gaps,
+        )
+
+    def encode(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers and the codes of rows.
+
+        Returns
+        -------
+        numbers : ndarray of float64, shape (n, a)
+        codes : ndarray of int64, shape (n, b)
+        """
+        ordered = [c for c in self.columns if is_ordered(c)]
+        numbers = np.empty((len(rows), len(ordered)))
+        for j, column in enumerate(ordered):
+            raw = to_float(rows[column.name])
+            numbers[:, j] = (np.where(np.isnan(raw), self.fill[j], raw) - self.centre[j]) / self.scale[j]
+        codes = [level_codes(rows[c.name], c) for c in self.columns if not is_ordered(c)]
+        codes += [rows[name].isna().to_numpy().astype(np.int64) for name in self.gaps]
+        return numbers, np.stack(codes, axis=1) if codes else np.empty((len(rows), 0), dtype=np.int64)
+
+    def decode(self, numbers: np.ndarray, codes: np.ndarray) -> pd.DataFrame:
+        """Return rows in the schema's types from what `encode` gave or a mixture of such."""
+        plain = [c for c in self.columns if not is_ordered(c)]
+        place = {c.name: j for j, c in enumerate(plain)}
+        gap = {name: len(plain) + j for j, name in enumerate(self.gaps)}
+        made: dict[str, pd.Series] = {}
+        j = 0
+        for column in self.columns:
+            if not is_ordered(column):
+                made[column.name] = from_codes(codes[:, place[column.name]], column)
+                continue
+            raw = numbers[:, j] * self.scale[j] + self.centre[j]
+            j += 1
+            if column.name in gap:
+                raw = np.where(codes[:, gap[column.name]] == 1, np.nan, raw)
+            made[column.name] = from_float(raw, column)
+        return pd.DataFrame(made)

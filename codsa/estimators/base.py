@@ -1,0 +1,245 @@
+"""Fitting one estimator on many arms, with the preprocessing that a practitioner expects."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from codsa.encoders.mixed import is_ordered, level_codes, to_float
+from codsa.errors import CodsaError
+from codsa.registry import ESTIMATORS, check_settings, load
+from codsa.schema import Schema, check_choice
+from codsa.streams import integer
+
+PREPROCESSING = ("auto", "none", "ordinal", "standard")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The settings of an estimator.
+
+    Attributes
+    ----------
+    name : str
+        A registered name, or `module:Class` of scikit-learn's protocol.
+    preprocess : {'auto', 'none', 'ordinal', 'standard'}
+        none: raw numbers; ordinal: categories as codes, for trees; standard: imputed, scaled,
+        one-hot; auto: what the estimator is best served with.
+    settings : mapping
+        Its keyword arguments.
+    """
+
+    name: str
+    preprocess: str = "auto"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns of the feature matrix are ordered and which hold codes.
+
+    Attributes
+    ----------
+    task : str
+    classes : int
+        0 for regression.
+    ordered, coded : list of int
+    steps_rows : int
+        The number of training rows whose epochs set the budget of gradient steps of every arm.
+    """
+
+    task: str
+    classes: int
+    ordered: list[int]
+    coded: list[int]
+    steps_rows: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The rows that one arm is fitted on, or judged on.
+
+    Attributes
+    ----------
+    x : ndarray of float64, shape (n, d)
+        As `feature_matrix` gives it.
+    y : ndarray of shape (n,)
+        Class indices (int64) or values (float64).
+    weight : ndarray of shape (n,)
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True)
+class EstimatorKind:
+    """A registered estimator.
+
+    Attributes
+    ----------
+    build : callable
+        (layout, seed, settings) → an unfitted estimator.
+    preprocess : str
+        What 'auto' stands for.
+    """
+
+    build: Callable[[Layout, int, Mapping[str, Any]], Any]
+    preprocess: str
+
+
+def feature_matrix(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
+    """Return the features as numbers, ndarray of float64, shape (n, d).
+
+    Ordered columns as they are (missing as NaN, dates in days), others as level codes.
+    """
+    columns = [schema.column(name) for name in schema.features]
+    return np.stack([_numbers(rows[c.name], c) for c in columns], axis=1)
+
+
+def _numbers(values: pd.Series, column: Any) -> np.ndarray:
+    if not is_ordered(column):
+        return level_codes(values, column).astype(float)
+    raw = to_float(values)
+    return raw / 86_400e9 if column.type == "datetime" else raw
+
+
+def target_vector(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
+    """Return the target: class indices (int64) or values (float64), shape (n,)."""
+    column = schema.column(schema.target)
+    if schema.task == "classification":
+        return level_codes(rows[column.name], column)
+    return to_float(rows[column.name])
+
+
+def problem(rows: pd.DataFrame, schema: Schema, weight: np.ndarray) -> Problem:
+    """Return rows as the arrays that estimators compute with."""
+    return Problem(feature_matrix(rows, schema), target_vector(rows, schema), weight)
+
+
+def layout_of(schema: Schema, steps_rows: int) -> Layout:
+    """Return the layout of `feature_matrix`."""
+    columns = [schema.column(name) for name in schema.features]
+    ordered = [j for j, c in enumerate(columns) if is_ordered(c)]
+    coded = [j for j, c in enumerate(columns) if not is_ordered(c)]
+    return Layout(schema.task, len(schema.classes), ordered, coded, steps_rows)
+
+
+def preprocessor(kind: str, layout: Layout) -> Any:
+    """Return an unfitted transformer of the feature matrix.
+
+    Raises
+    ------
+    CodsaError
+        For an unknown kind, or 'none' where there are categories.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+    check_choice("estimator: preprocess", kind, PREPROCESSING)
+    if kind == "none" and layout.coded:
+        raise CodsaError("estimator: preprocess none takes numbers only, and the table has categories; use auto")
+    if kind in ("none", "ordinal"):
+        return FunctionTransformer()
+    numbers = make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler()
+    )
+    levels = OneHotEncoder(handle_unknown="ignore", max_categories=50, sparse_output=False)
+    return ColumnTransformer([("ordered", numbers, layout.ordered), ("coded", levels, layout.coded)])
+
+
+class Fitted:
+    """A fitted estimator behind its fitted preprocessing.
+
+    Parameters
+    ----------
+    transform : transformer
+    model : estimator
+        Of scikit-learn's protocol.
+    layout : Layout
+    """
+
+    def __init__(self, transform: Any, model: Any, layout: Layout) -> None:
+        self.transform, self.model, self.layout = transform, model, layout
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return class probabilities of shape (n, C), or values of shape (n,).
+
+        A class without training rows has probability 0.
+        """
+        inner = self.transform.transform(x)
+        if self.layout.task == "regression":
+            return np.asarray(self.model.predict(inner), dtype=float)
+        seen = np.asarray(self.model.classes_, dtype=np.int64)
+        found = np.zeros((len(x), self.layout.classes))
+        if hasattr(self.model, "predict_proba"):
+            found[:, seen] = self.model.predict_proba(inner)
+        else:
+            found[np.arange(len(x)), np.asarray(self.model.predict(inner), dtype=np.int64)] = 1.0
+        return found
+
+
+def kind_of(judge: Judge) -> EstimatorKind:
+    """Return the registered kind, or one made around a user's `module:Class`."""
+    found = load("estimator", judge.name, ESTIMATORS)
+    if isinstance(found, EstimatorKind):
+        return found
+
+    def build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:
+        check_settings("estimator", judge.name, found, settings)
+        seeded = {"random_state": seed} if "random_state" in inspect.signature(found).parameters else {}
+        return found(**{**seeded, **settings})
+
+    return EstimatorKind(build, "standard")
+
+
+def fit_all(
+    judge: Judge, problems: list[Problem], validation: Problem, layout: Layout, stream: np.random.SeedSequence
+) -> list[Fitted]:
+    """Fit the estimator on every arm.
+
+    An estimator with `fit_many` gets all arms at once, the others one after the other. All arms
+    start from the same stream, so that they differ by their rows alone.
+
+    Parameters
+    ----------
+    problems : list of Problem
+        One per arm.
+    validation : Problem
+        For estimators that stop early; the others do not see it.
+
+    Returns
+    -------
+    list of Fitted
+        In the order of the arms.
+    """
+    kind = kind_of(judge)
+    chosen = kind.preprocess if judge.preprocess == "auto" else judge.preprocess
+    transforms = [preprocessor(chosen, layout).fit(p.x) for p in problems]
+    inner = [Problem(t.transform(p.x), p.y, p.weight) for t, p in zip(transforms, problems, strict=True)]
+    seed = integer(stream)
+    model = kind.build(layout, seed, judge.settings)
+    if hasattr(model, "fit_many"):
+        checks = [Problem(t.transform(validation.x), validation.y, validation.weight) for t in transforms]
+        models = model.fit_many(inner, checks, seed)
+    else:
+        models = [_fit_one(kind.build(layout, seed, judge.settings), p, judge.name) for p in inner]
+    return [Fitted(t, m, layout) for t, m in zip(transforms, models, strict=True)]
+
+
+def _fit_one(model: Any, arm: Problem, name: str) -> Any:
+    weighted = not np.all(arm.weight == arm.weight[0])
+    if weighted and "sample_weight" not in inspect.signature(model.fit).parameters:
+        raise CodsaError(f"estimator '{name}' takes no weights; leave the method 'weighted' out")
+    try:
+        return model.fit(arm.x, arm.y, sample_weight=arm.weight) if weighted else model.fit(arm.x, arm.y)
+    except ValueError as error:
+        raise CodsaError(f"estimator '{name}' cannot be fitted: {error}") from None

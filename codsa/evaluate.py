@@ -1,0 +1,182 @@
+"""The stage that reads test rows: the only one, and only after λ has been chosen on validation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from codsa.allocation import generation_error_index
+from codsa.artefacts import file_digest, read_json, read_parquet, write_json, write_manifest, write_parquet
+from codsa.diagnostics import diagnose, marginals
+from codsa.errors import CodsaError
+from codsa.estimators import Fitted
+from codsa.estimators.store import load_fitted
+from codsa.fit import JudgedRows, best_arm, judged_rows
+from codsa.metrics import metrics_for
+from codsa.prepare import Dataset
+from codsa.sample import Pool
+from codsa.split import TEST, TRAIN, VALIDATION, Split
+from codsa.streams import Work, rng
+from codsa.train import check_folder
+
+
+@dataclass(frozen=True)
+class Fits:
+    """What `codsa-fit` left for one r: the folder, its table, its settings, and the pool it drew on."""
+
+    folder: Path
+    table: pd.DataFrame
+    metric: str
+    record: dict[str, Any]
+    pool: Pool | None
+
+
+def read_fits(folder: Path, dataset: Dataset, split: Split, pool: Pool | None) -> Fits:
+    """Read one folder of fits and check that it is whole and of this dataset, split and pool."""
+    record = check_folder(folder)
+    expected = {"dataset": dataset.digest, "split": split.digest} | ({"pool": pool.digest} if pool else {})
+    for name, value in expected.items():
+        if record["inputs"].get(name) != value:
+            raise CodsaError(f"{folder}: fitted on another {name}; run codsa-fit again")
+    chosen = read_json(folder / "chosen.json")
+    return Fits(folder, read_parquet(folder / "fits.parquet"), chosen["metric"], record, pool)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """λ̂: the fits it is in, and the arm."""
+
+    fits: Fits
+    arm: int
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The arm's row of `fits.parquet`."""
+        found: dict[str, Any] = self.fits.table.iloc[self.arm].to_dict()
+        return found
+
+
+def choose(fits: Sequence[Fits]) -> Choice:
+    """Choose λ̂ = (m, α, r) by the validation metric over all fits of a method; no test row is read."""
+    if len({one.metric for one in fits}) != 1:
+        raise CodsaError("the fits were judged by different metrics; fit them with one --metric")
+    arms = [best_arm(one.table["validation"].to_numpy(), one.metric) for one in fits]
+    values = np.array([one.table["validation"].iloc[arm] for one, arm in zip(fits, arms, strict=True)])
+    place = best_arm(values, fits[0].metric)
+    return Choice(fits[place], arms[place])
+
+
+def evaluate(dataset: Dataset, split: Split, choice: Choice, work: Work) -> dict[str, Any]:
+    """Measure the chosen estimator on the test rows, per region and under Q.
+
+    Returns
+    -------
+    dict
+        chosen, validation, test, diagnostics, marginals, law and sizes, as `metrics.json` holds them.
+    """
+    row = choice.row
+    test = judged_rows(dataset, split, TEST)
+    fitted = load_fitted(choice.fits.folder / "estimator")
+    names = dataset.schema.regions.names
+    found = {
+        metric: test.score(metric, fitted, split.q, names) for metric in metrics_for(dataset.schema.task)
+    }
+    validation = {name.removeprefix("validation: "): row[name] for name in row if name.startswith("validation: ")}
+    details, shown = _diagnostics(dataset, split, choice, work)
+    chosen = {key: value for key, value in row.items() if not key.startswith("validation")}
+    chosen["alpha_vector"], chosen["counts"] = json.loads(row["alpha_vector"]), json.loads(row["counts"])
+    tau = np.array([details.get(name, {}).get("wasserstein", np.nan) for name in names])
+    chosen["generation_error_index"] = generation_error_index(
+        row["m"], row["real_rows"], np.array(chosen["alpha_vector"]), tau
+    )
+    return {
+        "metric": choice.fits.metric,
+        "chosen": chosen,
+        "validation": {"overall": row["validation"], **validation},
+        "test": found,
+        "diagnostics": details,
+        "marginals": shown,
+        "regions": names,
+        "law": dict(zip(names, split.q.tolist(), strict=True)),
+        "training_law": dict(zip(names, split.p.tolist(), strict=True)),
+        "sizes": _sizes(split, names),
+        "task": dataset.schema.task,
+        "notes": dataset.schema.notes,
+    }
+
+
+def _sizes(split: Split, names: list[str]) -> dict[str, dict[str, int]]:
+    counts = split.frame.groupby(["role", "region"]).size()
+    return {role: {name: int(counts.get((role, name), 0)) for name in names} for role in (TRAIN, VALIDATION, TEST)}
+
+
+def _diagnostics(
+    dataset: Dataset, split: Split, choice: Choice, work: Work
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Compare the synthetic rows that the chosen arm used with test rows, region by region."""
+    pool, counts = choice.fits.pool, json.loads(choice.row["counts"])
+    if pool is None or choice.row["m"] == 0:
+        return {}, {}
+    columns = [c.name for c in dataset.schema.modelled]
+    region, details, shown = dataset.regions(), {}, {}
+    test, training = split.rows(TEST), split.generator_rows(choice.row["r"])
+    for k, name in enumerate(dataset.schema.regions.names):
+        synthetic = pool.rows[k].iloc[: counts[k]]
+        real = dataset.rows.iloc[test[region[test] == k]][columns]
+        seen = dataset.rows.iloc[training[region[training] == k]][columns]
+        if len(synthetic) and len(real):
+            random = rng(work.stream("diagnose", name))
+            details[name] = diagnose(synthetic, real, seen, dataset.schema, random)
+            details[name]["violations"] = pool.violations[k]
+            shown[name] = marginals(synthetic, real, dataset.schema)
+    return details, shown
+
+
+def grid_on_test(dataset: Dataset, split: Split, fits: Sequence[Fits]) -> pd.DataFrame:
+    """Measure every arm that was kept on the test rows, for figures alone.
+
+    Returns
+    -------
+    DataFrame
+        The rows of all fits with a column `test` (the metric under Q) and `test: REGION`; empty
+        where no arm was kept.
+    """
+    test = judged_rows(dataset, split, TEST)
+    parts = [_grid_arms(one, test, split, dataset) for one in fits if (one.folder / "grid").is_dir()]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _grid_arms(fits: Fits, test: JudgedRows, split: Split, dataset: Dataset) -> pd.DataFrame:
+    scores = []
+    for arm in fits.table["arm"]:
+        fitted: Fitted = load_fitted(fits.folder / "grid" / f"{arm:04d}")
+        score = test.score(fits.metric, fitted, split.q, dataset.schema.regions.names)
+        scores.append({"test" if name == "overall" else f"test: {name}": v for name, v in score.items()})
+    return pd.concat([fits.table, pd.DataFrame(scores)], axis=1)
+
+
+def write_evaluation(
+    folder: Path, metrics: dict[str, Any], fits: Sequence[Fits], grid: pd.DataFrame, parameters: dict[str, Any]
+) -> None:
+    """Write `metrics.json`, the fits of all r as `fits.parquet`, and `grid.parquet` for figures.
+
+    `metrics.json` also carries the seeds, versions and settings that the report shows.
+    """
+    record = fits[0].record
+    write_json(folder / "metrics.json", {**metrics, **parameters, "settings": record["parameters"], "versions": record["versions"]})
+    table = pd.concat([one.table for one in fits], ignore_index=True)
+    write_parquet(folder / "fits.parquet", table)
+    outputs = ["metrics.json", "fits.parquet"]
+    if len(grid):
+        write_parquet(folder / "grid.parquet", grid)
+        outputs.append("grid.parquet")
+    inputs = {f"fits r={one.record['parameters']['r']}": file_digest(one.folder / "manifest.json") for one in fits}
+    write_manifest(
+        folder / "manifest.json", "eval", inputs, parameters, {name: file_digest(folder / name) for name in outputs}
+    )

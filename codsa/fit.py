@@ -1,0 +1,179 @@
+"""The stage that fits the estimator over the whole (m, α) grid of one pool, and judges on validation."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from codsa.allocation import domain_adaptation_index, region_shares
+from codsa.artefacts import whole, write_json, write_parquet
+from codsa.errors import CodsaError
+from codsa.estimators import Fitted, Judge, Problem, fit_all
+from codsa.estimators.base import layout_of, problem
+from codsa.estimators.store import save_fitted
+from codsa.grid import Arm, Grid, arms, real_rows
+from codsa.metrics import HIGHER_IS_BETTER, OVERALL, by_region, law_weights
+from codsa.prepare import Dataset
+from codsa.sample import Pool
+from codsa.split import TRAIN, VALIDATION, Split
+from codsa.streams import Work
+from codsa.train import seal
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All arms of one grid, fitted and judged on validation rows.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row per arm.
+    fitted : list of Fitted
+    best : int
+        The arm with the best validation metric; the first of equals.
+    """
+
+    table: pd.DataFrame
+    fitted: list[Fitted]
+    best: int
+
+
+def fit_grid(
+    dataset: Dataset,
+    split: Split,
+    pool: Pool | None,
+    r: float,
+    grid: Grid,
+    judge: Judge,
+    metric: str,
+    work: Work,
+    weighted: bool = False,
+) -> Outcome:
+    """Fit every arm on its real and synthetic rows, and measure it on the validation rows.
+
+    Parameters
+    ----------
+    pool : Pool, optional
+        None for a method without synthetic rows (m = 0).
+    r : float
+        The split ratio that the pool was made with.
+    weighted : bool
+        Weigh each real row by q_k/p_k of its region.
+
+    Returns
+    -------
+    Outcome
+    """
+    if pool is not None and pool.dataset != dataset.digest:
+        raise CodsaError("the pool comes from a generator of another dataset or schema; train and sample again")
+    real = real_rows(split, r, grid.reserve)
+    wanted = arms(grid, r, split, dataset.schema)
+    table = dataset.rows.iloc[real][[c.name for c in dataset.schema.modelled]]
+    weight = (split.q / split.p)[dataset.regions()[real]] if weighted else np.ones(len(real))
+    problems = [_problem(arm, table, weight, pool, dataset) for arm in wanted]
+    validation = judged_rows(dataset, split, VALIDATION)
+    layout = layout_of(dataset.schema, split.n)
+    log.info("fitting %s on %d arms at r = %s", judge.name, len(wanted), r)
+    # One stream for every method and r of a replicate: arms differ by their rows alone.
+    fitted = fit_all(judge, problems, validation.problem, layout, work.stream("fit"))
+    scores = [validation.score(metric, one, split.q, dataset.schema.regions.names) for one in fitted]
+    rows = [
+        _record(arm, score, r, len(real), split) for arm, score in zip(wanted, scores, strict=True)
+    ]
+    found = pd.DataFrame(rows)
+    return Outcome(found, fitted, best_arm(found["validation"].to_numpy(), metric))
+
+
+def best_arm(values: np.ndarray, metric: str) -> int:
+    """Return the place of the best value; the first of equals, and never a NaN unless all are."""
+    if np.isnan(values).all():
+        return 0
+    return int(np.nanargmax(values) if metric in HIGHER_IS_BETTER else np.nanargmin(values))
+
+
+def _problem(arm: Arm, real: pd.DataFrame, weight: np.ndarray, pool: Pool | None, dataset: Dataset) -> Problem:
+    if arm.m == 0:
+        return problem(real, dataset.schema, weight)
+    if pool is None:
+        raise CodsaError(f"m = {arm.m} synthetic rows, but no pool; give --pool")
+    synthetic = pool.prefix(arm.counts, dataset.schema.regions.names)
+    rows = pd.concat([real, synthetic], ignore_index=True)
+    return problem(rows, dataset.schema, np.r_[weight, np.ones(len(synthetic))])
+
+
+@dataclass(frozen=True)
+class JudgedRows:
+    """Rows on which fitted estimators are judged.
+
+    Attributes
+    ----------
+    problem : Problem
+    region : ndarray of int64, shape (n,)
+    """
+
+    problem: Problem
+    region: np.ndarray
+
+    def score(self, metric: str, fitted: Fitted, q: np.ndarray, names: list[str]) -> dict[str, float]:
+        """Return the metric per region and under Q."""
+        return by_region(metric, self.problem.y, fitted.predict(self.problem.x), self.region, q, names)
+
+
+def judged_rows(dataset: Dataset, split: Split, role: str) -> JudgedRows:
+    """Return the rows of a role, weighted so that they follow Q."""
+    assert role != TRAIN
+    rows = split.rows(role)
+    region = dataset.regions()[rows]
+    return JudgedRows(problem(dataset.rows.iloc[rows], dataset.schema, law_weights(region, split.q)), region)
+
+
+def _record(arm: Arm, score: dict[str, float], r: float, real: int, split: Split) -> dict[str, Any]:
+    pi = region_shares(arm.m, real, arm.alpha, split.p)
+    return {
+        "r": r,
+        "m": arm.m,
+        "m_ratio": arm.m_ratio,
+        "alpha": arm.label,
+        "alpha_vector": json.dumps([round(float(a), 9) for a in arm.alpha]),
+        "counts": json.dumps([int(c) for c in arm.counts]),
+        "exact": arm.exact,
+        "real_rows": real,
+        "domain_adaptation_index": domain_adaptation_index(split.q, pi),
+        "validation": score[OVERALL],
+        **{f"validation: {name}": value for name, value in score.items() if name != OVERALL},
+    }
+
+
+def write_fits(
+    folder: Path,
+    outcome: Outcome,
+    judge: Judge,
+    metric: str,
+    inputs: dict[str, str],
+    parameters: dict[str, Any],
+    keep_grid: bool,
+) -> None:
+    """Write `fits.parquet`, `chosen.json`, `estimator/` and, if asked for, every arm's estimator.
+
+    Parameters
+    ----------
+    keep_grid : bool
+        Also write `grid/ARM/`, so that the whole grid can be shown on test rows afterwards.
+    """
+    with whole(folder) as part:
+        part.mkdir(parents=True)
+        write_parquet(part / "fits.parquet", outcome.table.rename_axis("arm").reset_index())
+        chosen = {"arm": outcome.best, "metric": metric, **outcome.table.iloc[outcome.best].to_dict()}
+        write_json(part / "chosen.json", chosen)
+        save_fitted(part / "estimator", outcome.fitted[outcome.best], judge)
+        for arm, fitted in enumerate(outcome.fitted if keep_grid else []):
+            save_fitted(part / "grid" / f"{arm:04d}", fitted, judge)
+        seal(part, "fit", inputs, parameters)

@@ -1,0 +1,82 @@
+"""The protocol that every generator keeps, and the way to make one by name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from codsa.registry import GENERATORS, check_settings, load
+from codsa.schema import Schema
+
+
+class Generator(ABC):
+    """A conditional generator of rows, given their region.
+
+    A subclass takes its settings as keyword arguments with defaults, and adds a line to the
+    registry; a user's own is named `module:Class` in the experiment.
+    """
+
+    @abstractmethod
+    def fit(
+        self,
+        rows: pd.DataFrame,
+        regions: np.ndarray,
+        schema: Schema,
+        stream: np.random.SeedSequence,
+        work: Path | None = None,
+        pretrained: Path | None = None,
+    ) -> Self:
+        """Learn the conditional law of each region from S_g.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n_g, d)
+            The rows of S_g: the modelled columns, in the schema's types.
+        regions : ndarray of int64, shape (n_g,)
+        schema : Schema
+        stream : numpy.random.SeedSequence
+            The only source of randomness.
+        work : Path, optional
+            A folder for checkpoints, from which a killed run resumes.
+        pretrained : Path, optional
+            A folder with an encoder–decoder fitted on a source set.
+        """
+
+    @abstractmethod
+    def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
+        """Draw rows of one region.
+
+        Returns
+        -------
+        DataFrame of shape (count, d)
+            The modelled columns, in the schema's types.
+        """
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write what `load` needs into an existing folder; no pickle."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
+        """Read a fitted generator, on a machine with or without a GPU."""
+
+
+def make(name: str, settings: Mapping[str, Any]) -> Generator:
+    """Make an unfitted generator from its registered name or `module:Class` and its settings.
+
+    Raises
+    ------
+    CodsaError
+        For a name or a setting that is not known.
+    """
+    call = load("generator", name, GENERATORS)
+    check_settings("generator", name, call, settings)
+    made = call(**settings)
+    assert isinstance(made, Generator)
+    return made

@@ -1,0 +1,65 @@
+"""What the resamplers share: their model is the rows of S_g themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from codsa.artefacts import read_parquet, write_parquet
+from codsa.encoders.mixed import MixedTable
+from codsa.errors import CodsaError
+from codsa.generators.base import Generator
+from codsa.schema import Schema
+
+REGION = "__region__"
+
+
+class Resampler(Generator):
+    """A generator whose model is its training rows; a subclass says how to draw from them."""
+
+    needs = 1
+    """The least number of rows of a region that it can be asked for."""
+
+    def fit(
+        self,
+        rows: pd.DataFrame,
+        regions: np.ndarray,
+        schema: Schema,
+        stream: np.random.SeedSequence,
+        work: Path | None = None,
+        pretrained: Path | None = None,
+    ) -> Self:
+        """Keep the rows; nothing is learned but scales (see `Generator.fit`)."""
+        if pretrained is not None:
+            raise CodsaError(f"generator '{type(self).__name__.lower()}' has no use for a pretrained model")
+        self.rows = rows.reset_index(drop=True)
+        self.regions = np.asarray(regions)
+        self.schema = schema
+        self.table = MixedTable.fit(self.rows, schema.modelled)
+        self.numbers, self.codes = self.table.encode(self.rows)
+        return self
+
+    def members(self, region: int) -> np.ndarray:
+        """Return the places of a region's rows, or raise a `CodsaError` where they are too few."""
+        found = np.flatnonzero(self.regions == region)
+        if len(found) < self.needs:
+            raise CodsaError(
+                f"region '{self.schema.regions.names[region]}' has {len(found)} rows in S_g; "
+                f"{type(self).__name__.lower()} needs {self.needs}: raise r or pool small regions"
+            )
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write the rows with their regions (see `Generator.save`)."""
+        write_parquet(folder / "members.parquet", self.rows.assign(**{REGION: self.regions}))
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
+        """Read the rows back (see `Generator.load`)."""
+        rows = read_parquet(folder / "members.parquet")
+        regions = rows.pop(REGION).to_numpy()
+        return cls(**settings).fit(rows, regions, schema, np.random.SeedSequence(0))

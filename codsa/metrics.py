@@ -1,0 +1,171 @@
+"""Metrics per region and under Q, and paired intervals over replicates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from codsa.errors import CodsaError, suggest
+
+OVERALL = "overall"
+Metric = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
+
+
+def law_weights(region: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Return row weights under which a sample follows the target law.
+
+    Parameters
+    ----------
+    region : ndarray of int64, shape (n,)
+    q : ndarray of shape (K,)
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        q_k / (n_k/n): all 1 where the sample was drawn under Q.
+    """
+    share = np.bincount(region, minlength=len(q)) / len(region)
+    return (q / np.where(share > 0, share, 1.0))[region]
+
+
+def _cross_entropy(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
+    from sklearn.metrics import log_loss
+
+    return float(log_loss(y, predicted, sample_weight=weight, labels=np.arange(predicted.shape[1])))
+
+
+def _squared(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
+    from sklearn.metrics import mean_squared_error
+
+    return float(mean_squared_error(y, predicted, sample_weight=weight))
+
+
+def _root(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
+    return float(np.sqrt(_squared(y, predicted, weight)))
+
+
+def _kappa(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
+    from sklearn.metrics import cohen_kappa_score
+
+    labels = np.arange(predicted.shape[1])
+    return float(cohen_kappa_score(y, predicted.argmax(axis=1), labels=labels, sample_weight=weight))
+
+
+def _auc(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
+    """Area under the ROC curve; with more than two classes the mean of one-versus-rest areas."""
+    from sklearn.metrics import roc_auc_score
+
+    classes = range(predicted.shape[1]) if predicted.shape[1] > 2 else (1,)
+    here = [c for c in classes if 0 < np.count_nonzero(y == c) < len(y)]
+    if not here:
+        return float("nan")
+    return float(np.mean([roc_auc_score(y == c, predicted[:, c], sample_weight=weight) for c in here]))
+
+
+def _balanced(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
+    from sklearn.metrics import recall_score
+
+    chosen = predicted.argmax(axis=1)
+    return float(
+        recall_score(y, chosen, labels=np.unique(y), average="macro", sample_weight=weight, zero_division=0.0)
+    )
+
+
+def _f1(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
+    """F1 averaged over the classes that occur."""
+    from sklearn.metrics import f1_score
+
+    chosen = predicted.argmax(axis=1)
+    return float(
+        f1_score(y, chosen, labels=np.unique(y), average="macro", sample_weight=weight, zero_division=0.0)
+    )
+
+
+CLASSIFICATION: dict[str, Metric] = {
+    "cross-entropy": _cross_entropy,
+    "roc-auc": _auc,
+    "balanced-accuracy": _balanced,
+    "f1": _f1,
+    "kappa": _kappa,
+}
+REGRESSION: dict[str, Metric] = {"mse": _squared, "rmse": _root}
+HIGHER_IS_BETTER = {"roc-auc", "balanced-accuracy", "f1", "kappa"}
+
+
+def metrics_for(task: str) -> dict[str, Metric]:
+    """Return the metrics of a task, the default one first."""
+    return CLASSIFICATION if task == "classification" else REGRESSION
+
+
+def default_metric(task: str) -> str:
+    """Return the metric by which λ is chosen unless another one is named."""
+    return next(iter(metrics_for(task)))
+
+
+def check_metric(name: str, task: str) -> str:
+    """Return the metric's name, or raise a `CodsaError` with the nearest one of the task."""
+    known = metrics_for(task)
+    if name not in known:
+        raise CodsaError(f"metric '{name}' is not one for {task}; {suggest(name, known)}")
+    return name
+
+
+def by_region(
+    name: str, y: np.ndarray, predicted: np.ndarray, region: np.ndarray, q: np.ndarray, names: list[str]
+) -> dict[str, float]:
+    """Measure a metric in every region and under the target law.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Class indices or values.
+    predicted : ndarray of shape (n, C) or (n,)
+        Class probabilities or values.
+    region : ndarray of int64, shape (n,)
+    q : ndarray of shape (K,)
+    names : list of str
+        The regions' names.
+
+    Returns
+    -------
+    dict of str to float
+        Region name → value, and 'overall' → value under Q. NaN where a region has no rows or the
+        metric is not defined there (the AUC of one class).
+    """
+    metric = (CLASSIFICATION | REGRESSION)[name]
+    found: dict[str, float] = {}
+    for k, region_name in enumerate(names):
+        here = region == k
+        found[region_name] = metric(y[here], predicted[here], np.ones(here.sum())) if here.any() else np.nan
+    found[OVERALL] = metric(y, predicted, law_weights(region, q))
+    return found
+
+
+def better(name: str, a: float, b: float) -> bool:
+    """Say whether a is better than b; NaN is worse than anything."""
+    if np.isnan(a) or np.isnan(b):
+        return bool(np.isnan(b) and not np.isnan(a))
+    return a > b if name in HIGHER_IS_BETTER else a < b
+
+
+def paired_interval(differences: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
+    """Return mean and t-interval of paired differences over replicates.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (replicates,)
+    level : float
+
+    Returns
+    -------
+    mean, low, high : float
+        The bounds are NaN with fewer than two replicates.
+    """
+    from scipy.stats import t
+
+    mean, count = float(np.mean(differences)), len(differences)
+    if count < 2:
+        return mean, float("nan"), float("nan")
+    half = float(t.ppf((1 + level) / 2, count - 1) * np.std(differences, ddof=1) / np.sqrt(count))
+    return mean, mean - half, mean + half

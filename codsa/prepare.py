@@ -1,0 +1,286 @@
+"""From a raw table to a dataset: typed columns, a task, a resolved partition into regions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from codsa import regions as partition
+from codsa import schema as tables
+from codsa.artefacts import (
+    digest,
+    file_digest,
+    frame_digest,
+    read_json,
+    read_parquet,
+    write_json,
+    write_manifest,
+    write_parquet,
+)
+from codsa.errors import CodsaError, suggest
+from codsa.regions import Regions
+from codsa.schema import Column, Schema
+
+log = logging.getLogger(__name__)
+
+LEAST_REGION = 20
+"""Inferred regions with fewer rows are pooled."""
+
+
+@dataclass(frozen=True)
+class RegionRule:
+    """How the sample space is to be parted, before it meets a table.
+
+    Attributes
+    ----------
+    by : {'class', 'column', 'quantile', 'range', 'expression'}, optional
+        None: by class for classification, by thirds of the target for regression.
+    column : str, optional
+        For column, quantile and range.
+    quantiles : int
+        The number of ranges of a quantile rule.
+    edges : list, optional
+        The inner edges of a range rule.
+    expressions : dict of str to str, optional
+        Region name → pandas-query expression.
+    pool : bool, optional
+        Join regions under `min_rows`. None: yes unless the regions are explicit (range, expression).
+    min_rows : int
+    """
+
+    by: str | None = None
+    column: str | None = None
+    quantiles: int = 3
+    edges: list[Any] | None = None
+    expressions: dict[str, str] | None = None
+    pool: bool | None = None
+    min_rows: int = LEAST_REGION
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the user says about the columns; the rest is inferred.
+
+    Attributes
+    ----------
+    target : str
+    task : {'classification', 'regression'}, optional
+    group : str, optional
+        The column whose values may not straddle roles.
+    columns : dict
+        Column name → {'type': …, 'role': …}.
+    """
+
+    target: str
+    task: str | None = None
+    group: str | None = None
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def prepare(raw: pd.DataFrame, declared: Declared, rule: RegionRule) -> tuple[pd.DataFrame, Schema]:
+    """Type a raw table, settle the task, resolve the regions.
+
+    Parameters
+    ----------
+    raw : DataFrame of shape (n, d)
+    declared : Declared
+    rule : RegionRule
+
+    Returns
+    -------
+    rows : DataFrame of shape (n, d)
+        In the schema's types; a row's position is its row_id.
+    schema : Schema
+
+    Raises
+    ------
+    CodsaError
+        For a missing, constant or partly missing target, a declared column without values, an
+        unknown name, a region without rows.
+    """
+    raw = raw.rename(columns=str)
+    columns = infer_columns(raw, declared)
+    rows = pd.DataFrame({c.name: tables.cast(raw[c.name], c) for c in columns})
+    columns = [tables.describe(c, rows[c.name]) for c in columns]
+    task = settle_task(columns, rows, declared)
+    columns = [_as_classes(c, rows) if c.role == "target" and task == "classification" else c for c in columns]
+    rows = pd.DataFrame({c.name: tables.cast(rows[c.name], c) for c in columns})
+    regions, notes = resolve_regions(rule, rows, declared.target, task)
+    notes = [f"column '{c.name}' left out: {c.note}" for c in columns if c.note] + notes
+    for note in notes:
+        log.warning("%s", note)
+    return rows, Schema(columns, task, regions, len(rows), notes)
+
+
+def infer_columns(raw: pd.DataFrame, declared: Declared) -> list[Column]:
+    """Infer each column's type and role, with what the user declared taking precedence."""
+    names = [str(name) for name in raw.columns]
+    roles = {declared.target: "target"} | ({declared.group: "group"} if declared.group else {})
+    for name in [*roles, *declared.columns]:
+        if name not in names:
+            raise CodsaError(f"no column '{name}' in the table; {suggest(name, names)}")
+    return [_infer_column(name, raw[name], roles.get(name), declared.columns.get(name, {})) for name in names]
+
+
+def _infer_column(name: str, values: pd.Series, role: str | None, said: Mapping[str, str]) -> Column:
+    unknown = set(said) - {"type", "role"}
+    if unknown:
+        raise CodsaError(f"column '{name}': '{unknown.pop()}' cannot be declared; give type or role")
+    role = role or said.get("role")
+    if values.isna().all() and role not in (None, "ignored"):
+        raise CodsaError(f"column '{name}' ({role}): every value is missing; declare its role as ignored")
+    kind = said.get("type") or ("categorical" if values.isna().all() else tables.infer_type(values))
+    tables.check_choice(f"column '{name}': type", kind, tables.TYPES)
+    note = ""
+    if role is None:
+        role, note = tables.infer_role(name, values, kind)
+    tables.check_choice(f"column '{name}': role", role, tables.ROLES)
+    return Column(name, kind, role, note=note)
+
+
+def settle_task(columns: list[Column], rows: pd.DataFrame, declared: Declared) -> str:
+    """Settle whether the target is a class or a number, and refuse one that cannot be learned."""
+    target = next(c for c in columns if c.name == declared.target)
+    values = rows[target.name]
+    if values.isna().any():
+        raise CodsaError(
+            f"target '{target.name}': missing in {int(values.isna().sum())} rows; drop them or fill it in"
+        )
+    distinct = int(values.nunique())
+    if distinct < 2:
+        raise CodsaError(f"target '{target.name}' is constant ({values.iloc[0]}); there is nothing to learn")
+    if declared.task is not None:
+        tables.check_choice("task", declared.task, tables.TASKS)
+        if declared.task == "regression" and target.type not in ("numeric", "integer"):
+            raise CodsaError(f"target '{target.name}' is {target.type}; regression needs a number")
+        return declared.task
+    whole = target.type == "integer" and distinct <= tables.CLASS_LIMIT
+    return "classification" if target.type in ("categorical", "boolean") or whole else "regression"
+
+
+def _as_classes(target: Column, rows: pd.DataFrame) -> Column:
+    if target.type in ("categorical", "boolean"):
+        return target
+    plain = replace(target, type="categorical", minimum=None, maximum=None)
+    return tables.describe(plain, rows[target.name])
+
+
+def resolve_regions(
+    rule: RegionRule, rows: pd.DataFrame, target: str, task: str
+) -> tuple[Regions, list[str]]:
+    """Make the partition that a rule asks for, pooling small regions where that is allowed.
+
+    Returns
+    -------
+    regions : Regions
+    notes : list of str
+        What was pooled, in words.
+    """
+    by = rule.by or ("class" if task == "classification" else "quantile")
+    column = rule.column or target
+    made = _partition(by, column, rule, rows)
+    pool = rule.pool if rule.pool is not None else by in ("class", "column", "quantile")
+    if pool:
+        ordered = made.kind == "ranges" or (
+            made.kind == "values" and pd.api.types.is_numeric_dtype(rows[str(made.column)])
+        )
+        made = partition.pool_small(made, rows, rule.min_rows, ordered)
+    _refuse_gaps(made, rows)
+    notes = [
+        f"region '{p['region']}' has {p['rows']} rows (fewer than {rule.min_rows}): pooled into '{p['into']}'"
+        for p in made.pooled
+    ]
+    return made, notes
+
+
+def _partition(by: str, column: str, rule: RegionRule, rows: pd.DataFrame) -> Regions:
+    tables.check_choice("regions: by", by, ("class", "column", "quantile", "range", "expression"))
+    if by == "expression":
+        if not rule.expressions:
+            raise CodsaError("regions: by expression needs expressions, as {name: expression}")
+        return partition.by_expressions(rule.expressions, rows)
+    if column not in rows:
+        raise CodsaError(f"regions: no column '{column}'; {suggest(column, rows.columns)}")
+    values = rows[column]
+    if by in ("class", "column"):
+        return partition.by_values(column, values)
+    if not pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_datetime64_any_dtype(values):
+        raise CodsaError(f"regions by {by}: column '{column}' has no order; use by: column")
+    if by == "quantile":
+        return partition.by_quantiles(column, values, rule.quantiles)
+    return partition.by_edges(column, values, rule.edges or [])
+
+
+def _refuse_gaps(regions: Regions, rows: pd.DataFrame) -> None:
+    index = regions.assign(rows)
+    for k, name in enumerate(regions.names):
+        if not (index == k).any():
+            raise CodsaError(f"region '{name}' has no row; change the regions' edges or expressions")
+    if (index < 0).any():
+        raise CodsaError(f"{int((index < 0).sum())} rows lie in no region; widen the regions")
+    if len(regions) < 2:
+        raise CodsaError(f"there is one region only ('{regions.names[0]}'); give a rule that parts the rows")
+
+
+def write_dataset(folder: Path, rows: pd.DataFrame, schema: Schema, origin: Mapping[str, Any]) -> None:
+    """Write `rows.parquet`, `schema.json` and `manifest.json` into a folder.
+
+    Parameters
+    ----------
+    origin : mapping
+        Where the rows came from: the simulation's settings, or the file's digest.
+    """
+    write_parquet(folder / "rows.parquet", rows)
+    write_json(folder / "schema.json", schema.to_dict())
+    outputs = {name: file_digest(folder / name) for name in ("rows.parquet", "schema.json")}
+    write_manifest(
+        folder / "manifest.json",
+        "prepare",
+        inputs={},
+        parameters=origin,
+        outputs=outputs,
+        dataset=frame_digest(rows),
+    )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared table with its schema and the digest of its content.
+
+    Attributes
+    ----------
+    rows : DataFrame of shape (n, d)
+        In the schema's types; a row's position is its row_id.
+    schema : Schema
+    digest : str
+        SHA-256 of content and schema; every later artefact remembers it.
+    """
+
+    rows: pd.DataFrame
+    schema: Schema
+    digest: str
+
+    def regions(self) -> Any:
+        """Return each row's region index, ndarray of int64, shape (n,)."""
+        return self.schema.regions.assign(self.rows)
+
+
+def load_dataset(folder: Path) -> Dataset:
+    """Read a prepared dataset and check that table and schema belong together.
+
+    The user may have corrected `schema.json`: values are cast to its types and described anew.
+    """
+    schema = Schema.from_dict(read_json(folder / "schema.json"))
+    rows = read_parquet(folder / "rows.parquet")
+    tables.check_table(rows, schema, str(folder / "rows.parquet"))
+    rows = pd.DataFrame({c.name: tables.cast(rows[c.name], c) for c in schema.columns})
+    _refuse_gaps(schema.regions, rows)
+    content = digest([frame_digest(rows), {k: v for k, v in schema.to_dict().items() if k != "notes"}])
+    return Dataset(rows, schema, content)
+
+

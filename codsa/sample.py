@@ -1,0 +1,299 @@
+"""The stage that draws the pool: per region, in blocks, so that shards do not matter.
+
+Rows of a region come in blocks of `BLOCK`, each from a stream of its own. A shard is a run of whole
+blocks, so shards put together are one big call, byte for byte, and a longer pool begins with a
+shorter one.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from codsa.artefacts import (
+    file_digest,
+    frame_digest,
+    read_json,
+    read_parquet,
+    verify,
+    write_manifest,
+    write_parquet,
+)
+from codsa.errors import CodsaError
+from codsa.grid import grid_from, pool_counts
+from codsa.prepare import load_dataset
+from codsa.schema import Schema, cast
+from codsa.split import load_split
+from codsa.streams import Work
+from codsa.train import Trained
+
+log = logging.getLogger(__name__)
+
+BLOCK = 1024
+"""Rows drawn from one stream."""
+ATTEMPTS = 20
+"""So many draws of a block may be made to fill it with rows that lie in the region."""
+
+
+@dataclass
+class Drawn:
+    """Rows of one region, and how many were drawn to get them.
+
+    Attributes
+    ----------
+    rows : DataFrame
+    drawn, refused : int
+        Rows drawn in all, and those that lay outside the region, its bounds or levels.
+    """
+
+    rows: pd.DataFrame
+    drawn: int
+    refused: int
+
+
+def draw(trained: Trained, region: int, first: int, last: int, rows: int, work: Work) -> Drawn:
+    """Draw the blocks first..last-1 of a region's pool of `rows` rows.
+
+    Parameters
+    ----------
+    region : int
+        The region's index.
+    first, last : int
+        Blocks; the last block of the pool is cut to `rows`.
+    """
+    schema, made = trained.schema, trained.record["parameters"]
+    parts, drawn, refused = [], 0, 0
+    for block in range(first, last):
+        names = (made["generator"], made["r"], schema.regions.names[region], block)
+        one = _block(trained, region, names, work)
+        parts.append(one.rows.iloc[: rows - block * BLOCK])
+        drawn, refused = drawn + one.drawn, refused + one.refused
+    empty = pd.DataFrame({c.name: cast(pd.Series([], dtype=object), c) for c in schema.modelled})
+    return Drawn(pd.concat(parts, ignore_index=True) if parts else empty, drawn, refused)
+
+
+def _block(trained: Trained, region: int, names: tuple[Any, ...], work: Work) -> Drawn:
+    kept: list[pd.DataFrame] = []
+    have = drawn = 0
+    for attempt in range(ATTEMPTS):
+        made = conform(
+            trained.generator.sample(region, BLOCK, work.stream("sample", *names, attempt)), trained.schema
+        )
+        valid = made[(trained.schema.regions.assign(made) == region) & in_bounds(made, trained.schema)]
+        kept.append(valid)
+        have, drawn = have + len(valid), drawn + BLOCK
+        if have >= BLOCK:
+            break
+    refused = drawn - have
+    if have < BLOCK:
+        raise CodsaError(
+            f"region '{names[2]}': {refused} of {drawn} generated rows lie outside it; the generator "
+            f"'{names[0]}' does not know this region: train longer, raise r or change the regions"
+        )
+    return Drawn(pd.concat(kept, ignore_index=True).iloc[:BLOCK], drawn, refused)
+
+
+def conform(made: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Return generated rows in the schema's columns and types, or raise a `CodsaError`."""
+    names = [c.name for c in schema.modelled]
+    if set(made.columns) != set(names):
+        raise CodsaError(f"the generator made columns {list(made.columns)}; the schema models {names}")
+    return pd.DataFrame({c.name: cast(made[c.name], c) for c in schema.modelled})
+
+
+def in_bounds(made: pd.DataFrame, schema: Schema) -> np.ndarray:
+    """Say which rows keep every column's levels and bounds, and have a target.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+    """
+    good = made[schema.target].notna().to_numpy(dtype=bool, copy=True)
+    for column in schema.modelled:
+        values = made[column.name]
+        inside = (
+            values.isin(column.levels)
+            if column.levels is not None
+            else values.between(*_bounds(column.minimum, column.maximum, values))
+        )
+        good &= (inside.fillna(False).astype(bool) | values.isna()).to_numpy(dtype=bool)
+    return np.asarray(good)
+
+
+def _bounds(low: Any, high: Any, values: pd.Series) -> tuple[Any, Any]:
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return pd.Timestamp(low), pd.Timestamp(high)
+    return low, high
+
+
+def shard_blocks(rows: int, shard: int, shards: int) -> tuple[int, int]:
+    """Return the run of blocks that a shard (from 0) draws of a pool of `rows` rows."""
+    blocks = -(-rows // BLOCK)
+    return blocks * shard // shards, blocks * (shard + 1) // shards
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Read 'I/N', counted from 1, as (shard, shards), counted from 0."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise CodsaError(f"--shard {text}: write I/N with I from 1 to N")
+    return int(found[1]) - 1, int(found[2])
+
+
+def region_counts(
+    trained: Trained, data: Path, split: Path, grids: Sequence[Mapping[str, Any]]
+) -> dict[int, int]:
+    """Return the rows of each region that grids need of a pool.
+
+    Raises
+    ------
+    CodsaError
+        When the generator was trained on another dataset or split.
+    """
+    dataset = load_dataset(data)
+    roles = load_split(split, dataset)
+    for name, found in (("dataset", dataset.digest), ("split", roles.digest)):
+        if trained.record["inputs"][name] != found:
+            raise CodsaError(f"the generator was trained on another {name}; run codsa-train-gen again")
+    r = trained.record["parameters"]["r"]
+    counts = pool_counts([grid_from(record) for record in grids], r, roles, dataset.schema)
+    return {k: int(count) for k, count in enumerate(counts)}
+
+
+def region_folder(schema: Schema, region: int) -> str:
+    """Return the name of a region's folder in a pool: its index and a readable form of its name."""
+    slug = re.sub(r"[^A-Za-z0-9._+-]+", "_", schema.regions.names[region]).strip("_")[:40]
+    return f"region~{region}-{slug}"
+
+
+def write_shard(
+    pool: Path, trained: Trained, counts: Mapping[int, int], shard: int, shards: int, work: Work
+) -> Path:
+    """Draw one shard of every region and write it.
+
+    Parameters
+    ----------
+    pool : Path
+        The pool's folder, shared by all shards.
+    counts : mapping of region index to rows
+        The size of the whole pool.
+
+    Returns
+    -------
+    Path
+        The shard's manifest, written last.
+    """
+    _forget_other_layouts(pool, shards)
+    outputs, regions = {}, {}
+    for region, rows in counts.items():
+        drawn = draw(trained, region, *shard_blocks(rows, shard, shards), rows, work)
+        name = f"{region_folder(trained.schema, region)}/part-{shard:04d}.parquet"
+        write_parquet(pool / name, drawn.rows)
+        outputs[name] = file_digest(pool / name)
+        regions[trained.schema.regions.names[region]] = {
+            "rows": len(drawn.rows),
+            "drawn": drawn.drawn,
+            "refused": drawn.refused,
+            "file": name,
+        }
+        rate = drawn.refused / max(drawn.drawn, 1)
+        log.info("region '%s': %d rows, %.2f %% drawn again", *_facts(trained, region, drawn), 100 * rate)
+    path = pool / f"shard-{shard:04d}-of-{shards:04d}.json"
+    generator = {"generator": trained.record["parameters"], "inputs": trained.record["inputs"]}
+    parameters = {"seed": work.seed, "shard": shard, "shards": shards}
+    write_manifest(path, "sample", generator["inputs"], parameters, outputs, regions=regions, **generator["generator"])
+    return path
+
+
+def _facts(trained: Trained, region: int, drawn: Drawn) -> tuple[str, int]:
+    return trained.schema.regions.names[region], len(drawn.rows)
+
+
+def _forget_other_layouts(pool: Path, shards: int) -> None:
+    """Remove the manifests of a pool that was drawn in another number of shards."""
+    for path in pool.glob("shard-*-of-*.json"):
+        if not path.name.endswith(f"-of-{shards:04d}.json"):
+            path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The synthetic rows of one generator, by region.
+
+    Attributes
+    ----------
+    rows : list of DataFrame
+        Per region, in the order drawn.
+    violations : ndarray of shape (K,)
+        Share of drawn rows that lay outside the region and were drawn again.
+    dataset : str
+        Digest of the dataset that the generator was trained on.
+    digest : str
+        Of the logical content, whatever the shards.
+    """
+
+    rows: list[pd.DataFrame]
+    violations: np.ndarray
+    dataset: str
+    digest: str
+    r: float = 1.0
+    generator: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def prefix(self, counts: np.ndarray, names: list[str]) -> pd.DataFrame:
+        """Return the first counts[k] rows of each region, put together.
+
+        Raises
+        ------
+        CodsaError
+            When a region's pool holds fewer rows than are asked for.
+        """
+        for k, count in enumerate(counts):
+            if count > len(self.rows[k]):
+                raise CodsaError(
+                    f"the allocation asks for {count} rows of region '{names[k]}', the pool holds "
+                    f"{len(self.rows[k])}; draw more with codsa-sample, or lower m or alpha"
+                )
+        return pd.concat([part.iloc[:count] for part, count in zip(self.rows, counts, strict=True)])
+
+
+def load_pool(folder: Path, schema: Schema) -> Pool:
+    """Read all shards of a pool and check that they are whole and belong together."""
+    manifests = sorted(folder.glob("shard-*-of-*.json"))
+    if not manifests:
+        raise CodsaError(f"{folder}: no pool there; draw it with codsa-sample")
+    records = [read_json(path) for path in manifests]
+    shards = records[0]["parameters"]["shards"]
+    if len(records) != shards or any(rec["parameters"]["shards"] != shards for rec in records):
+        raise CodsaError(f"{folder}: {len(records)} of {shards} shards are there; draw the others with codsa-sample")
+    for record in records:
+        for name, expected in record["outputs"].items():
+            verify(folder / name, expected)
+    rows = [_read_region(folder, records, name, schema) for name in schema.regions.names]
+    return Pool(
+        rows,
+        np.array([_violations(records, name) for name in schema.regions.names]),
+        records[0]["inputs"]["dataset"],
+        frame_digest(pd.concat(rows, ignore_index=True)),
+        records[0]["r"],
+        records[0]["generator"],
+    )
+
+
+def _read_region(folder: Path, records: list[dict[str, Any]], name: str, schema: Schema) -> pd.DataFrame:
+    parts = [read_parquet(folder / rec["regions"][name]["file"]) for rec in records if name in rec["regions"]]
+    parts = [pd.DataFrame({c.name: cast(p[c.name], c) for c in schema.modelled}) for p in parts]
+    empty = pd.DataFrame({c.name: cast(pd.Series([], dtype=object), c) for c in schema.modelled})
+    return pd.concat(parts, ignore_index=True) if parts else empty
+
+
+def _violations(records: list[dict[str, Any]], name: str) -> float:
+    found = [rec["regions"][name] for rec in records if name in rec["regions"]]
+    return sum(f["refused"] for f in found) / max(sum(f["drawn"] for f in found), 1)

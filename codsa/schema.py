@@ -1,0 +1,249 @@
+"""Column types and roles of a table: inferred, written down, corrected, enforced.
+
+A dataset is a table (`rows.parquet`) and its `Schema` (`schema.json`). Every later stage reads
+values in the types that the schema names, and generated rows are cast back to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from codsa.errors import CodsaError, suggest
+from codsa.regions import Regions
+
+TYPES = ("numeric", "integer", "categorical", "boolean", "datetime")
+ROLES = ("feature", "target", "group", "ignored")
+TASKS = ("classification", "regression")
+CLASS_LIMIT = 20
+"""An integer target with at most this many distinct values is taken for classes."""
+
+_ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?$")
+_ID_NAME = re.compile(r"(^|[_\s-])(id|uuid|guid|key|index)$|^unnamed", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, type and role, and the range of values seen.
+
+    Attributes
+    ----------
+    name : str
+    type : {'numeric', 'integer', 'categorical', 'boolean', 'datetime'}
+    role : {'feature', 'target', 'group', 'ignored'}
+    levels : list, optional
+        The distinct values of a categorical column, sorted.
+    minimum, maximum : float, int or str, optional
+        The bounds of an ordered column (ISO text for dates).
+    missing : int
+        The number of missing values.
+    note : str
+        Why the role or type was inferred so, where that is not obvious.
+    """
+
+    name: str
+    type: str
+    role: str = "feature"
+    levels: list[Any] | None = None
+    minimum: Any = None
+    maximum: Any = None
+    missing: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a dataset holds: its columns, its task, its regions.
+
+    Attributes
+    ----------
+    columns : list of Column
+        In the order of the table.
+    task : {'classification', 'regression'}
+    regions : Regions
+        The partition of the sample space.
+    """
+
+    columns: list[Column]
+    task: str
+    regions: Regions
+    rows: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def target(self) -> str:
+        """The name of the target column."""
+        return next(c.name for c in self.columns if c.role == "target")
+
+    @property
+    def features(self) -> list[str]:
+        """The names of the feature columns, in order."""
+        return [c.name for c in self.columns if c.role == "feature"]
+
+    @property
+    def group(self) -> str | None:
+        """The name of the column whose values may not straddle roles, if there is one."""
+        return next((c.name for c in self.columns if c.role == "group"), None)
+
+    @property
+    def modelled(self) -> list[Column]:
+        """The columns that a generator models: the features and the target, in order."""
+        return [c for c in self.columns if c.role in ("feature", "target")]
+
+    @property
+    def classes(self) -> list[Any]:
+        """The levels of a classification target, sorted; empty for regression."""
+        return list(self.column(self.target).levels or []) if self.task == "classification" else []
+
+    def column(self, name: str) -> Column:
+        """Return the column of that name, or raise a `CodsaError` with the nearest one."""
+        for candidate in self.columns:
+            if candidate.name == name:
+                return candidate
+        names = [c.name for c in self.columns]
+        raise CodsaError(f"no column '{name}' in the table; {suggest(name, names)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the schema as it is written to `schema.json`."""
+        return {
+            "columns": [asdict(c) for c in self.columns],
+            "task": self.task,
+            "regions": self.regions.to_dict(),
+            "rows": self.rows,
+            "notes": self.notes,
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Schema:
+        """Read a schema from what `to_dict` gave, checking every name."""
+        try:
+            columns = [Column(**c) for c in record["columns"]]
+            regions = Regions.from_dict(record["regions"])
+            schema = cls(
+                columns, record["task"], regions, record["rows"], list(record.get("notes", []))
+            )
+        except (KeyError, TypeError) as error:
+            raise CodsaError(f"schema: not a CoDSA schema ({error}); run codsa-prepare") from None
+        for column in columns:
+            check_choice(f"column '{column.name}': type", column.type, TYPES)
+            check_choice(f"column '{column.name}': role", column.role, ROLES)
+        check_choice("task", schema.task, TASKS)
+        return schema
+
+
+def check_choice(what: str, value: str, known: tuple[str, ...]) -> None:
+    """Raise a `CodsaError` unless `value` is one of the known names."""
+    if value not in known:
+        raise CodsaError(f"{what} '{value}' is not known; {suggest(value, known)}")
+
+
+def infer_type(values: pd.Series) -> str:
+    """Infer a column's type from its values.
+
+    Parameters
+    ----------
+    values : Series
+        As the reader gave them; at least one is present.
+    """
+    present = values.dropna()
+    if pd.api.types.is_bool_dtype(values) or (len(present) and present.map(type).eq(bool).all()):
+        return "boolean"
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return "datetime"
+    if pd.api.types.is_numeric_dtype(values):
+        return "integer" if _all_whole(present) else "numeric"
+    text = present.astype(str)
+    if len(text) and text.str.match(_ISO_DATE).all():
+        return "datetime"
+    return "categorical"
+
+
+def _all_whole(values: pd.Series) -> bool:
+    numbers = values.to_numpy(dtype=float)
+    return bool(len(numbers)) and bool(np.all(numbers == np.round(numbers)))
+
+
+def infer_role(name: str, values: pd.Series, kind: str) -> tuple[str, str]:
+    """Infer whether a column is a feature or to be left out, and why.
+
+    Returns
+    -------
+    (role, note) : tuple of str
+    """
+    distinct = int(values.nunique())
+    if distinct == 0:
+        return "ignored", "every value is missing"
+    if distinct == len(values) and kind in ("integer", "categorical"):
+        if _ID_NAME.search(name) or (kind == "categorical" and len(values) > 20):
+            return "ignored", "identifier: every value is different"
+        if kind == "integer" and np.array_equal(np.diff(values), np.ones(len(values) - 1)):
+            return "ignored", "identifier: counts the rows"
+    return "feature", ""
+
+
+def cast(values: pd.Series, column: Column) -> pd.Series:
+    """Cast values to the storage type of a column's type.
+
+    numeric: float64; integer: Int64; categorical: object of str, or Int64 when every level is a
+    whole number; boolean: boolean; datetime: datetime64[ns].
+    """
+    try:
+        if column.type == "numeric":
+            return pd.to_numeric(values).astype("float64")
+        if column.type == "integer":
+            return pd.to_numeric(values).astype("Float64").round().astype("Int64")
+        if column.type == "boolean":
+            return values.astype("boolean")
+        if column.type == "datetime":
+            moments = pd.to_datetime(values, utc=True, format="ISO8601")
+            return moments.dt.tz_localize(None).astype("datetime64[ns]")
+        return _cast_levels(values)
+    except (ValueError, TypeError) as error:
+        raise CodsaError(
+            f"column '{column.name}': not readable as {column.type} ({error}); "
+            "correct its type in the schema"
+        ) from None
+
+
+def _cast_levels(values: pd.Series) -> pd.Series:
+    present = values.dropna()
+    if pd.api.types.is_numeric_dtype(values) and _all_whole(present):
+        return values.astype("Int64")
+    text = values.astype(object).where(values.notna(), None)
+    return text.map(lambda v: None if v is None else str(v)).astype("str")
+
+
+def describe(column: Column, values: pd.Series) -> Column:
+    """Return the column with its levels, bounds and missing count taken from cast values."""
+    present = values.dropna()
+    facts: dict[str, Any] = {"missing": int(values.isna().sum()), "levels": None}
+    if column.type in ("categorical", "boolean"):
+        facts["levels"] = [_plain(v) for v in sorted(present.unique())]
+    elif len(present):
+        facts["minimum"], facts["maximum"] = _plain(present.min()), _plain(present.max())
+    return replace(column, **facts)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    return value.item() if hasattr(value, "item") else value
+
+
+def check_table(frame: pd.DataFrame, schema: Schema, where: str) -> None:
+    """Raise a `CodsaError` unless a table has exactly the schema's columns."""
+    expected, found = [c.name for c in schema.columns], list(frame.columns)
+    if expected == found:
+        return
+    lacking = [name for name in expected if name not in found]
+    foreign = [name for name in found if name not in expected]
+    raise CodsaError(
+        f"{where}: its columns are not those of the schema "
+        f"(lacking: {lacking or 'none'}; not in the schema: {foreign or 'none'}); "
+        "write both with one run of codsa-prepare"
+    )

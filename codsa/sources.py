@@ -1,0 +1,126 @@
+"""Reading a raw table: CSV, TSV or Parquet, compressed or not, from a path or a URL."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import urllib.error
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+
+from codsa.artefacts import file_digest, read_parquet, whole
+from codsa.errors import CodsaError
+
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
+MISSING_MARKS = ["?"]
+"""Read as missing, besides what pandas takes for it (empty, NA, NaN, null, …)."""
+
+
+def fetch(url: str, sha256: str | None, folder: Path) -> Path:
+    """Download a file once, checked against its SHA-256.
+
+    Parameters
+    ----------
+    url : str
+    sha256 : str, optional
+        Required for a URL: what was tested yesterday must be what is used today.
+    folder : Path
+        Where the download is kept; a file there with the right digest is used as it is.
+
+    Returns
+    -------
+    Path
+        The local file.
+    """
+    if sha256 is None:
+        raise CodsaError(f"{url}: a URL needs its checksum; give sha256 (sha256sum prints it)")
+    path = folder / Path(urllib.request.url2pathname(url.split("?")[0])).name
+    if path.exists() and file_digest(path) == sha256.lower():
+        return path
+    try:
+        with whole(path) as part, urllib.request.urlopen(url, timeout=60) as answer:
+            _copy(answer, part, sha256.lower(), url)
+    except (urllib.error.URLError, TimeoutError, ValueError) as error:
+        raise CodsaError(f"{url}: cannot be fetched ({error}); download it and give the path") from None
+    return path
+
+
+def _copy(answer: IO[bytes], part: Path, sha256: str, url: str) -> None:
+    found = hashlib.sha256()
+    with part.open("wb") as out:
+        while chunk := answer.read(1 << 20):
+            found.update(chunk)
+            out.write(chunk)
+    if found.hexdigest() != sha256:
+        raise CodsaError(f"{url}: checksum {found.hexdigest()}, expected {sha256}; the file has changed")
+
+
+def read_table(path: Path, sha256: str | None = None) -> pd.DataFrame:
+    """Read a table and refuse what later stages could not digest.
+
+    Parameters
+    ----------
+    path : Path
+        .csv, .tsv or .parquet; .csv and .tsv also with .gz, .bz2, .xz, .zst or .zip.
+    sha256 : str, optional
+        What the file's digest must be.
+
+    Raises
+    ------
+    CodsaError
+        Missing or empty file, other digest, not UTF-8, duplicate column names, infinite values.
+    """
+    if not path.is_file():
+        raise CodsaError(f"{path}: no such file")
+    if sha256 is not None and file_digest(path) != sha256.lower():
+        raise CodsaError(f"{path}: checksum {file_digest(path)}, expected {sha256.lower()}")
+    if path.stat().st_size == 0:
+        raise CodsaError(f"{path}: the file is empty")
+    frame = read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
+    _check(frame, path)
+    return frame
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    suffixes = [s.lower() for s in path.suffixes]
+    compression: Any = COMPRESSIONS.get(suffixes[-1]) if suffixes else None
+    kind = suffixes[-2] if compression and len(suffixes) > 1 else (suffixes or [""])[-1]
+    if kind not in SEPARATORS:
+        raise CodsaError(f"{path}: '{kind or path.name}' is not known; give .csv, .tsv or .parquet")
+    options: dict[str, Any] = {"sep": SEPARATORS[kind], "compression": compression, "encoding": "utf-8"}
+    try:
+        header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, **options)
+        _refuse_duplicates([str(name) for name in header.iloc[0]], path)
+        return pd.read_csv(path, na_values=MISSING_MARKS, low_memory=False, **options)
+    except UnicodeDecodeError as error:
+        raise CodsaError(f"{path}: not UTF-8 text at byte {error.start}; convert it with iconv") from None
+    except pd.errors.EmptyDataError:
+        raise CodsaError(f"{path}: the file is empty") from None
+    except (pd.errors.ParserError, csv.Error, EOFError, OSError) as error:
+        raise CodsaError(f"{path}: not readable as {kind} ({error})") from None
+
+
+def _refuse_duplicates(names: list[str], path: Path) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise CodsaError(f"{path}: column name '{twice[0]}' stands {names.count(twice[0])} times; rename")
+
+
+def _check(frame: pd.DataFrame, path: Path) -> None:
+    if frame.empty:
+        raise CodsaError(f"{path}: the table has no rows")
+    _refuse_duplicates([str(name) for name in frame.columns], path)
+    for name in frame.select_dtypes("number").columns:
+        infinite = int(np.isinf(frame[name].to_numpy(dtype=float, na_value=np.nan)).sum())
+        if infinite:
+            raise CodsaError(
+                f"{path}: column '{name}' has {infinite} infinite values; make them missing or finite"
+            )
+
+

@@ -1,0 +1,325 @@
+"""Roles and ranks: which rows train, validate and test, and in which order they join S_g.
+
+One split serves every ratio r: row i of region k joins the generator part S_g once r reaches its
+`enters`, (rank + 1)/n_k. So S_g holds the first ⌊r·n_k⌋ ranks of each region, S_g ⊂ S_g' for
+r < r', and S_r is the complement by construction. Rows that belong together (a group's, or
+byte-identical ones) form a unit, share one role and one `enters`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from codsa.allocation import whole_counts
+from codsa.artefacts import file_digest, read_json, read_parquet, verify, write_manifest, write_parquet
+from codsa.errors import CodsaError
+from codsa.prepare import Dataset
+from codsa.schema import Schema
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+FOLDS = 5
+LEAST_TRAIN = 2
+"""A region needs so many training rows: one for S_g, one for S_r."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a role is: a number of rows under Q, or a share of every region.
+
+    Attributes
+    ----------
+    count : int, optional
+        Rows over all regions, shared out by q.
+    fraction : float, optional
+        The share that every region with q_k > 0 gives; metrics then weigh the rows to Q, which
+        uses more of the plentiful regions than `count` could.
+    """
+
+    count: int | None = None
+    fraction: float | None = None
+
+    def rows(self, available: np.ndarray, q: np.ndarray) -> np.ndarray:
+        """Return the rows to take of each region, ndarray of int64, shape (K,)."""
+        if self.count is not None:
+            return whole_counts(self.count, q)
+        share = np.floor(float(self.fraction or 0.0) * available + 1e-9)
+        return np.where(q > 0, np.maximum(share, 1), 0).astype(np.int64)
+
+
+def parse_size(text: str | float) -> Size:
+    """Read a role's size: a whole number above 0 is a count, a number in (0, 1) a share.
+
+    Raises
+    ------
+    CodsaError
+        For anything else.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if 0 < number < 1:
+        return Size(fraction=number)
+    if number >= 1 and number == int(number):
+        return Size(count=int(number))
+    raise CodsaError(f"size '{text}': give a whole number of rows, or a share between 0 and 1")
+
+
+def target_law(law: str | Mapping[str, float], schema: Schema, regions: np.ndarray) -> np.ndarray:
+    """Return the region weights q of the law that the model will be judged under.
+
+    Parameters
+    ----------
+    law : 'balanced', 'training', or mapping of region name to weight
+        Weights are scaled to sum to 1; a region not named has weight 0.
+    regions : ndarray of int64, shape (n,)
+        The region of every row of the dataset.
+
+    Returns
+    -------
+    ndarray of shape (K,)
+    """
+    names = schema.regions.names
+    if law == "balanced":
+        return np.full(len(names), 1.0 / len(names))
+    if law == "training":
+        return np.bincount(regions, minlength=len(names)) / len(regions)
+    if isinstance(law, str):
+        raise CodsaError(f"law '{law}' is not known; give balanced, training or weights by region")
+    q = np.zeros(len(names))
+    for name, weight in law.items():
+        q[schema.regions.index(str(name))] = weight
+    if (q < 0).any() or q.sum() <= 0:
+        raise CodsaError(f"law {dict(law)}: weights must not be negative and must not all be 0")
+    return q / q.sum()
+
+
+def units(dataset: Dataset) -> np.ndarray:
+    """Number the sets of rows that must stay together: same group, or byte-identical.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        Equal where rows belong together, directly or through others.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    kept = dataset.rows[[c.name for c in dataset.schema.columns if c.role != "ignored"]]
+    _, same = np.unique(pd.util.hash_pandas_object(kept, index=False).to_numpy(), return_inverse=True)
+    if dataset.schema.group is None:
+        return np.asarray(same, dtype=np.int64)
+    group = pd.factorize(dataset.rows[dataset.schema.group], use_na_sentinel=True)[0]
+    alone = group < 0
+    group[alone] = group.max() + 1 + np.arange(alone.sum())
+    size = int(same.max()) + int(group.max()) + 2
+    ones = np.ones(len(group), dtype=np.int8)
+    graph = coo_array((ones, (group, int(group.max()) + 1 + same)), shape=(size, size))
+    return np.asarray(connected_components(graph, directed=False)[1][group], dtype=np.int64)
+
+
+def split(dataset: Dataset, q: np.ndarray, validation: Size, test: Size, random: np.random.Generator) -> pd.DataFrame:
+    """Give every row a role, and every training row its rank, entry and fold.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    q : ndarray of shape (K,)
+        The law that validation and test are drawn under.
+    validation, test : Size
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    DataFrame of n rows
+        row_id, region (name), role, rank (within its region, -1 outside training), enters (the
+        least r at which the row is in S_g; NaN outside training), fold (-1 outside training).
+
+    Raises
+    ------
+    CodsaError
+        Naming the region that has too few rows, how many it has and how many it needs.
+    """
+    region = dataset.regions()
+    available = np.bincount(region, minlength=len(q))
+    wanted = {TEST: test.rows(available, q), VALIDATION: validation.rows(available, q)}
+    _refuse_short(dataset.schema, available, wanted)
+    unit = units(dataset)
+    shuffled = random.permutation(int(unit.max()) + 1)[unit]
+    role = assign_roles(region, shuffled, wanted)
+    frame = pd.DataFrame(
+        {
+            "row_id": np.arange(len(region), dtype=np.int64),
+            "region": np.array(dataset.schema.regions.names, dtype=object)[region],
+            "role": role,
+        }
+    )
+    _refuse_unfilled(dataset.schema, region, role, wanted)
+    return frame.assign(**rank_training(region, shuffled, role == TRAIN))
+
+
+def _refuse_short(schema: Schema, available: np.ndarray, wanted: Mapping[str, np.ndarray]) -> None:
+    for k, name in enumerate(schema.regions.names):
+        test, validation = int(wanted[TEST][k]), int(wanted[VALIDATION][k])
+        need = test + validation + LEAST_TRAIN
+        if available[k] < need:
+            raise CodsaError(
+                f"region '{name}' has {available[k]} rows; {need} are needed ({test} test, {validation} "
+                f"validation, {LEAST_TRAIN} training): lower the counts, or allow pooling of small regions"
+            )
+    for role, counts in wanted.items():
+        if counts.sum() == 0:
+            raise CodsaError(f"{role} would have no rows; raise its count or fraction")
+
+
+def assign_roles(region: np.ndarray, unit: np.ndarray, wanted: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Fill test, then validation, with whole units in shuffled order; the rest trains.
+
+    A unit that would overfill a region is passed over, so roles are filled exactly where most
+    units are single rows.
+
+    Parameters
+    ----------
+    region, unit : ndarray of int64, shape (n,)
+        `unit` numbers the units in shuffled order.
+    wanted : mapping of role to ndarray of shape (K,)
+
+    Returns
+    -------
+    ndarray of str, shape (n,)
+    """
+    role = np.full(len(region), TRAIN, dtype=object)
+    sizes = np.unique(unit, return_counts=True)[1]
+    rows = np.split(np.argsort(unit, kind="stable"), np.cumsum(sizes)[:-1])
+    for name, counts in wanted.items():
+        left = counts.copy()
+        for members in rows:
+            if left.sum() == 0:
+                break
+            need = np.bincount(region[members], minlength=len(left))
+            if role[members[0]] == TRAIN and (need <= left).all():
+                role[members] = name
+                left -= need
+    return role
+
+
+def _refuse_unfilled(schema: Schema, region: np.ndarray, role: np.ndarray, wanted: Mapping[str, np.ndarray]) -> None:
+    """Refuse a split whose groups are so large that a region gets no row of a role it needs."""
+    for k, name in enumerate(schema.regions.names):
+        here = role[region == k]
+        for part, counts in [*wanted.items(), (TRAIN, np.full(len(schema.regions), 1))]:
+            if counts[k] > 0 and not (here == part).any():
+                raise CodsaError(
+                    f"region '{name}' gets no {part} rows: its {len(here)} rows lie in groups too large to "
+                    "part; use smaller groups or larger validation and test sets"
+                )
+
+
+def rank_training(region: np.ndarray, unit: np.ndarray, train: np.ndarray) -> dict[str, np.ndarray]:
+    """Rank the training rows within their regions, in the units' shuffled order.
+
+    Returns
+    -------
+    dict of ndarray of shape (n,)
+        rank, enters and fold, as `split` describes them.
+    """
+    n = len(region)
+    rank, enters = np.full(n, -1, dtype=np.int64), np.full(n, np.nan)
+    for k in np.unique(region[train]):
+        rows = np.flatnonzero(train & (region == k))
+        rows = rows[np.argsort(unit[rows], kind="stable")]
+        rank[rows] = np.arange(len(rows))
+        enters[rows] = (rank[rows] + 1) / len(rows)
+    last = pd.Series(enters).groupby(unit).transform("max").to_numpy()
+    dense = pd.Series(np.where(train, unit, -1)).rank(method="dense").to_numpy().astype(np.int64)
+    return {
+        "rank": rank,
+        "enters": np.where(train, last, np.nan),
+        "fold": np.where(train, dense % FOLDS, -1),
+    }
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split and the law it was drawn under.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        As `split` returns it.
+    q, p : ndarray of shape (K,)
+        Region weights of the target law and of the training rows.
+    digest : str
+    """
+
+    frame: pd.DataFrame
+    q: np.ndarray
+    p: np.ndarray
+    digest: str
+
+    @property
+    def n(self) -> int:
+        """The number of training rows."""
+        return int((self.frame["role"] == TRAIN).sum())
+
+    def rows(self, role: str) -> np.ndarray:
+        """Return the row_ids of a role, ndarray of int64."""
+        return self.frame.loc[self.frame["role"] == role, "row_id"].to_numpy()
+
+    def generator_rows(self, r: float) -> np.ndarray:
+        """Return the row_ids of S_g for a ratio r, ndarray of int64."""
+        inside = (self.frame["role"] == TRAIN) & (self.frame["enters"] <= check_ratio(r))
+        return self.frame.loc[inside, "row_id"].to_numpy()
+
+    def reserved_rows(self, r: float) -> np.ndarray:
+        """Return the row_ids of S_r for a ratio r: the training rows not in S_g."""
+        outside = (self.frame["role"] == TRAIN) & (self.frame["enters"] > check_ratio(r))
+        return self.frame.loc[outside, "row_id"].to_numpy()
+
+
+def check_ratio(r: float) -> float:
+    """Return r, or raise a `CodsaError` unless it lies in (0, 1]."""
+    if not 0 < r <= 1:
+        raise CodsaError(f"r = {r}: the split ratio must lie in (0, 1]")
+    return r
+
+
+def training_shares(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
+    """Return p, the regions' shares of the training rows, ndarray of shape (K,)."""
+    counts = frame.loc[frame["role"] == TRAIN, "region"].value_counts()
+    p = np.array([counts.get(name, 0) for name in schema.regions.names], dtype=float)
+    return p / p.sum()
+
+
+def write_split(path: Path, frame: pd.DataFrame, dataset: Dataset, q: np.ndarray, parameters: Mapping[str, Any]) -> None:
+    """Write `split.parquet` and, beside it, `split.json` with the laws and sizes."""
+    write_parquet(path, frame)
+    sizes = frame.groupby(["role", "region"], sort=True).size()
+    write_manifest(
+        path.with_suffix(".json"),
+        "split",
+        inputs={"dataset": dataset.digest},
+        parameters=parameters,
+        outputs={path.name: file_digest(path)},
+        q=q,
+        p=training_shares(frame, dataset.schema),
+        sizes={role: sizes[role].to_dict() for role in (TRAIN, VALIDATION, TEST)},
+    )
+
+
+def load_split(path: Path, dataset: Dataset) -> Split:
+    """Read a split and check that it is of this dataset, whole, and gives each row one role."""
+    record = read_json(path.with_suffix(".json"))
+    verify(path, record["outputs"][path.name])
+    if record["inputs"]["dataset"] != dataset.digest:
+        raise CodsaError(f"{path}: made from another dataset or schema; run codsa-split again")
+    frame = read_parquet(path)
+    if not np.array_equal(frame["row_id"], np.arange(len(dataset.rows))):
+        raise CodsaError(f"{path}: its row_ids are not those of the dataset; run codsa-split again")
+    return Split(frame, np.array(record["q"]), np.array(record["p"]), file_digest(path))

@@ -1,0 +1,213 @@
+"""From an experiment to the values that each rule passes to its command.
+
+Pure functions of the configuration: a stage receives values on its command line, never the whole
+configuration, so that a changed setting re-runs the stages that it touches and no other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from codsa.artefacts import digest
+from codsa.config import Data, Experiment, Method
+from codsa.errors import CodsaError
+from codsa.registry import ESTIMATORS, GENERATORS, locate
+
+TRANSFER = "transfer"
+
+
+def value(thing: Any) -> str:
+    """Return a value as the commands read it: JSON, which is YAML, and words bare."""
+    return thing if isinstance(thing, str) else json.dumps(thing, sort_keys=True)
+
+
+def options(**given: Any) -> list[str]:
+    """Return options of a command line; None and False are left out, lists repeat the option."""
+    made: list[str] = []
+    for name, thing in given.items():
+        option = "--" + name.replace("_", "-")
+        for one in thing if isinstance(thing, list) else [thing]:
+            if one is True:
+                made.append(option)
+            elif one is not None and one is not False:
+                made += [option, value(one)]
+    return made
+
+
+def settings(given: Mapping[str, Any]) -> list[str]:
+    """Return settings as repeated --set KEY=VALUE."""
+    return [word for key, thing in sorted(given.items()) for word in ("--set", f"{key}={value(thing)}")]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A generator as a study uses it: several methods may share it and its pool.
+
+    Attributes
+    ----------
+    name : str
+        Its registered name or `module:Class`.
+    settings : mapping
+    transfer : bool
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    transfer: bool
+
+
+class Study:
+    """An experiment with its label, as the rules of the workflow ask it.
+
+    Parameters
+    ----------
+    label : str
+        The name of its results folder.
+    experiment : Experiment
+    """
+
+    def __init__(self, label: str, experiment: Experiment) -> None:
+        self.label, self.experiment = label, experiment
+        self.methods = {method.name: method for method in experiment.methods}
+
+    def checked(self) -> Study:
+        """Return the study itself once every name that its rules will need is known to be good."""
+        self.estimator_module()
+        for name in self.generators:
+            self.generator_module(name)
+        return self
+
+    @cached_property
+    def generators(self) -> dict[str, Source]:
+        """The generators by the name of their folder."""
+        found: dict[str, Source] = {}
+        for method in self.methods.values():
+            if method.generator is not None:
+                found[self.generator_of(method)] = self._source(method)
+        return found
+
+    def _source(self, method: Method) -> Source:
+        assert method.generator is not None
+        locate("generator", method.generator, GENERATORS)
+        common = self.experiment.generators.get(method.generator, {})
+        return Source(method.generator, {**common, **method.settings}, method.transfer)
+
+    def generator_of(self, method: Method) -> str:
+        """Return the name of a method's generator folder; equal generators share one."""
+        source = self._source(method)
+        name = source.name.replace(":", ".")
+        parts = [name, TRANSFER if source.transfer else "", digest(method.settings)[:8] if method.settings else ""]
+        return "-".join(part for part in parts if part)
+
+    def ratios(self, method: Method) -> list[float]:
+        """Return the ratios r at which a method is fitted.
+
+        Without a generator there is one. With α fixed to p (non-adaptive) it is the largest below 1.
+        """
+        if method.generator is None:
+            return [1.0]
+        if method.r is None and method.alpha == ["training"]:
+            below = [r for r in self.experiment.grid.r if r < 1]
+            return [max(below or self.experiment.grid.r)]
+        return list(method.r or self.experiment.grid.r)
+
+    def generator_ratios(self, generator: str) -> list[float]:
+        """Return the ratios at which a generator is trained, over the methods that share it."""
+        users = [m for m in self.methods.values() if m.generator and self.generator_of(m) == generator]
+        return sorted({r for method in users for r in self.ratios(method)})
+
+    def grid(self, method: Method) -> dict[str, Any]:
+        """Return a method's grid of (m, α)."""
+        grid = self.experiment.grid
+        m = [0.0] if method.generator is None else list(method.m or grid.m)
+        alpha = [a if isinstance(a, (str, dict)) else float(a) for a in method.alpha or grid.alpha]
+        return {"m": m, "alpha": alpha, "reserve": method.reserve, "focus": grid.focus}
+
+    def _work(self, replicate: int | str | None = None) -> list[str]:
+        return options(seed=self.experiment.seed, experiment=self.label, replicate=replicate)
+
+    def prepare(self, data: Data) -> list[str]:
+        """Return the arguments of codsa-prepare."""
+        rule, simulation = self.experiment.regions, data.simulation
+        corrections = [
+            f"{name}={word}" for name, c in data.columns.items() for word in (c.type, c.role) if word is not None
+        ]
+        drawn = ["--rows", str(simulation.minority), str(simulation.majority)] if simulation else []
+        return [
+            data.path or data.url or f"simulation:{simulation.name if simulation else ''}",
+            *drawn,
+            *options(
+                seed=simulation.seed if simulation else None,
+                target=data.target,
+                sha256=data.sha256,
+                task=data.task,
+                group=data.group,
+                column=corrections,
+                regions=rule.by,
+                region_column=rule.column,
+                quantiles=rule.quantiles,
+                edge=rule.edges or [],
+                expression=[f"{name}={text}" for name, text in (rule.expressions or {}).items()],
+                min_rows=rule.min_rows,
+            ),
+            *([] if rule.pool is None else ["--pool" if rule.pool else "--no-pool"]),
+        ]
+
+    @property
+    def source(self) -> Data:
+        """The source set of the transfer."""
+        if self.experiment.source is None:
+            raise CodsaError(f"experiment '{self.label}' has no source set")
+        return self.experiment.source
+
+    def pretrain(self) -> list[str]:
+        """Return the arguments of codsa-train-gen --pretrain."""
+        return ["--pretrain", *settings(self.experiment.pretrain), *self._work()]
+
+    def split(self, replicate: int | str) -> list[str]:
+        """Return the arguments of codsa-split."""
+        rule = self.experiment.split
+        return [*options(law=rule.law, validation=rule.validation, test=rule.test), *self._work(replicate)]
+
+    def train(self, replicate: int | str, generator: str, r: str) -> list[str]:
+        """Return the arguments of codsa-train-gen."""
+        source = self.generators[generator]
+        return [*options(generator=source.name, r=float(r)), *settings(source.settings), *self._work(replicate)]
+
+    def sample(self, replicate: int | str, generator: str, r: str) -> list[str]:
+        """Return the arguments of codsa-sample: the grids of all methods that share the pool."""
+        users = [
+            m
+            for m in self.methods.values()
+            if m.generator and self.generator_of(m) == generator and float(r) in self.ratios(m)
+        ]
+        grids = sorted({value(self.grid(m)) for m in users})
+        return [*options(grid=list(grids)), *self._work(replicate)]
+
+    def fit(self, replicate: int | str, method: str, r: str) -> list[str]:
+        """Return the arguments of codsa-fit."""
+        chosen, experiment = self.methods[method], self.experiment
+        judge = experiment.estimator
+        return [
+            *options(r=float(r), **self.grid(chosen), weighted=chosen.weighted),
+            *options(estimator=judge.name, preprocess=judge.preprocess, metric=experiment.metric),
+            *options(keep_grid=experiment.keep_grid),
+            *settings(judge.settings),
+            *self._work(replicate),
+        ]
+
+    def evaluate(self, replicate: int | str, method: str) -> list[str]:
+        """Return the arguments of codsa-eval."""
+        return [*options(method=method), *self._work(replicate)]
+
+    def generator_module(self, generator: str) -> str:
+        """Return the module that defines a generator."""
+        return locate("generator", self.generators[generator].name, GENERATORS).partition(":")[0]
+
+    def estimator_module(self) -> str:
+        """Return the module that defines the estimator."""
+        return locate("estimator", self.experiment.estimator.name, ESTIMATORS).partition(":")[0]

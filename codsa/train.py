@@ -1,0 +1,147 @@
+"""The stage that trains a generator on S_g, and the folder that it leaves."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from codsa.artefacts import file_digest, read_json, verify, whole, write_json, write_manifest
+from codsa.errors import CodsaError
+from codsa.generators.base import Generator, make
+from codsa.prepare import Dataset
+from codsa.registry import GENERATORS, check_settings, load
+from codsa.schema import Schema
+from codsa.split import TRAIN, Split
+from codsa.streams import Work
+
+log = logging.getLogger(__name__)
+
+
+def train(
+    dataset: Dataset,
+    split: Split,
+    r: float,
+    name: str,
+    settings: Mapping[str, Any],
+    work: Work,
+    scratch: Path | None = None,
+    pretrained: Path | None = None,
+) -> Generator:
+    """Fit a generator on S_g and on nothing else.
+
+    Parameters
+    ----------
+    r : float
+        The split ratio, in (0, 1].
+    name : str
+        A registered generator or `module:Class`.
+    scratch : Path, optional
+        Where checkpoints go.
+    pretrained : Path, optional
+        An encoder–decoder made by `pretrain`.
+
+    Raises
+    ------
+    CodsaError
+        When S_g lacks a region.
+    """
+    rows = split.generator_rows(r)
+    assert set(split.frame["role"].to_numpy()[rows]) <= {TRAIN}
+    region = dataset.regions()[rows]
+    for k, region_name in enumerate(dataset.schema.regions.names):
+        if not (region == k).any():
+            raise CodsaError(f"region '{region_name}' has no row in S_g at r = {r}; raise r or pool small regions")
+    columns = [c.name for c in dataset.schema.modelled]
+    table = dataset.rows.iloc[rows][columns].reset_index(drop=True)
+    log.info("training %s on %d rows (r = %s)", name, len(table), r)
+    return make(name, settings).fit(
+        table, region, dataset.schema, work.stream("train", name, r), scratch, pretrained
+    )
+
+
+def write_generator(
+    folder: Path,
+    generator: Generator,
+    schema: Schema,
+    inputs: Mapping[str, str],
+    parameters: Mapping[str, Any],
+) -> None:
+    """Write a generator's folder, whole or not at all.
+
+    Parameters
+    ----------
+    inputs : mapping
+        Digests of dataset, split and pretrained encoder.
+    parameters : mapping
+        generator, settings, r, seed, experiment, replicate.
+    """
+    with whole(folder) as part:
+        part.mkdir(parents=True)
+        generator.save(part)
+        write_json(part / "schema.json", schema.to_dict())
+        seal(part, "train-gen", inputs, parameters)
+
+
+def write_pretrained(
+    folder: Path, source: Dataset, settings: Mapping[str, Any], work: Work, scratch: Path
+) -> None:
+    """Fit an encoder–decoder on all rows of a source set and write its folder.
+
+    Parameters
+    ----------
+    settings : mapping
+        Keyword arguments of `codsa.encoders.autoencoder.pretrain`.
+    """
+    from codsa.encoders.autoencoder import pretrain
+
+    check_settings("encoder", "autoencoder", pretrain, settings)
+    with whole(folder) as part:
+        part.mkdir(parents=True)
+        losses = pretrain(source.rows, source.schema, work.stream("pretrain"), part, scratch, **settings)
+        losses.to_csv(part / "losses.csv", index=False)
+        parameters = {"settings": dict(settings), "seed": work.seed, "experiment": work.experiment}
+        seal(part, "pretrain", {"dataset": source.digest}, parameters)
+
+
+def seal(folder: Path, stage: str, inputs: Mapping[str, str], parameters: Mapping[str, Any]) -> None:
+    """Write a folder's manifest over all the files in it."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    outputs = {str(p.relative_to(folder)): file_digest(p) for p in files}
+    write_manifest(folder / "manifest.json", stage, inputs, parameters, outputs)
+
+
+def check_folder(folder: Path) -> dict[str, Any]:
+    """Read a folder's manifest and check every file that it lists."""
+    record: dict[str, Any] = read_json(folder / "manifest.json")
+    for name, expected in record["outputs"].items():
+        verify(folder / name, expected)
+    return record
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A generator read back from its folder, with its schema and the record of its making."""
+
+    generator: Generator
+    schema: Schema
+    record: dict[str, Any]
+
+
+def load_generator(folder: Path) -> Trained:
+    """Read a generator's folder, checking that it is whole."""
+    record = check_folder(folder)
+    schema = Schema.from_dict(read_json(folder / "schema.json"))
+    made = record["parameters"]
+    call = load("generator", made["generator"], GENERATORS)
+    return Trained(call.load(folder, schema, made["settings"]), schema, record)
+
+
+def clear(scratch: Path) -> None:
+    """Remove the checkpoints of a training that has ended."""
+    shutil.rmtree(scratch, ignore_errors=True)

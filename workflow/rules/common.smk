@@ -1,0 +1,121 @@
+import re
+import shlex
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from codsa.config import Config, load_experiment, validated
+from codsa.digests import stage_digest
+from codsa.errors import CodsaError
+from codsa.study import Study
+
+
+def load_studies():
+    """Read config.yaml and the experiments that it names."""
+    try:
+        settings = validated(Config, config, "config.yaml")
+        found = [load_experiment(Path(file), settings.scale) for file in settings.experiments]
+        studies = {label: Study(label, experiment).checked() for label, experiment in found}
+    except CodsaError as error:
+        raise WorkflowError(str(error)) from None
+    if len(studies) < len(found):
+        raise WorkflowError("config.yaml: two experiments have the same name")
+    return settings, studies
+
+
+SETTINGS, STUDIES = load_studies()
+RESULTS = SETTINGS.results
+STUDY = f"{RESULTS}/{{study}}"
+REPLICATE = f"{STUDY}/rep~{{replicate}}"
+GENERATOR = f"{REPLICATE}/gen~{{generator}}/r~{{r}}"
+
+
+wildcard_constraints:
+    study="|".join(map(re.escape, STUDIES)),
+    replicate=r"\d+",
+    generator=r"[^/]+",
+    method=r"[^/]+",
+    r=r"[0-9.]+",
+    shard=r"\d{4}",
+    shards=r"\d{4}",
+
+
+def study_of(wildcards):
+    return STUDIES[wildcards.study]
+
+
+def words(arguments):
+    """Quote a list of arguments for the shell."""
+    return shlex.join(arguments)
+
+
+def raw_file(data):
+    """The local file that a dataset is made from, as a list: empty for simulations and URLs."""
+    return [data.path] if data.path is not None else []
+
+
+def encoder_of(wildcards):
+    """The pretrained encoder of a generator, as a list: empty without transfer."""
+    source = study_of(wildcards).generators[wildcards.generator]
+    return [f"{RESULTS}/{wildcards.study}/encoder"] if source.transfer else []
+
+
+def shards_of(study, replicate, generator, r):
+    """The shard manifests of a pool."""
+    count = STUDIES[study].experiment.shards
+    pool = f"{RESULTS}/{study}/rep~{replicate}/gen~{generator}/r~{r}/pool"
+    return [f"{pool}/shard-{i:04d}-of-{count:04d}.json" for i in range(count)]
+
+
+def pool_of(wildcards):
+    """The shard manifests of the pool that a method's fits draw on; none without a generator."""
+    study = study_of(wildcards)
+    method = study.methods[wildcards.method]
+    if method.generator is None:
+        return []
+    generator = study.generator_of(method)
+    return shards_of(wildcards.study, wildcards.replicate, generator, wildcards.r)
+
+
+def method_ratios(wildcards):
+    return study_of(wildcards).ratios(study_of(wildcards).methods[wildcards.method])
+
+
+def fits_of(wildcards):
+    """The folders of fits of a method, one per r."""
+    folder = f"{RESULTS}/{wildcards.study}/rep~{wildcards.replicate}/fit~{wildcards.method}"
+    return [f"{folder}/r~{r}" for r in method_ratios(wildcards)]
+
+
+def pools_of(wildcards):
+    """The shard manifests of all pools that a method's fits drew on."""
+    study = study_of(wildcards)
+    method = study.methods[wildcards.method]
+    if method.generator is None:
+        return []
+    generator = study.generator_of(method)
+    return [
+        manifest
+        for r in method_ratios(wildcards)
+        for manifest in shards_of(wildcards.study, wildcards.replicate, generator, r)
+    ]
+
+
+def folders(manifests):
+    """The pool folders of shard manifests, each once, in order."""
+    return list(dict.fromkeys(str(Path(manifest).parent) for manifest in manifests))
+
+
+def repeated(option, values):
+    """An option repeated for each value, quoted for the shell."""
+    return words([word for one in values for word in (option, str(one))])
+
+
+def evaluations_of(wildcards):
+    """The metrics of all methods and replicates of a study."""
+    study = study_of(wildcards)
+    return [
+        f"{RESULTS}/{wildcards.study}/rep~{replicate}/eval~{method}/metrics.json"
+        for method in study.methods
+        for replicate in range(study.experiment.replicates)
+    ]

@@ -1,0 +1,31 @@
+rule evaluate:
+    input:
+        rows=f"{STUDY}/data/rows.parquet",
+        schema=f"{STUDY}/data/schema.json",
+        split=f"{REPLICATE}/split.parquet",
+        laws=f"{REPLICATE}/split.json",
+        fits=fits_of,
+        pools=pools_of,
+    output:
+        metrics=f"{REPLICATE}/eval~{{method}}/metrics.json",
+        fits=f"{REPLICATE}/eval~{{method}}/fits.parquet",
+        manifest=f"{REPLICATE}/eval~{{method}}/manifest.json",
+    log:
+        f"{REPLICATE}/logs/eval~{{method}}.log",
+    benchmark:
+        f"{REPLICATE}/benchmarks/eval~{{method}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        arguments=lambda w: words(study_of(w).evaluate(w.replicate, w.method)),
+        fits=lambda w, input: repeated("--fits", input.fits),
+        pools=lambda w, input: repeated("--pool", folders(input.pools)),
+        code=lambda w: stage_digest("codsa.cli.eval", study_of(w).estimator_module()),
+    shell:
+        """
+        codsa-eval --data "$(dirname {input.rows})" --split {input.split} {params.fits} \
+            {params.pools} {params.arguments} --out "$(dirname {output.metrics})" \
+            >{log} 2>&1
+        """

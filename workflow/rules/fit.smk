@@ -1,0 +1,26 @@
+rule fit:
+    input:
+        rows=f"{STUDY}/data/rows.parquet",
+        schema=f"{STUDY}/data/schema.json",
+        split=f"{REPLICATE}/split.parquet",
+        laws=f"{REPLICATE}/split.json",
+        pool=pool_of,
+    output:
+        fits=directory(f"{REPLICATE}/fit~{{method}}/r~{{r}}"),
+    log:
+        f"{REPLICATE}/logs/fit~{{method}}-r~{{r}}.log",
+    benchmark:
+        f"{REPLICATE}/benchmarks/fit~{{method}}-r~{{r}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        arguments=lambda w: words(study_of(w).fit(w.replicate, w.method, w.r)),
+        pool=lambda w, input: repeated("--pool", folders(input.pool)),
+        code=lambda w: stage_digest("codsa.cli.fit", study_of(w).estimator_module()),
+    shell:
+        """
+        codsa-fit --data "$(dirname {input.rows})" --split {input.split} {params.pool} \
+            {params.arguments} --out {output.fits} >{log} 2>&1
+        """

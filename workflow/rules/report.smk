@@ -1,0 +1,29 @@
+rule report:
+    input:
+        metrics=evaluations_of,
+    output:
+        page=report(
+            f"{STUDY}/report.html",
+            category="Studies",
+            labels={"study": "{study}"},
+            caption="../captions/report.rst",
+        ),
+        metrics=f"{STUDY}/metrics.csv",
+        summary=f"{STUDY}/summary.csv",
+    log:
+        f"{STUDY}/logs/report.log",
+    benchmark:
+        f"{STUDY}/benchmarks/report.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        evaluations=lambda w, input: repeated("--eval", folders(input.metrics)),
+        title=lambda w: words(["--title", study_of(w).experiment.title or w.study]),
+        code=stage_digest("codsa.cli.report"),
+    shell:
+        """
+        codsa-report {params.evaluations} {params.title} \
+            --out "$(dirname {output.page})" >{log} 2>&1
+        """

@@ -1,0 +1,27 @@
+rule sample:
+    input:
+        rows=f"{STUDY}/data/rows.parquet",
+        schema=f"{STUDY}/data/schema.json",
+        split=f"{REPLICATE}/split.parquet",
+        laws=f"{REPLICATE}/split.json",
+        generator=f"{GENERATOR}/generator",
+    output:
+        manifest=f"{GENERATOR}/pool/shard-{{shard}}-of-{{shards}}.json",
+    log:
+        f"{GENERATOR}/logs/sample-{{shard}}-of-{{shards}}.log",
+    benchmark:
+        f"{GENERATOR}/benchmarks/sample-{{shard}}-of-{{shards}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime=120,
+    params:
+        arguments=lambda w: words(study_of(w).sample(w.replicate, w.generator, w.r)),
+        shard=lambda w: f"{int(w.shard) + 1}/{int(w.shards)}",
+        code=lambda w: stage_digest("codsa.cli.sample", study_of(w).generator_module(w.generator)),
+    shell:
+        """
+        codsa-sample --generator {input.generator} --data "$(dirname {input.rows})" \
+            --split {input.split} {params.arguments} --shard {params.shard} \
+            --out "$(dirname {output.manifest})" >{log} 2>&1
+        """

@@ -1,0 +1,23 @@
+rule split:
+    input:
+        rows=f"{STUDY}/data/rows.parquet",
+        schema=f"{STUDY}/data/schema.json",
+    output:
+        split=f"{REPLICATE}/split.parquet",
+        laws=f"{REPLICATE}/split.json",
+    log:
+        f"{REPLICATE}/logs/split.log",
+    benchmark:
+        f"{REPLICATE}/benchmarks/split.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        arguments=lambda w: words(study_of(w).split(w.replicate)),
+        code=stage_digest("codsa.cli.split"),
+    shell:
+        """
+        codsa-split --data "$(dirname {input.rows})" {params.arguments} \
+            --out {output.split} >{log} 2>&1
+        """
