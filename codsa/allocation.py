@@ -109,10 +109,10 @@ def focused(region: int, weight: float, others: np.ndarray) -> np.ndarray:
     weight : float
         Its share of the synthetic rows, between 0 and 1.
     others : ndarray of shape (K,)
-        Weights in whose proportion the other regions share 1 − weight.
+        Weights in whose proportion the other regions share 1 − weight; not all 0 unless that is 0.
     """
     rest = others.astype(float).copy()
     rest[region] = 0.0
-    alpha = (1.0 - weight) * rest / rest.sum()
+    alpha = (1.0 - weight) * rest / (rest.sum() or 1.0)
     alpha[region] = weight
     return alpha

@@ -98,8 +98,7 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     except (ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CodsaError(
-            f"{path}: not readable as Parquet ({reason}); it may be truncated: "
-            "delete it and write it again"
+            f"{path}: not readable as Parquet ({reason}); it may be truncated: delete it and write it again"
         ) from None
 
 
@@ -177,6 +176,5 @@ def verify(path: Path, expected: str) -> None:
         raise CodsaError(f"{path}: no such file, though its manifest lists it; re-run its stage")
     if file_digest(path) != expected:
         raise CodsaError(
-            f"{path}: its content differs from its manifest (truncated or edited); "
-            "delete it and re-run its stage"
+            f"{path}: its content differs from its manifest (truncated or edited); delete it and re-run its stage"
         )

@@ -136,9 +136,7 @@ DIFFUSION = "tabular-diffusion"
 PRESETS: dict[str, dict[str, Any]] = {
     "none": {"reserve": "all"},
     "weighted": {"reserve": "all", "weighted": True},
-    **{
-        name: {"generator": name, "reserve": "all", "r": [1.0]} for name in ("bootstrap", "smote", "adasyn", "smogn")
-    },
+    **{name: {"generator": name, "reserve": "all", "r": [1.0]} for name in ("bootstrap", "smote", "adasyn", "smogn")},
     "non-adaptive": {"generator": DIFFUSION, "alpha": ["training"]},
     "codsa": {"generator": DIFFUSION},
     "codsa-transfer": {"generator": DIFFUSION, "transfer": True},
@@ -186,9 +184,9 @@ class Experiment(Strict):
         for method in self.methods:
             if method.transfer and self.source is None:
                 raise CodsaError(f"method '{method.name}' transfers from a source set; give source")
-            if method.generator and method.reserve == "disjoint" and not any(method.m or self.grid.m):
-                if set(method.r or self.grid.r) == {1.0}:
-                    raise CodsaError(f"method '{method.name}': m = 0 with r = 1 leaves no row to fit on")
+            real = method.generator is None or method.reserve == "all"
+            if not real and not any(method.m or self.grid.m) and set(method.r or self.grid.r) == {1.0}:
+                raise CodsaError(f"method '{method.name}': m = 0 with r = 1 leaves no row to fit on")
         return self
 
 
@@ -275,7 +273,7 @@ def load_experiment(path: Path, scale: str) -> tuple[str, Experiment]:
 
 def main() -> None:
     """Print the JSON schema of a model, by its name (Config or Experiment)."""
-    model = {"Config": Config, "Experiment": Experiment}[sys.argv[1]]
+    model: type[Strict] = Config if sys.argv[1] == "Config" else Experiment
     print(json.dumps(model.model_json_schema(), indent=2, ensure_ascii=False))
 
 

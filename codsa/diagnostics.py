@@ -53,7 +53,7 @@ def two_sample_auc(a: np.ndarray, b: np.ndarray, seed: int) -> float:
         return float("nan")
     x, y = np.vstack([a, b]), np.r_[np.zeros(len(a), dtype=int), np.ones(len(b), dtype=int)]
     folds = StratifiedKFold(3, shuffle=True, random_state=seed)
-    model = HistGradientBoostingClassifier(max_iter=50, early_stopping=False, random_state=seed)
+    model = HistGradientBoostingClassifier(max_iter=50, min_samples_leaf=5, early_stopping=False, random_state=seed)
     share = cross_val_predict(model, x, y, cv=folds, method="predict_proba")[:, 1]
     return float(roc_auc_score(y, share))
 

@@ -21,7 +21,7 @@ from codsa.fit import JudgedRows, best_arm, judged_rows
 from codsa.metrics import metrics_for
 from codsa.prepare import Dataset
 from codsa.sample import Pool
-from codsa.split import TEST, TRAIN, VALIDATION, Split
+from codsa.split import TEST, Split, role_sizes
 from codsa.streams import Work, rng
 from codsa.train import check_folder
 
@@ -58,8 +58,7 @@ class Choice:
     @property
     def row(self) -> dict[str, Any]:
         """The arm's row of `fits.parquet`."""
-        found: dict[str, Any] = self.fits.table.iloc[self.arm].to_dict()
-        return found
+        return {str(name): value for name, value in self.fits.table.iloc[self.arm].items()}
 
 
 def choose(fits: Sequence[Fits]) -> Choice:
@@ -84,9 +83,7 @@ def evaluate(dataset: Dataset, split: Split, choice: Choice, work: Work) -> dict
     test = judged_rows(dataset, split, TEST)
     fitted = load_fitted(choice.fits.folder / "estimator")
     names = dataset.schema.regions.names
-    found = {
-        metric: test.score(metric, fitted, split.q, names) for metric in metrics_for(dataset.schema.task)
-    }
+    found = {metric: test.score(metric, fitted, split.q, names) for metric in metrics_for(dataset.schema.task)}
     validation = {name.removeprefix("validation: "): row[name] for name in row if name.startswith("validation: ")}
     details, shown = _diagnostics(dataset, split, choice, work)
     chosen = {key: value for key, value in row.items() if not key.startswith("validation")}
@@ -105,20 +102,13 @@ def evaluate(dataset: Dataset, split: Split, choice: Choice, work: Work) -> dict
         "regions": names,
         "law": dict(zip(names, split.q.tolist(), strict=True)),
         "training_law": dict(zip(names, split.p.tolist(), strict=True)),
-        "sizes": _sizes(split, names),
+        "sizes": role_sizes(split.frame),
         "task": dataset.schema.task,
         "notes": dataset.schema.notes,
     }
 
 
-def _sizes(split: Split, names: list[str]) -> dict[str, dict[str, int]]:
-    counts = split.frame.groupby(["role", "region"]).size()
-    return {role: {name: int(counts.get((role, name), 0)) for name in names} for role in (TRAIN, VALIDATION, TEST)}
-
-
-def _diagnostics(
-    dataset: Dataset, split: Split, choice: Choice, work: Work
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def _diagnostics(dataset: Dataset, split: Split, choice: Choice, work: Work) -> tuple[dict[str, Any], dict[str, Any]]:
     """Compare the synthetic rows that the chosen arm used with test rows, region by region."""
     pool, counts = choice.fits.pool, json.loads(choice.row["counts"])
     if pool is None or choice.row["m"] == 0:
@@ -169,7 +159,10 @@ def write_evaluation(
     `metrics.json` also carries the seeds, versions and settings that the report shows.
     """
     record = fits[0].record
-    write_json(folder / "metrics.json", {**metrics, **parameters, "settings": record["parameters"], "versions": record["versions"]})
+    write_json(
+        folder / "metrics.json",
+        {**metrics, **parameters, "settings": record["parameters"], "versions": record["versions"]},
+    )
     table = pd.concat([one.table for one in fits], ignore_index=True)
     write_parquet(folder / "fits.parquet", table)
     outputs = ["metrics.json", "fits.parquet"]

@@ -85,9 +85,7 @@ def fit_grid(
     # One stream for every method and r of a replicate: arms differ by their rows alone.
     fitted = fit_all(judge, problems, validation.problem, layout, work.stream("fit"))
     scores = [validation.score(metric, one, split.q, dataset.schema.regions.names) for one in fitted]
-    rows = [
-        _record(arm, score, r, len(real), split) for arm, score in zip(wanted, scores, strict=True)
-    ]
+    rows = [_record(arm, score, r, len(real), split) for arm, score in zip(wanted, scores, strict=True)]
     found = pd.DataFrame(rows)
     return Outcome(found, fitted, best_arm(found["validation"].to_numpy(), metric))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,11 +93,11 @@ def arms(grid: Grid, r: float, split: Split, schema: Schema) -> list[Arm]:
     n_r = len(real_rows(split, r, grid.reserve))
     made: list[Arm] = []
     for ratio in grid.m:
-        if ratio < 0:
-            raise CodsaError(f"m = {ratio} times n: it must not be negative")
+        if not 0 <= ratio < math.inf:
+            raise CodsaError(f"m = {ratio} times n: it must be finite and not negative")
         m = round(ratio * split.n)
         if m == 0:
-            made += _without_synthetic(n_r, schema)
+            made += [] if any(arm.m == 0 for arm in made) else _without_synthetic(n_r, schema)
             continue
         made += [_arm(m, ratio, alpha, n_r, grid, split, schema) for alpha in grid.alpha]
     if not made:
@@ -144,9 +145,17 @@ def allocation(
         if alpha == "balance":
             return balancing_allocation(m, n_r, split.q, split.p)
         return (split.p if alpha == "training" else split.q), True
+    if not isinstance(alpha, (int, float)):
+        raise CodsaError(f"alpha = {alpha}: give a weight, {', '.join(RULES)}, or weights by region")
     if not 0 <= alpha <= 1:
         raise CodsaError(f"alpha = {alpha}: the weight of the region in focus must lie in [0, 1]")
-    return focused(focus_region(focus, split, schema), float(alpha), split.q), True
+    region = focus_region(focus, split, schema)
+    if alpha < 1 and split.q[region] == 1:
+        raise CodsaError(
+            f"alpha = {alpha}: the law puts all weight on region '{schema.regions.names[region]}', so there is no "
+            "other region to share the rest; give alpha = 1 or weights by region"
+        )
+    return focused(region, float(alpha), split.q), True
 
 
 def focus_region(focus: str | None, split: Split, schema: Schema) -> int:
@@ -157,8 +166,10 @@ def focus_region(focus: str | None, split: Split, schema: Schema) -> int:
 def _weights(alpha: Mapping[str, float], schema: Schema) -> np.ndarray:
     vector = np.zeros(len(schema.regions))
     for name, weight in alpha.items():
+        if not isinstance(weight, (int, float)):
+            raise CodsaError(f"alpha = {dict(alpha)}: the weight of region '{name}' is not a number")
         vector[schema.regions.index(str(name))] = weight
-    if (vector < 0).any() or abs(vector.sum() - 1) > 1e-6:
+    if not ((vector >= 0).all() and abs(vector.sum() - 1) <= 1e-6):
         raise CodsaError(
             f"alpha = {dict(alpha)}: not on the simplex (weights ≥ 0 that sum to 1; these sum to {vector.sum():g})"
         )
@@ -177,9 +188,23 @@ def pool_counts(grids: Sequence[Grid], r: float, split: Split, schema: Schema) -
 
 
 def grid_from(record: Mapping[str, Any]) -> Grid:
-    """Read a grid from a JSON-like mapping with the fields of `Grid`."""
+    """Read a grid from a JSON-like mapping with the fields of `Grid`.
+
+    Raises
+    ------
+    CodsaError
+        For an unknown key, or an m or α that is not a list.
+    """
     known = ("m", "alpha", "reserve", "focus")
+    if not isinstance(record, Mapping):
+        raise CodsaError(f"grid: '{record}' is not one; write it as '{{m: [1.0], alpha: [balance]}}'")
     for key in record:
         if key not in known:
-            raise CodsaError(f"grid: '{key}' is not known; {suggest(key, known)}")
+            raise CodsaError(f"grid: '{key}' is not known; {suggest(str(key), known)}")
+    for key in ("m", "alpha"):
+        if not isinstance(record.get(key), list):
+            raise CodsaError(f"grid: {key} = {record.get(key)}: give a list, as '{{m: [1.0], alpha: [balance]}}'")
+    for m in record["m"]:
+        if not isinstance(m, (int, float)):
+            raise CodsaError(f"grid: m = {m}: give numbers, multiples of n")
     return Grid(**record)

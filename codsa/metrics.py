@@ -46,8 +46,11 @@ def _root(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
 
 
 def _kappa(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
+    """Cohen's κ; NaN where only one class occurs."""
     from sklearn.metrics import cohen_kappa_score
 
+    if len(np.unique(y)) < 2:
+        return float("nan")
     labels = np.arange(predicted.shape[1])
     return float(cohen_kappa_score(y, predicted.argmax(axis=1), labels=labels, sample_weight=weight))
 
@@ -67,9 +70,7 @@ def _balanced(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float
     from sklearn.metrics import recall_score
 
     chosen = predicted.argmax(axis=1)
-    return float(
-        recall_score(y, chosen, labels=np.unique(y), average="macro", sample_weight=weight, zero_division=0.0)
-    )
+    return float(recall_score(y, chosen, labels=np.unique(y), average="macro", sample_weight=weight, zero_division=0.0))
 
 
 def _f1(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
@@ -77,9 +78,7 @@ def _f1(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
     from sklearn.metrics import f1_score
 
     chosen = predicted.argmax(axis=1)
-    return float(
-        f1_score(y, chosen, labels=np.unique(y), average="macro", sample_weight=weight, zero_division=0.0)
-    )
+    return float(f1_score(y, chosen, labels=np.unique(y), average="macro", sample_weight=weight, zero_division=0.0))
 
 
 CLASSIFICATION: dict[str, Metric] = {

@@ -110,6 +110,8 @@ def prepare(raw: pd.DataFrame, declared: Declared, rule: RegionRule) -> tuple[pd
     task = settle_task(columns, rows, declared)
     columns = [_as_classes(c, rows) if c.role == "target" and task == "classification" else c for c in columns]
     rows = pd.DataFrame({c.name: tables.cast(rows[c.name], c) for c in columns})
+    if not any(c.role == "feature" for c in columns):
+        raise CodsaError("no feature column is left; declare the role of one (they were taken for identifiers)")
     regions, notes = resolve_regions(rule, rows, declared.target, task)
     notes = [f"column '{c.name}' left out: {c.note}" for c in columns if c.note] + notes
     for note in notes:
@@ -148,9 +150,7 @@ def settle_task(columns: list[Column], rows: pd.DataFrame, declared: Declared) -
     target = next(c for c in columns if c.name == declared.target)
     values = rows[target.name]
     if values.isna().any():
-        raise CodsaError(
-            f"target '{target.name}': missing in {int(values.isna().sum())} rows; drop them or fill it in"
-        )
+        raise CodsaError(f"target '{target.name}': missing in {int(values.isna().sum())} rows; drop them or fill it in")
     distinct = int(values.nunique())
     if distinct < 2:
         raise CodsaError(f"target '{target.name}' is constant ({values.iloc[0]}); there is nothing to learn")
@@ -170,9 +170,7 @@ def _as_classes(target: Column, rows: pd.DataFrame) -> Column:
     return tables.describe(plain, rows[target.name])
 
 
-def resolve_regions(
-    rule: RegionRule, rows: pd.DataFrame, target: str, task: str
-) -> tuple[Regions, list[str]]:
+def resolve_regions(rule: RegionRule, rows: pd.DataFrame, target: str, task: str) -> tuple[Regions, list[str]]:
     """Make the partition that a rule asks for, pooling small regions where that is allowed.
 
     Returns
@@ -282,5 +280,3 @@ def load_dataset(folder: Path) -> Dataset:
     _refuse_gaps(schema.regions, rows)
     content = digest([frame_digest(rows), {k: v for k, v in schema.to_dict().items() if k != "notes"}])
     return Dataset(rows, schema, content)
-
-

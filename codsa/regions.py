@@ -7,6 +7,7 @@ then on `Regions.assign` is a pure function of a row, so generated rows are chec
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -79,9 +80,7 @@ class Regions:
         return self._by_range(frame[self.column])
 
     def _by_value(self, values: pd.Series) -> np.ndarray:
-        place = {
-            value: k for k, members in enumerate(self.members) for value in members if value is not None
-        }
+        place = {value: k for k, members in enumerate(self.members) for value in members if value is not None}
         found = values.map(place, na_action="ignore").astype("Float64").fillna(-1).to_numpy(dtype=np.int64)
         lost = next((k for k, members in enumerate(self.members) if None in members), -1)
         found[values.isna().to_numpy()] = lost
@@ -95,9 +94,7 @@ class Regions:
                 found[np.isnan(numbers)] = k
                 continue
             low, high = (_bound(edge) for edge in member)
-            inside = (numbers > (-np.inf if low is None else low)) & (
-                numbers <= (np.inf if high is None else high)
-            )
+            inside = (numbers > (-np.inf if low is None else low)) & (numbers <= (np.inf if high is None else high))
             found[inside] = k
         return found
 
@@ -138,7 +135,11 @@ def _ordered(values: pd.Series) -> np.ndarray:
 
 
 def _bound(edge: Any) -> float | None:
-    return float(pd.Timestamp(edge).as_unit("ns").value) if isinstance(edge, str) else edge
+    """Return an edge as a number: a date in nanoseconds, as `_ordered` gives dates."""
+    try:
+        return float(pd.Timestamp(edge).as_unit("ns").value) if isinstance(edge, str) else edge
+    except ValueError:
+        raise CodsaError(f"regions: edge '{edge}' is neither a number nor an ISO date") from None
 
 
 def evaluate(frame: pd.DataFrame, expression: str) -> np.ndarray:
@@ -152,8 +153,7 @@ def evaluate(frame: pd.DataFrame, expression: str) -> np.ndarray:
         found = frame.eval(expression, engine="python")
     except Exception as error:  # pandas raises many kinds for a wrong expression
         raise CodsaError(
-            f"region expression '{expression}': cannot be evaluated ({error}); "
-            "write it as for pandas' DataFrame.query"
+            f"region expression '{expression}': cannot be evaluated ({error}); write it as for pandas' DataFrame.query"
         ) from None
     truth = pd.Series(found, index=frame.index)
     if truth.dtype not in ("bool", "boolean"):
@@ -178,7 +178,7 @@ def by_edges(column: str, values: pd.Series, edges: Sequence[Any]) -> Regions:
     edges : sequence of numbers or ISO dates, strictly increasing
     """
     bounds = [_bound(e) for e in edges]
-    if not bounds or any(a is None or b is None or a >= b for a, b in zip(bounds, bounds[1:], strict=False)):
+    if not bounds or any(a is None or b is None or a >= b for a, b in itertools.pairwise(bounds)):
         raise CodsaError(f"regions of '{column}': edges {list(edges)} must be increasing numbers")
     lows, highs = [None, *edges], [*edges, None]
     names = [_range_name(column, low, high) for low, high in zip(lows, highs, strict=True)]
@@ -212,7 +212,7 @@ def by_expressions(expressions: Mapping[str, str], frame: pd.DataFrame) -> Regio
 
 def _range_name(column: str, low: Any, high: Any) -> str:
     if low is None:
-        return f"{column} ≤ {_short(high)}"
+        return column if high is None else f"{column} ≤ {_short(high)}"
     return f"{column} > {_short(low)}" if high is None else f"{_short(low)} < {column} ≤ {_short(high)}"
 
 
@@ -252,7 +252,9 @@ def pool_small(regions: Regions, frame: pd.DataFrame, least: int, ordered: bool)
 def _partner(regions: Regions, counts: np.ndarray, small: int, ordered: bool) -> int:
     """Choose which region a small one joins: the smaller neighbour, or the pooled one, or the smallest."""
     others = [k for k in range(len(regions)) if k != small]
-    if ordered and regions.names[small] != MISSING:
+    if regions.kind == "expressions":  # only next to each other may they join: the first true one decides
+        others = [k for k in others if abs(k - small) == 1]
+    elif ordered and regions.names[small] != MISSING:
         near = [k for k in (small - 1, small + 1) if k in others and regions.names[k] != MISSING]
         others = near or others
     else:
@@ -279,9 +281,7 @@ def _join(regions: Regions, small: int, partner: int, counts: np.ndarray) -> Reg
         members[first] = [*members[first], *members[second]]
         joined = joined if len(members[first]) <= NAMED else REST
     note = {"region": names[small], "rows": int(counts[small]), "into": joined}
-    renamed = [
-        {**p, "into": joined} if p["into"] in (names[first], names[second]) else p for p in regions.pooled
-    ]
+    renamed = [{**p, "into": joined} if p["into"] in (names[first], names[second]) else p for p in regions.pooled]
     names[first] = joined
     del names[second], members[second]
     if len(set(names)) < len(names):

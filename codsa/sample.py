@@ -83,9 +83,7 @@ def _block(trained: Trained, region: int, names: tuple[Any, ...], work: Work) ->
     kept: list[pd.DataFrame] = []
     have = drawn = 0
     for attempt in range(ATTEMPTS):
-        made = conform(
-            trained.generator.sample(region, BLOCK, work.stream("sample", *names, attempt)), trained.schema
-        )
+        made = conform(trained.generator.sample(region, BLOCK, work.stream("sample", *names, attempt)), trained.schema)
         valid = made[(trained.schema.regions.assign(made) == region) & in_bounds(made, trained.schema)]
         kept.append(valid)
         have, drawn = have + len(valid), drawn + BLOCK
@@ -147,9 +145,7 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(found[1]) - 1, int(found[2])
 
 
-def region_counts(
-    trained: Trained, data: Path, split: Path, grids: Sequence[Mapping[str, Any]]
-) -> dict[int, int]:
+def region_counts(trained: Trained, data: Path, split: Path, grids: Sequence[Mapping[str, Any]]) -> dict[int, int]:
     """Return the rows of each region that grids need of a pool.
 
     Raises
@@ -173,9 +169,7 @@ def region_folder(schema: Schema, region: int) -> str:
     return f"region~{region}-{slug}"
 
 
-def write_shard(
-    pool: Path, trained: Trained, counts: Mapping[int, int], shard: int, shards: int, work: Work
-) -> Path:
+def write_shard(pool: Path, trained: Trained, counts: Mapping[int, int], shard: int, shards: int, work: Work) -> Path:
     """Draw one shard of every region and write it.
 
     Parameters

@@ -96,6 +96,13 @@ class Schema:
         return [c for c in self.columns if c.role in ("feature", "target")]
 
     @property
+    def generated(self) -> list[Column]:
+        """The modelled columns less those that every region fixes to one value."""
+        fixed = [set(self.regions.constant(k)) for k in range(len(self.regions))]
+        given = set.intersection(*fixed)
+        return [c for c in self.modelled if c.name not in given]
+
+    @property
     def classes(self) -> list[Any]:
         """The levels of a classification target, sorted; empty for regression."""
         return list(self.column(self.target).levels or []) if self.task == "classification" else []
@@ -124,15 +131,17 @@ class Schema:
         try:
             columns = [Column(**c) for c in record["columns"]]
             regions = Regions.from_dict(record["regions"])
-            schema = cls(
-                columns, record["task"], regions, record["rows"], list(record.get("notes", []))
-            )
+            schema = cls(columns, record["task"], regions, record["rows"], list(record.get("notes", [])))
         except (KeyError, TypeError) as error:
             raise CodsaError(f"schema: not a CoDSA schema ({error}); run codsa-prepare") from None
         for column in columns:
             check_choice(f"column '{column.name}': type", column.type, TYPES)
             check_choice(f"column '{column.name}': role", column.role, ROLES)
         check_choice("task", schema.task, TASKS)
+        roles = [column.role for column in columns]
+        if roles.count("target") != 1 or roles.count("group") > 1:
+            role = "group" if roles.count("target") == 1 else "target"
+            raise CodsaError(f"schema: {roles.count(role)} columns have the role {role}; give it to one")
         return schema
 
 
@@ -140,6 +149,14 @@ def check_choice(what: str, value: str, known: tuple[str, ...]) -> None:
     """Raise a `CodsaError` unless `value` is one of the known names."""
     if value not in known:
         raise CodsaError(f"{what} '{value}' is not known; {suggest(value, known)}")
+
+
+def refuse_nested(name: str, values: pd.Series) -> None:
+    """Raise a `CodsaError` for a column whose values are lists or the like."""
+    nested = (v for v in values if isinstance(v, (list, tuple, set, dict, np.ndarray)))
+    found = next(nested, None) if values.dtype == object else None
+    if found is not None:
+        raise CodsaError(f"column '{name}': its values are of type {type(found).__name__}; give one value per cell")
 
 
 def infer_type(values: pd.Series) -> str:
@@ -151,7 +168,7 @@ def infer_type(values: pd.Series) -> str:
         As the reader gave them; at least one is present.
     """
     present = values.dropna()
-    if pd.api.types.is_bool_dtype(values) or (len(present) and present.map(type).eq(bool).all()):
+    if pd.api.types.is_bool_dtype(values) or (len(present) and all(isinstance(v, bool) for v in present)):
         return "boolean"
     if pd.api.types.is_datetime64_any_dtype(values):
         return "datetime"
@@ -196,7 +213,9 @@ def cast(values: pd.Series, column: Column) -> pd.Series:
         if column.type == "numeric":
             return pd.to_numeric(values).astype("float64")
         if column.type == "integer":
-            return pd.to_numeric(values).astype("Float64").round().astype("Int64")
+            numbers = pd.to_numeric(values)
+            whole = pd.api.types.is_integer_dtype(numbers)  # a float64 would not hold long identifiers
+            return numbers.astype("Int64") if whole else numbers.astype("Float64").round().astype("Int64")
         if column.type == "boolean":
             return values.astype("boolean")
         if column.type == "datetime":
@@ -205,8 +224,7 @@ def cast(values: pd.Series, column: Column) -> pd.Series:
         return _cast_levels(values)
     except (ValueError, TypeError) as error:
         raise CodsaError(
-            f"column '{column.name}': not readable as {column.type} ({error}); "
-            "correct its type in the schema"
+            f"column '{column.name}': not readable as {column.type} ({error}); correct its type in the schema"
         ) from None
 
 
@@ -221,7 +239,7 @@ def _cast_levels(values: pd.Series) -> pd.Series:
 def describe(column: Column, values: pd.Series) -> Column:
     """Return the column with its levels, bounds and missing count taken from cast values."""
     present = values.dropna()
-    facts: dict[str, Any] = {"missing": int(values.isna().sum()), "levels": None}
+    facts: dict[str, Any] = {"missing": int(values.isna().sum()), "levels": None, "minimum": None, "maximum": None}
     if column.type in ("categorical", "boolean"):
         facts["levels"] = [_plain(v) for v in sorted(present.unique())]
     elif len(present):

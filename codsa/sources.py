@@ -119,8 +119,4 @@ def _check(frame: pd.DataFrame, path: Path) -> None:
     for name in frame.select_dtypes("number").columns:
         infinite = int(np.isinf(frame[name].to_numpy(dtype=float, na_value=np.nan)).sum())
         if infinite:
-            raise CodsaError(
-                f"{path}: column '{name}' has {infinite} infinite values; make them missing or finite"
-            )
-
-
+            raise CodsaError(f"{path}: column '{name}' has {infinite} infinite values; make them missing or finite")

@@ -101,7 +101,7 @@ def target_law(law: str | Mapping[str, float], schema: Schema, regions: np.ndarr
 
 
 def units(dataset: Dataset) -> np.ndarray:
-    """Number the sets of rows that must stay together: same group, or byte-identical.
+    """Return a number for each set of rows that must stay together: same group, or byte-identical.
 
     Returns
     -------
@@ -297,10 +297,17 @@ def training_shares(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
     return p / p.sum()
 
 
-def write_split(path: Path, frame: pd.DataFrame, dataset: Dataset, q: np.ndarray, parameters: Mapping[str, Any]) -> None:
+def role_sizes(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Return the number of rows of each role and region."""
+    roles = frame.groupby("role", sort=True)["region"]
+    return {str(role): {str(k): int(v) for k, v in names.value_counts(sort=False).items()} for role, names in roles}
+
+
+def write_split(
+    path: Path, frame: pd.DataFrame, dataset: Dataset, q: np.ndarray, parameters: Mapping[str, Any]
+) -> None:
     """Write `split.parquet` and, beside it, `split.json` with the laws and sizes."""
     write_parquet(path, frame)
-    sizes = frame.groupby(["role", "region"], sort=True).size()
     write_manifest(
         path.with_suffix(".json"),
         "split",
@@ -309,7 +316,7 @@ def write_split(path: Path, frame: pd.DataFrame, dataset: Dataset, q: np.ndarray
         outputs={path.name: file_digest(path)},
         q=q,
         p=training_shares(frame, dataset.schema),
-        sizes={role: sizes[role].to_dict() for role in (TRAIN, VALIDATION, TEST)},
+        sizes=role_sizes(frame),
     )
 
 

@@ -52,9 +52,7 @@ estimator:
 """
 
 
-def write_experiment(
-    table: Path, target: str, region: str | None, name: str | None, out: Path | None
-) -> Path:
+def write_experiment(table: Path, target: str, region: str | None, name: str | None, out: Path | None) -> Path:
     """Look at a table and write its experiment file.
 
     Parameters

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from codsa.artefacts import file_digest, read_json, verify, whole, write_json, write_manifest
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, make
@@ -60,9 +58,7 @@ def train(
     columns = [c.name for c in dataset.schema.modelled]
     table = dataset.rows.iloc[rows][columns].reset_index(drop=True)
     log.info("training %s on %d rows (r = %s)", name, len(table), r)
-    return make(name, settings).fit(
-        table, region, dataset.schema, work.stream("train", name, r), scratch, pretrained
-    )
+    return make(name, settings).fit(table, region, dataset.schema, work.stream("train", name, r), scratch, pretrained)
 
 
 def write_generator(
@@ -88,9 +84,7 @@ def write_generator(
         seal(part, "train-gen", inputs, parameters)
 
 
-def write_pretrained(
-    folder: Path, source: Dataset, settings: Mapping[str, Any], work: Work, scratch: Path
-) -> None:
+def write_pretrained(folder: Path, source: Dataset, settings: Mapping[str, Any], work: Work, scratch: Path) -> None:
     """Fit an encoder–decoder on all rows of a source set and write its folder.
 
     Parameters

@@ -34,9 +34,7 @@ Version = Annotated[
     bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
 ]
 Data = Annotated[Path, typer.Option("--data", help="Folder written by codsa-prepare.", show_default=False)]
-SplitFile = Annotated[
-    Path, typer.Option("--split", help="split.parquet written by codsa-split.", show_default=False)
-]
+SplitFile = Annotated[Path, typer.Option("--split", help="split.parquet written by codsa-split.", show_default=False)]
 Ratio = Annotated[float, typer.Option("--r", help="Split ratio in (0, 1]: the share of training rows in S_g.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Root seed of the study.")]
 Experiment = Annotated[str, typer.Option("--experiment", help="Name of the study; part of every random stream.")]
@@ -56,9 +54,7 @@ Alphas = Annotated[
 Reserve = Annotated[
     str, typer.Option("--reserve", help="Real rows of the estimator: disjoint (S_r) or all (every training row).")
 ]
-Focus = Annotated[
-    str | None, typer.Option("--focus", help="Region that a numeric alpha weighs; default: largest q/p.")
-]
+Focus = Annotated[str | None, typer.Option("--focus", help="Region that a numeric alpha weighs; default: largest q/p.")]
 
 
 def parse_settings(pairs: list[str] | None) -> dict[str, Any]:

@@ -35,24 +35,18 @@ def fit(
     data: Data,
     split: SplitFile,
     out: Annotated[Path, typer.Option("--out", help="Folder of fits to write.", show_default=False)],
-    pool: Annotated[
-        Path | None, typer.Option("--pool", help="Pool drawn by codsa-sample; none for m = 0.")
-    ] = None,
+    pool: Annotated[Path | None, typer.Option("--pool", help="Pool drawn by codsa-sample; none for m = 0.")] = None,
     r: Ratio = 1.0,
     m: Ratios = [0.0],  # noqa: B006
     alpha: Alphas = ["balance"],  # noqa: B006
     reserve: Reserve = "disjoint",
     focus: Focus = None,
-    weighted: Annotated[
-        bool, typer.Option("--weighted", help="Weigh real rows by q/p of their region.")
-    ] = False,
+    weighted: Annotated[bool, typer.Option("--weighted", help="Weigh real rows by q/p of their region.")] = False,
     estimator: Annotated[
         str,
         typer.Option("--estimator", help="gradient-boosting, random-forest, logistic, mlp, or module:Class."),
     ] = "gradient-boosting",
-    preprocess: Annotated[
-        str, typer.Option("--preprocess", help="auto, none, ordinal or standard.")
-    ] = "auto",
+    preprocess: Annotated[str, typer.Option("--preprocess", help="auto, none, ordinal or standard.")] = "auto",
     settings: Settings = None,
     metric: Annotated[
         str | None, typer.Option("--metric", help="By which λ is chosen; default: cross-entropy or mse.")

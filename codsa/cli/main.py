@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from codsa.cli import eval as evaluating
 from codsa.cli import fit, new, prepare, report, sample, split, summary, train_gen
 from codsa.cli.common import Version, new_app, runner
@@ -18,7 +20,7 @@ def codsa(version: Version = False) -> None:
     """
 
 
-for _name, _command in {
+COMMANDS: dict[str, Callable[..., None]] = {
     "new": new.new,
     "prepare": prepare.prepare,
     "split": split.split,
@@ -28,7 +30,8 @@ for _name, _command in {
     "eval": evaluating.evaluate,
     "report": report.report,
     "summary": summary.summary,
-}.items():
+}
+for _name, _command in COMMANDS.items():
     app.command(_name, no_args_is_help=_name != "summary")(_command)
 
 main = runner(app)

@@ -9,7 +9,9 @@ import typer
 
 
 def new(
-    table: Annotated[Path, typer.Argument(help="A table: .csv, .tsv or .parquet, also compressed.", show_default=False)],
+    table: Annotated[
+        Path, typer.Argument(help="A table: .csv, .tsv or .parquet, also compressed.", show_default=False)
+    ],
     target: Annotated[str, typer.Option("--target", help="Column to be predicted.", show_default=False)],
     region: Annotated[
         str | None, typer.Option("--region", help="Column whose values are the regions; default: by class.")

@@ -29,9 +29,7 @@ def prepare(
     task: Annotated[
         str | None, typer.Option("--task", help="classification or regression; inferred if not given.")
     ] = None,
-    group: Annotated[
-        str | None, typer.Option("--group", help="Column whose values may not straddle roles.")
-    ] = None,
+    group: Annotated[str | None, typer.Option("--group", help="Column whose values may not straddle roles.")] = None,
     column: Annotated[
         list[str] | None,
         typer.Option("--column", metavar="NAME=TYPE|ROLE", help="Correct an inferred type or role; repeatable."),
@@ -50,12 +48,15 @@ def prepare(
     ] = None,
     pool: Annotated[
         bool | None,
-        typer.Option("--pool/--no-pool", help="Join small regions; default: unless they are explicit.", show_default=False),
+        typer.Option(
+            "--pool/--no-pool", help="Join small regions; default: unless they are explicit.", show_default=False
+        ),
     ] = None,
     min_rows: Annotated[int, typer.Option("--min-rows", help="Regions under so many rows are pooled.")] = 20,
-    rows: Annotated[
-        tuple[int, int], typer.Option("--rows", help="Simulation: minority and majority rows.")
-    ] = (2000, 4400),
+    rows: Annotated[tuple[int, int], typer.Option("--rows", help="Simulation: minority and majority rows.")] = (
+        2000,
+        4400,
+    ),
     seed: Annotated[int, typer.Option("--seed", min=0, help="Simulation: its seed.")] = 0,
     version: Version = False,
 ) -> None:

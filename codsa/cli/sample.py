@@ -24,7 +24,9 @@ app = new_app()
 
 @app.command()
 def sample(
-    generator: Annotated[Path, typer.Option("--generator", help="Folder written by codsa-train-gen.", show_default=False)],
+    generator: Annotated[
+        Path, typer.Option("--generator", help="Folder written by codsa-train-gen.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option("--out", help="Pool folder, shared by all shards.", show_default=False)],
     region: Annotated[
         list[str] | None, typer.Option("--region", help="Region to draw; repeatable; default: all.")
@@ -39,7 +41,9 @@ def sample(
     ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Dataset folder, for --grid.")] = None,
     split: Annotated[Path | None, typer.Option("--split", help="split.parquet, for --grid.")] = None,
-    shard: Annotated[str, typer.Option("--shard", metavar="I/N", help="Which shard of how many, from 1/N to N/N.")] = "1/1",
+    shard: Annotated[
+        str, typer.Option("--shard", metavar="I/N", help="Which shard of how many, from 1/N to N/N.")
+    ] = "1/1",
     seed: Seed = 0,
     experiment: Experiment = "study",
     replicate: Replicate = 0,

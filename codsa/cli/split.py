@@ -28,7 +28,9 @@ def split(
     out: Annotated[Path, typer.Option("--out", help="split.parquet to write.", show_default=False)],
     law: Annotated[
         str,
-        typer.Option("--law", help="Q, the law the model is judged under: balanced, training, or '{REGION: WEIGHT, …}'."),
+        typer.Option(
+            "--law", help="Q, the law the model is judged under: balanced, training, or '{REGION: WEIGHT, …}'."
+        ),
     ] = "balanced",
     validation: Annotated[
         str, typer.Option("--validation", help="Rows under Q (a whole number), or a share of every region.")
@@ -62,7 +64,7 @@ def split(
     q = target_law(parse_value(law), dataset.schema, dataset.regions())
     random = rng(work_of(seed, experiment, replicate).stream("split"))
     frame = split_rows(dataset, q, parse_size(validation), parse_size(test), random)
-    parameters = {"law": law, "validation": validation, "test": test}
+    parameters: dict[str, object] = {"law": law, "validation": validation, "test": test}
     parameters |= {"seed": seed, "experiment": experiment, "replicate": replicate}
     write_split(out, frame, dataset, q, parameters)
 

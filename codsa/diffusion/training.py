@@ -90,9 +90,7 @@ class Trainer:
         self.accelerator = Accelerator(mixed_precision=recipe.precision)
         optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
-        self.average = AveragedModel(
-            self.accelerator.unwrap_model(self.model), multi_avg_fn=warm_average(recipe.ema)
-        )
+        self.average = AveragedModel(self.accelerator.unwrap_model(self.model), multi_avg_fn=warm_average(recipe.ema))
         self.generator = torch.Generator().manual_seed(seed)
         self.step, self.best, self.stale = 0, math.inf, 0
         self.best_weights: Tensors = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from codsa.streams import child, integer, rng
 def perceptron(sizes: list[int]) -> nn.Sequential:
     """Return linear layers of the given sizes with SiLU between them."""
     layers: list[nn.Module] = []
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in itertools.pairwise(sizes):
         layers += [nn.Linear(a, b), nn.SiLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -147,7 +148,7 @@ def pretrain(
     DataFrame
         The losses, as `Trainer.run` gives them.
     """
-    columns = encoded_columns(schema)
+    columns = schema.generated
     table = TabularEncoder.fit(rows, columns)
     x = torch.from_numpy(table.encode(rows))
     settings = {"latent": min(latent, x.shape[1]), "width": width, "depth": depth}
@@ -176,13 +177,3 @@ def pretrain(
     scale = np.where(code.std(axis=0) > 1e-6, code.std(axis=0), 1.0)
     LatentSpace(table, frozen, settings, code.mean(axis=0), scale).save(folder)
     return losses
-
-
-def encoded_columns(schema: Schema) -> list[Column]:
-    """Return the columns that a neural generator models.
-
-    A column that every region fixes to one value is left to the region.
-    """
-    fixed = [set(schema.regions.constant(k)) for k in range(len(schema.regions))]
-    given = set.intersection(*fixed)
-    return [c for c in schema.modelled if c.name not in given]

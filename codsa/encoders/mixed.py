@@ -21,7 +21,8 @@ def to_float(values: pd.Series) -> np.ndarray:
 def from_float(numbers: np.ndarray, column: Column) -> pd.Series:
     """Return float64 numbers as values of an ordered column: rounded, in bounds, NaN as missing."""
     if column.type == "datetime":
-        whole = np.where(np.isnan(numbers), 0, numbers).round().astype("int64")
+        low, high = (float(pd.Timestamp(edge).as_unit("ns").value) for edge in (column.minimum, column.maximum))
+        whole = np.where(np.isnan(numbers), 0, np.clip(numbers, low, high)).round().astype("int64")
         moments = pd.Series(pd.to_datetime(whole, unit="ns")).where(~np.isnan(numbers))
         return moments.astype("datetime64[ns]")
     return cast(pd.Series(np.clip(numbers, column.minimum, column.maximum)), column)

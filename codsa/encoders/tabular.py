@@ -190,9 +190,7 @@ class TabularEncoder:
         for j, column in enumerate(columns):
             if is_ordered(column):
                 count, gap = (int(fact) for fact in arrays[f"{j}.facts"])
-                blocks.append(
-                    OrderedBlock(column, arrays[f"{j}.levels"], arrays[f"{j}.values"], count, bool(gap))
-                )
+                blocks.append(OrderedBlock(column, arrays[f"{j}.levels"], arrays[f"{j}.values"], count, bool(gap)))
             else:
                 blocks.append(LevelBlock(column, arrays[f"{j}.order"]))
         return cls(blocks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -287,7 +288,7 @@ def _initial(mlp: Mlp, features: int, seed: int) -> Weights:
     sizes = [features, *mlp.hidden, outputs]
     generator = torch.Generator().manual_seed(seed)
     weights: Weights = []
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in itertools.pairwise(sizes):
         bound = 1 / math.sqrt(max(a, 1))
         weights += [torch.empty(size).uniform_(-bound, bound, generator=generator) for size in ((a, b), (1, b))]
     return weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 
 import numpy as np
@@ -53,11 +54,11 @@ class Adasyn(Smote):
             log.warning("region '%s': SMOTE instead of ADASYN (%s)", self.schema.regions.names[region], error)
             return super().sample(region, count, stream)
         made = rng(child(stream, "kept")).permutation(made)[:count]
-        return self.table.decode(*self._unpack(made, widths))
+        return self.rebuild(*self._unpack(made, widths), region)
 
     def _unpack(self, made: np.ndarray, widths: list[int]) -> tuple[np.ndarray, np.ndarray]:
         start = self.numbers.shape[1]
         bounds = start + np.cumsum([0, *widths])
-        codes = [made[:, a:b].argmax(axis=1) for a, b in zip(bounds, bounds[1:], strict=False)]
+        codes = [made[:, a:b].argmax(axis=1) for a, b in itertools.pairwise(bounds)]
         empty = np.empty((len(made), 0), dtype=np.int64)
         return made[:, :start], np.stack(codes, axis=1) if codes else empty

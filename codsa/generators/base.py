@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from codsa.registry import GENERATORS, check_settings, load
-from codsa.schema import Schema
+from codsa.schema import Schema, cast
 
 
 class Generator(ABC):
@@ -65,6 +65,14 @@ class Generator(ABC):
     @abstractmethod
     def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
         """Read a fitted generator, on a machine with or without a GPU."""
+
+
+def complete(made: pd.DataFrame, region: int, schema: Schema) -> pd.DataFrame:
+    """Set the columns that a region fixes to one value, and put all in the schema's order."""
+    given = schema.regions.constant(region)
+    constants = {name: cast(pd.Series([value] * len(made)), schema.column(name)) for name, value in given.items()}
+    whole = made.assign(**constants)
+    return whole[[c.name for c in schema.modelled if c.name in whole]]
 
 
 def make(name: str, settings: Mapping[str, Any]) -> Generator:

@@ -12,7 +12,7 @@ import pandas as pd
 from codsa.artefacts import read_parquet, write_parquet
 from codsa.encoders.mixed import MixedTable
 from codsa.errors import CodsaError
-from codsa.generators.base import Generator
+from codsa.generators.base import Generator, complete
 from codsa.schema import Schema
 
 REGION = "__region__"
@@ -39,9 +39,13 @@ class Resampler(Generator):
         self.rows = rows.reset_index(drop=True)
         self.regions = np.asarray(regions)
         self.schema = schema
-        self.table = MixedTable.fit(self.rows, schema.modelled)
+        self.table = MixedTable.fit(self.rows, schema.generated)
         self.numbers, self.codes = self.table.encode(self.rows)
         return self
+
+    def rebuild(self, numbers: np.ndarray, codes: np.ndarray, region: int) -> pd.DataFrame:
+        """Return rows of a region from numbers and codes as `MixedTable.encode` gives them."""
+        return complete(self.table.decode(numbers, codes), region, self.schema)
 
     def members(self, region: int) -> np.ndarray:
         """Return the places of a region's rows, or raise a `CodsaError` where they are too few."""

@@ -50,7 +50,7 @@ class Smogn(Resampler):
         mixed = self.numbers[a] + weight * (self.numbers[b] - self.numbers[a])
         numbers = np.where(between[:, None], mixed, self.numbers[a] + noise)
         swap = between[:, None] & (random.uniform(size=(count, self.codes.shape[1])) < 0.5)
-        return self.table.decode(numbers, np.where(swap, self.codes[b], self.codes[a]))
+        return self.rebuild(numbers, np.where(swap, self.codes[b], self.codes[a]), region)
 
     def _neighbours(self, region: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return each row's k nearest rows, their distances, and the distance that is safe."""

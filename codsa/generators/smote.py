@@ -38,7 +38,7 @@ class Smote(Resampler):
         sampler = self._sampler(len(members), {1: len(members) + count}, integer(stream))
         made = sampler.fit_resample(x, label)[0][len(x) :]
         split = self.numbers.shape[1]
-        return self.table.decode(made[:, :split].astype(float), made[:, split:].round().astype(np.int64))
+        return self.rebuild(made[:, :split].astype(float), made[:, split:].round().astype(np.int64), region)
 
     def _sampler(self, size: int, target: dict[int, int], seed: int) -> Any:
         from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC

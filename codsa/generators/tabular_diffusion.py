@@ -15,11 +15,11 @@ from torch import nn
 from codsa.diffusion import edm
 from codsa.diffusion.network import Denoiser, initialise
 from codsa.diffusion.training import Recipe, Trainer
-from codsa.encoders.autoencoder import LatentSpace, encoded_columns
+from codsa.encoders.autoencoder import LatentSpace
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
-from codsa.generators.base import Generator
-from codsa.schema import Schema, cast
+from codsa.generators.base import Generator, complete
+from codsa.schema import Schema
 from codsa.streams import child, integer, rng
 
 
@@ -64,11 +64,14 @@ class TabularDiffusion(Generator):
             raise CodsaError(f"tabular-diffusion: holdout = {holdout}; it must lie in [0, 1)")
         if min(steps, batch, width, depth, sampler_steps, patience) < 1:
             raise CodsaError("tabular-diffusion: steps, batch, width, depth, patience, sampler_steps start at 1")
+        if not learning_rate > 0:
+            raise CodsaError(f"tabular-diffusion: learning_rate = {learning_rate}; it must be above 0")
         self.recipe = Recipe(steps, learning_rate, ema, patience=patience, precision=precision)
         self.batch, self.width, self.depth = batch, width, depth
         self.holdout, self.sampler_steps = holdout, sampler_steps
         self.noise = edm.Noise()
         self.losses = pd.DataFrame()
+        self.model: Denoiser
 
     def fit(
         self,
@@ -84,9 +87,7 @@ class TabularDiffusion(Generator):
         x = torch.from_numpy(self.space.encode(rows))
         region = torch.from_numpy(np.asarray(regions))
         held = torch.from_numpy(hold_out(regions, self.holdout, rng(child(stream, "held out"))))
-        initialise(
-            self.model, torch.Generator().manual_seed(integer(child(stream, "weights"))), zero=self.model.leave
-        )
+        initialise(self.model, torch.Generator().manual_seed(integer(child(stream, "weights"))), zero=self.model.leave)
         trainer = Trainer(
             self.model,
             self.recipe,
@@ -102,7 +103,7 @@ class TabularDiffusion(Generator):
 
     def _use(self, schema: Schema, rows: pd.DataFrame | None, pretrained: Path | None) -> None:
         self.schema = schema
-        columns = encoded_columns(schema)
+        columns = schema.generated
         self.space: TabularEncoder | LatentSpace
         if pretrained is not None:
             self.space = LatentSpace.load(pretrained)
@@ -163,14 +164,7 @@ class TabularDiffusion(Generator):
             torch.Generator().manual_seed(integer(stream)),
             device,
         )
-        made = self.space.decode(drawn.numpy())
-        return self._with_constants(made, region, count)
-
-    def _with_constants(self, made: pd.DataFrame, region: int, count: int) -> pd.DataFrame:
-        """Set the columns that the region fixes, and put the columns in the schema's order."""
-        for name, value in self.schema.regions.constant(region).items():
-            made[name] = cast(pd.Series([value] * count), self.schema.column(name))
-        return made[[c.name for c in self.schema.modelled if c.name in made]]
+        return complete(self.space.decode(drawn.numpy()), region, self.schema)
 
     def save(self, folder: Path) -> None:
         """Write weights, encoder and losses (see `Generator.save`)."""
@@ -190,13 +184,11 @@ class TabularDiffusion(Generator):
         tensors = load_file(folder / "denoiser.safetensors")
         arrays = {k.removeprefix("table."): v.numpy() for k, v in tensors.items() if k.startswith("table.")}
         if arrays:
-            made.space = TabularEncoder.from_arrays(arrays, encoded_columns(schema))
+            made.space = TabularEncoder.from_arrays(arrays, schema.generated)
             made._use(schema, None, None)
         else:
             made._use(schema, None, folder)
-        made.model.load_state_dict(
-            {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-        )
+        made.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
         return made
 
 

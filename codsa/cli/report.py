@@ -1,0 +1,44 @@
+"""codsa-report: put the metrics of all methods and replicates on one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codsa.cli.common import Version, new_app, runner
+
+app = new_app()
+
+
+@app.command("report")
+def report(
+    evaluations: Annotated[
+        list[Path],
+        typer.Option("--eval", help="Folder written by codsa-eval, one per method and replicate.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to.", show_default=False)],
+    title: Annotated[
+        str | None, typer.Option("--title", help="Title of the page; default: the experiment's name.")
+    ] = None,
+    version: Version = False,
+) -> None:
+    """Compare methods over replicates: one page with its verdict first, and the tables behind it.
+
+    Differences are paired by replicate. Where a simple method, or no augmentation, does as well as CoDSA, the first
+    line says so. The page is one HTML file that needs nothing else.
+
+    **Writes** OUT/report.html, OUT/metrics.csv, OUT/summary.csv, OUT/summary.txt and OUT/figures/.
+
+    **Example**
+
+    codsa-report --eval rep~0/eval~none --eval rep~0/eval~codsa --out results/study
+    """
+    from codsa.report import read_study, summarise, write_report
+
+    write_report(out, read_study(evaluations), title)
+    typer.echo(summarise(out))
+
+
+main = runner(app)

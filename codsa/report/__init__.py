@@ -1,0 +1,37 @@
+"""The report: what the metrics of all methods and replicates say, as a page, tables and figures."""
+
+from pathlib import Path
+
+from codsa.errors import CodsaError
+from codsa.report.page import write_report
+from codsa.report.study import Evaluation, Study, read_study
+from codsa.report.tables import metrics_table, plain_text, summary_table
+from codsa.report.verdict import Verdict, judge
+
+
+def summarise(folder: Path) -> str:
+    """Return a report's table and verdict as text, and the path of its page.
+
+    Raises
+    ------
+    CodsaError
+        When the folder holds no report.
+    """
+    path = folder / "summary.txt"
+    if not path.exists():
+        raise CodsaError(f"{folder}: no report there; run the workflow, or codsa-report")
+    return f"{path.read_text(encoding='utf-8')}{folder / 'report.html'}\n"
+
+
+__all__ = [
+    "Evaluation",
+    "Study",
+    "Verdict",
+    "judge",
+    "metrics_table",
+    "plain_text",
+    "read_study",
+    "summarise",
+    "summary_table",
+    "write_report",
+]

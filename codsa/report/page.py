@@ -1,0 +1,187 @@
+"""The page: one self-contained HTML file, with the tables and figures beside it as files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from codsa.artefacts import whole
+from codsa.report import tables
+from codsa.report.drawing import png_bytes, style, svg_uri
+from codsa.report.figures import COLUMNS, differences_figure, marginals_figure, richest_region
+from codsa.report.study import Evaluation, Study
+from codsa.report.surfaces import surface_figure, sweep_figure
+from codsa.report.text import arrow, better_word, counted, listed, method_name, metric_name
+from codsa.report.verdict import PLAIN, Verdict, judge
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure: its file name, and for the page its SVG as a data URI and what it shows."""
+
+    name: str
+    png: bytes
+    uri: str
+    alt: str
+    width: int
+    """In CSS pixels, 96 to the inch."""
+
+
+def write_report(out: Path, study: Study, title: str | None = None) -> Verdict:
+    """Write `report.html`, `metrics.csv`, `summary.csv`, `summary.txt` and `figures/*.png`.
+
+    The same study gives the same bytes.
+
+    Parameters
+    ----------
+    out : Path
+        Folder to write to; what else is in it stays.
+    study : Study
+    title : str, optional
+        Of the page; default: the experiment's name.
+
+    Returns
+    -------
+    Verdict
+    """
+    verdict = judge(study.metric, study.overall())
+    with style():
+        pictures = list(_pictures(study, verdict))
+    html = render(study, verdict, pictures, title or study.experiment)
+    _write_csv(out / "metrics.csv", tables.metrics_table(study))
+    _write_csv(out / "summary.csv", tables.summary_table(study))
+    with whole(out / "figures") as folder:
+        folder.mkdir()
+        for one in pictures:
+            (folder / f"{one.name}.png").write_bytes(one.png)
+    with whole(out / "summary.txt") as part:
+        part.write_text(f"{tables.plain_text(study)}\n\n{verdict.headline}\n", encoding="utf-8")
+    with whole(out / "report.html") as part:
+        part.write_text(html, encoding="utf-8")
+    return verdict
+
+
+def _write_csv(path: Path, frame: pd.DataFrame) -> None:
+    with whole(path) as part:
+        frame.to_csv(part, index=False, lineterminator="\n")
+
+
+def render(study: Study, verdict: Verdict, pictures: list[Picture], title: str) -> str:
+    """Return the page as HTML; all text from the data is escaped."""
+    from jinja2 import Environment, StrictUndefined
+
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    source = resources.files("codsa.report").joinpath("template.html").read_text(encoding="utf-8")
+    text = page.from_string(source).render(
+        title=title,
+        study=study,
+        verdict=verdict,
+        figures={one.name: one for one in pictures},
+        facts=_facts(study),
+        remarks=pairing_notes(study),
+        notes=_notes(study),
+        metric=metric_name(study.metric),
+        arrow=arrow(study.metric),
+        better=better_word(study.metric),
+        plain=PLAIN,
+        several=len(study.replicates) > 1,
+        main=tables.main_table(study, verdict),
+        others=tables.other_metrics(study),
+        chosen=[
+            (m, method_name(m), f"surface-{_file_name(m)}", tables.chosen_table(study, m))
+            for m in tables.codsa_methods(study)
+        ],
+        quality=tables.quality_table(study),
+        indices=tables.index_table(study),
+        marginals=_marginals_of(study, verdict),
+        sizes=tables.sizes_table(study),
+        settings=tables.settings_table(study),
+        versions=tables.versions_table(study),
+    )
+    return text.lstrip() + "\n"
+
+
+def _facts(study: Study) -> list[tuple[str, str]]:
+    seeds = sorted({str(one.metrics["seed"]) for one in study.evaluations if "seed" in one.metrics})
+    task = str(study.first.metrics.get("task", ""))
+    facts = [("Experiment", study.experiment), ("Task", task), ("Chosen by", metric_name(study.metric))]
+    facts += [("Methods", str(len(study.methods))), ("Replicates", str(len(study.replicates)))]
+    return [(k, v) for k, v in [*facts, ("Seed", ", ".join(seeds))] if v]
+
+
+def pairing_notes(study: Study) -> list[str]:
+    """Say which methods lack replicates, and which replicates have no figure under Q."""
+    notes = []
+    for method, values in study.overall().items():
+        lacking = [str(k) for k in study.replicates if k not in values.index]
+        undefined = [str(k) for k in values.index[values.isna()]]
+        if lacking:
+            notes.append(f"{method_name(method)} has no replicate {listed(lacking)}")
+        if undefined:
+            notes.append(f"{method_name(method)} has no figure under Q in replicate {listed(undefined)}")
+    if notes:
+        notes.append(
+            "differences are paired on the replicates that both methods have; means are over each method’s own"
+        )
+    return notes
+
+
+def _notes(study: Study) -> list[str]:
+    found = dict.fromkeys(str(n) for one in study.evaluations for n in one.metrics.get("notes") or [])
+    sizes = [one.metrics["sizes"] for one in study.evaluations]
+    differ = any(size != sizes[0] for size in sizes)
+    more = f"Sizes differ between replicates; those of replicate {study.first.replicate} are shown."
+    return [*found, more] if differ else list(found)
+
+
+def _shown(study: Study, verdict: Verdict) -> tuple[Evaluation, str] | None:
+    """Return the first replicate of the best CoDSA method that has marginals, and its richest region."""
+    for one in study.of(verdict.best) if verdict.best else []:
+        region = richest_region(one.metrics)
+        if region is not None:
+            return one, region
+    return None
+
+
+def _marginals_of(study: Study, verdict: Verdict) -> dict[str, Any] | None:
+    shown = _shown(study, verdict)
+    if shown is None:
+        return None
+    one, region = shown
+    total = len(one.metrics["marginals"][region])
+    return {
+        "method": method_name(one.method),
+        "replicate": one.replicate,
+        "region": region,
+        "left_out": counted(total - COLUMNS, "more column") if total > COLUMNS else "",
+    }
+
+
+def _pictures(study: Study, verdict: Verdict) -> Iterator[Picture]:
+    under = f"{metric_name(study.metric)} under Q"
+    figure = differences_figure(study, verdict)
+    yield from _picture(figure, "differences", f"Paired differences in {under} per method, with 95 % intervals")
+    for method in tables.codsa_methods(study):
+        words = f"Validation {metric_name(study.metric)} over m/n and α for each r, {method_name(method)}"
+        yield from _picture(surface_figure(study, method), f"surface-{_file_name(method)}", words)
+    yield from _picture(sweep_figure(study), "grid-on-test", f"Mean test {under} over m/n, α and r")
+    shown = _shown(study, verdict)
+    if shown is not None:
+        one, region = shown
+        figure = marginals_figure(one.metrics["marginals"][region])
+        yield from _picture(figure, "marginals", f"Real and synthetic marginals in region {region}")
+
+
+def _picture(figure: Figure | None, name: str, alt: str) -> Iterator[Picture]:
+    if figure is not None:
+        yield Picture(name, png_bytes(figure), svg_uri(figure), alt, round(96 * figure.get_figwidth()))
+
+
+def _file_name(method: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in method)

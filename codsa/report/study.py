@@ -1,0 +1,178 @@
+"""The evaluations of one experiment, read back and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from codsa.artefacts import read_json, read_parquet
+from codsa.errors import CodsaError
+from codsa.metrics import OVERALL
+from codsa.report.verdict import PLAIN, SIMPLE, is_codsa
+
+NEEDED = (
+    "chosen",
+    "experiment",
+    "law",
+    "method",
+    "metric",
+    "regions",
+    "replicate",
+    "sizes",
+    "test",
+    "training_law",
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One method on one replicate.
+
+    Attributes
+    ----------
+    metrics : dict
+        The content of `metrics.json`.
+    fits : DataFrame
+        One row per arm over all r, with its validation figure.
+    grid : DataFrame, optional
+        The same arms with their test figures, where every arm was kept.
+    """
+
+    metrics: dict[str, Any]
+    fits: pd.DataFrame
+    grid: pd.DataFrame | None = None
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return str(self.metrics["method"])
+
+    @property
+    def replicate(self) -> int:
+        """The replicate's number."""
+        return int(self.metrics["replicate"])
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The chosen arm λ̂."""
+        found: dict[str, Any] = self.metrics["chosen"]
+        return found
+
+    def value(self, metric: str, region: str) -> float:
+        """Return a test figure; NaN where it is not defined."""
+        found = self.metrics["test"].get(metric, {}).get(region)
+        return float("nan") if found is None else float(found)
+
+
+@dataclass(frozen=True)
+class Study:
+    """All evaluations of one experiment, in the order of tables: plain, simple, other, CoDSA."""
+
+    evaluations: Sequence[Evaluation]
+
+    @property
+    def first(self) -> Evaluation:
+        """The first evaluation, for what all of them share."""
+        return self.evaluations[0]
+
+    @property
+    def experiment(self) -> str:
+        """The experiment's name."""
+        return str(self.first.metrics["experiment"])
+
+    @property
+    def metric(self) -> str:
+        """The metric by which λ was chosen."""
+        return str(self.first.metrics["metric"])
+
+    @property
+    def regions(self) -> list[str]:
+        """The regions' names."""
+        return [str(name) for name in self.first.metrics["regions"]]
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods in the order of tables."""
+        return list(dict.fromkeys(one.method for one in self.evaluations))
+
+    @property
+    def replicates(self) -> list[int]:
+        """The replicates of any method."""
+        return sorted({one.replicate for one in self.evaluations})
+
+    @property
+    def other_metrics(self) -> list[str]:
+        """The test metrics other than the one that λ was chosen by."""
+        names = dict.fromkeys(name for one in self.evaluations for name in one.metrics["test"])
+        return [name for name in names if name != self.metric]
+
+    def of(self, method: str) -> list[Evaluation]:
+        """Return a method's evaluations, by replicate."""
+        return [one for one in self.evaluations if one.method == method]
+
+    def values(self, method: str, region: str = OVERALL, metric: str | None = None) -> pd.Series:
+        """Return a method's test figures by replicate; NaN where a figure is not defined."""
+        found = {one.replicate: one.value(metric or self.metric, region) for one in self.of(method)}
+        return pd.Series(found, dtype=float)
+
+    def overall(self) -> dict[str, pd.Series]:
+        """Return every method's figures of the selection metric under Q."""
+        return {method: self.values(method) for method in self.methods}
+
+
+def read_study(folders: Iterable[Path]) -> Study:
+    """Read evaluation folders and check that they belong together.
+
+    Raises
+    ------
+    CodsaError
+        For a missing or partial folder, two folders of one method and replicate, or folders of
+        different experiments, metrics or regions.
+    """
+    found = [(folder, _read(folder)) for folder in folders]
+    if not found:
+        raise CodsaError("no evaluation to report on; give --eval at least once")
+    _check_alike(found)
+    _check_distinct(found)
+    return Study(sorted((one for _, one in found), key=_place))
+
+
+def _read(folder: Path) -> Evaluation:
+    if not folder.is_dir():
+        raise CodsaError(f"{folder}: no such folder of an evaluation; run codsa-eval first")
+    metrics = read_json(folder / "metrics.json")
+    lacking = [key for key in NEEDED if key not in metrics]
+    if lacking:
+        raise CodsaError(f"{folder / 'metrics.json'}: '{lacking[0]}' is missing; run codsa-eval again")
+    grid = folder / "grid.parquet"
+    return Evaluation(metrics, read_parquet(folder / "fits.parquet"), read_parquet(grid) if grid.exists() else None)
+
+
+def _check_alike(found: Sequence[tuple[Path, Evaluation]]) -> None:
+    origin, first = found[0]
+    for folder, one in found[1:]:
+        for key in ("experiment", "metric", "regions"):
+            a, b = first.metrics[key], one.metrics[key]
+            if a != b:
+                raise CodsaError(f"{folder}: {key} is {b!r}, but {a!r} in {origin}; report on one {key} at a time")
+
+
+def _check_distinct(found: Sequence[tuple[Path, Evaluation]]) -> None:
+    seen: dict[tuple[str, int], Path] = {}
+    for folder, one in found:
+        key = (one.method, one.replicate)
+        if key in seen:
+            raise CodsaError(
+                f"{folder}: method '{key[0]}', replicate {key[1]} is in {seen[key]} as well; give each one once"
+            )
+        seen[key] = folder
+
+
+def _place(one: Evaluation) -> tuple[int, str, int]:
+    order = [PLAIN, *SIMPLE]
+    rank = order.index(one.method) if one.method in order else len(order) + is_codsa(one.method)
+    return rank, one.method, one.replicate

@@ -1,0 +1,229 @@
+"""The grid of λ as figures: the validation surface that chose, and the test figures over the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+
+from codsa.metrics import HIGHER_IS_BETTER
+from codsa.report.drawing import COLOURS, GREY, INK, LIGHT, MARKERS, is_number, new_figure, short_ticks
+from codsa.report.study import Evaluation, Study
+from codsa.report.tables import codsa_methods
+from codsa.report.text import better_word, method_name, metric_name
+from codsa.report.verdict import PLAIN
+
+NO_ALPHA = "none"
+KEYS = ["r", "m_ratio", "alpha"]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One heat map: its title, the labels of its rows, and its cells (row, m_ratio, value, chosen)."""
+
+    title: str
+    labels: list[str]
+    cells: pd.DataFrame
+
+
+def surface(found: Sequence[Evaluation]) -> pd.DataFrame:
+    """Return the validation figure of every arm of a method, averaged over replicates.
+
+    Returns
+    -------
+    DataFrame
+        Columns r, m_ratio, alpha, value and chosen: in how many replicates λ̂ was this arm.
+    """
+    arms = pd.concat([_keyed(one.fits, "validation") for one in found])
+    table = arms.groupby(KEYS, sort=True)["value"].mean().reset_index()
+    chosen = _keyed(pd.DataFrame([one.chosen for one in found]), None)
+    counts = chosen.groupby(KEYS).size().rename("chosen").reset_index()
+    merged = table.merge(counts, on=KEYS, how="left")
+    return merged.assign(chosen=merged["chosen"].fillna(0).astype(int))
+
+
+def _keyed(frame: pd.DataFrame, value: str | None) -> pd.DataFrame:
+    keys = {"r": frame["r"].astype(float).round(6), "m_ratio": frame["m_ratio"].astype(float).round(6)}
+    table = pd.DataFrame({**keys, "alpha": frame["alpha"].astype(str)})
+    return table if value is None else table.assign(value=frame[value].astype(float))
+
+
+def alpha_order(labels: Iterable[str]) -> list[str]:
+    """Return allocation labels in order: numbers by size, then words."""
+    return sorted(set(labels) - {NO_ALPHA}, key=_label_order)
+
+
+def _label_order(label: str) -> tuple[bool, float, str]:
+    return not is_number(label), float(label) if is_number(label) else 0.0, label
+
+
+def surface_figure(study: Study, method: str) -> Figure | None:
+    """Draw a method's validation surface over (m/n, α), a panel for each r; None with one arm only."""
+    table = surface(study.of(method))
+    if table["value"].notna().sum() < 2:
+        return None
+    panels = _panels(table)
+    ratios = sorted(table["m_ratio"].unique())
+    limits = _limits(table["value"], study.metric)
+    figure, grid = _canvas(panels)
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        image = _heat(axes, panel, ratios, limits, study.metric)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    _label_surface(grid, panels)
+    everywhere = grid.ravel().tolist()
+    bar = figure.colorbar(image, ax=everywhere, shrink=0.9, pad=0.02, aspect=24, extend=_extend(study.metric))
+    bar.set_label(f"validation {metric_name(study.metric)} ({better_word(study.metric)} is better)")
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _canvas(panels: Sequence[Panel]) -> tuple[Figure, np.ndarray]:
+    """Return a figure with room for the panels, at most five in a row, and its axes."""
+    columns = min(len(panels), 5)
+    rows = -(-len(panels) // columns)
+    tall = max(1.6, 0.34 + 0.3 * max(len(panel.labels) for panel in panels)) if rows == 1 else 1.6
+    width = 1.5 + 1.72 * columns if columns > 1 else 5.2
+    figure = new_figure(width, rows * (tall + 0.42) + 0.75)
+    return figure, figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+
+
+def _panels(table: pd.DataFrame) -> list[Panel]:
+    """Return a panel for each r; one over r where α has one value."""
+    labels = alpha_order(table["alpha"])
+    if len(labels) < 2:
+        rows = [f"{r:g}" for r in sorted(table["r"].unique())]
+        cells = table.assign(row=[f"{r:g}" for r in table["r"]])
+        return [Panel(f"α = {labels[0]}" if labels else "", rows, cells)]
+    return [Panel(f"r = {r:g}", labels, _spread(part, labels)) for r, part in table.groupby("r")]
+
+
+def _spread(part: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """Repeat the arm m = 0, which has no α, over all rows; its mark goes on the middle one."""
+    empty = part[part["alpha"] == NO_ALPHA]
+    middle = labels[len(labels) // 2]
+    copies = [empty.assign(row=label, chosen=empty["chosen"] * (label == middle)) for label in labels]
+    return pd.concat([part[part["alpha"] != NO_ALPHA].assign(row=lambda frame: frame["alpha"]), *copies])
+
+
+def _limits(values: pd.Series, metric: str) -> tuple[float, float]:
+    """Return colour limits from the best value to the 90 % point: very bad arms share one colour."""
+    low, high = (0.1, 1.0) if metric in HIGHER_IS_BETTER else (0.0, 0.9)
+    limits = np.nanquantile(values, [low, high])
+    return float(limits[0]), float(limits[1] if limits[1] > limits[0] else limits[0] + 1e-9)
+
+
+def _extend(metric: str) -> str:
+    return "min" if metric in HIGHER_IS_BETTER else "max"
+
+
+def _heat(axes: Axes, panel: Panel, ratios: list[float], limits: tuple[float, float], metric: str) -> QuadMesh:
+    """Draw one panel; an arm that was not tried (m = 0 with r = 1, say) is left grey."""
+    cells, labels = panel.cells, panel.labels
+    table = cells.pivot_table(index="row", columns="m_ratio", values="value", dropna=False)
+    shown = table.reindex(index=labels, columns=ratios)
+    colours = "cividis" if metric in HIGHER_IS_BETTER else "cividis_r"
+    x, y = np.arange(len(ratios) + 1) - 0.5, np.arange(len(labels) + 1) - 0.5
+    image = axes.pcolormesh(
+        x,
+        y,
+        np.ma.masked_invalid(shown.to_numpy(dtype=float)),
+        cmap=colours,
+        vmin=limits[0],
+        vmax=limits[1],
+        lw=0,
+    )
+    for _, cell in cells[cells["chosen"] > 0].iterrows():
+        spot = (ratios.index(cell["m_ratio"]), labels.index(cell["row"]))
+        axes.plot(*spot, "o", ms=11, mfc="white", mec=INK, mew=0.9)
+        axes.annotate(str(cell["chosen"]), spot, ha="center", va="center", fontsize=7.5, color=INK)
+    axes.set_title(panel.title, loc="left", pad=4, parse_math=False)
+    axes.set_facecolor(LIGHT)
+    short_ticks(axes, "x", [f"{ratio:g}" for ratio in ratios], 5)
+    short_ticks(axes, "y", labels, 9)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    return image
+
+
+def _label_surface(grid: np.ndarray, panels: list[Panel]) -> None:
+    rows = len(grid)
+    last = len(panels) - (rows - 1) * grid.shape[1]
+    for k in range(grid.shape[1]):
+        bottom = grid[rows - 1 if k < last else rows - 2, k]
+        bottom.set_xlabel("m/n")
+        bottom.tick_params(labelbottom=True)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("r" if not panels[0].title.startswith("r") else "α")
+
+
+def sweeps(found: Sequence[Evaluation], metric: str) -> dict[str, pd.DataFrame]:
+    """Return, for m/n, α and r, the mean test figure with the other two at their best.
+
+    For figures alone: "at their best" is by the test figures themselves, so the values are
+    more favourable than any honest choice of λ can be.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        'm_ratio', 'alpha' and 'r' → columns: the key, mean, and the other two at their best.
+    """
+    arms = pd.concat([_keyed(one.grid, "test") for one in found if one.grid is not None and len(one.grid)])
+    table = arms.groupby(KEYS, sort=True)["value"].mean().dropna().reset_index(name="mean")
+    ascending = metric not in HIGHER_IS_BETTER
+    best = {key: table.sort_values("mean", ascending=ascending, kind="stable").drop_duplicates(key) for key in KEYS}
+    return {key: one.sort_values(key).reset_index(drop=True) for key, one in best.items()}
+
+
+def sweep_figure(study: Study) -> Figure | None:
+    """Draw the mean test figure over m/n, α and r, one line a CoDSA method; None without a grid."""
+    found = {method: study.of(method) for method in codsa_methods(study)}
+    kept = {m: [one for one in f if one.grid is not None and len(one.grid)] for m, f in found.items()}
+    lines = {method: sweeps(one, study.metric) for method, one in kept.items() if one}
+    if not lines:
+        return None
+    figure = new_figure(9.4, 3.1)
+    panels = figure.subplots(1, 3, sharey=True)
+    labels = alpha_order(label for one in lines.values() for label in one["alpha"]["alpha"])
+    for axes, key, title in zip(panels, ("m_ratio", "alpha", "r"), ("m/n", "α", "r"), strict=True):
+        for k, (method, one) in enumerate(lines.items()):
+            _sweep(axes, one[key], key, labels, k, method)
+        _plain_line(axes, study)
+        axes.set_xlabel(title)
+        axes.grid(axis="y", color="#e5e7eb", lw=0.8)
+    if not all(map(is_number, labels)):
+        short_ticks(panels[1], "x", labels, 9)
+        panels[1].tick_params(axis="x", rotation=40)
+    panels[0].set_ylabel(f"test {metric_name(study.metric)}\n({better_word(study.metric)} is better)")
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper left", ncols=4, frameon=False)
+    return figure
+
+
+def _sweep(axes: Axes, line: pd.DataFrame, key: str, labels: list[str], k: int, method: str) -> None:
+    """Draw one method's line; allocations that are words stand beside it as single marks."""
+    line = line[line["alpha"] != NO_ALPHA] if key == "alpha" else line
+    worded = key == "alpha" and not all(map(is_number, labels))
+    x = line[key].map(labels.index) if worded else line[key].astype(float)
+    points = pd.DataFrame({"x": x, "y": line["mean"], "joined": line[key].astype(str).map(is_number)}).sort_values("x")
+    look: dict[str, Any] = {
+        "color": COLOURS[k % len(COLOURS)],
+        "marker": MARKERS[k % len(MARKERS)],
+        "ms": 4.5,
+    }
+    joined, single = points[points["joined"]], points[~points["joined"]]
+    axes.plot(joined["x"].to_numpy(), joined["y"].to_numpy(), lw=1.6, label=method_name(method), **look)
+    axes.plot(single["x"].to_numpy(), single["y"].to_numpy(), lw=0, **look)
+
+
+def _plain_line(axes: Axes, study: Study) -> None:
+    if PLAIN in study.methods and study.values(PLAIN).notna().any():
+        axes.axhline(study.values(PLAIN).mean(), color=GREY, ls=(0, (4, 3)), lw=1.3, label=method_name(PLAIN))

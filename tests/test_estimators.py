@@ -1,0 +1,193 @@
+"""The contract of every registered estimator; the perceptrons that are fitted together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from codsa.errors import CodsaError
+from codsa.estimators import Fitted, Judge, Problem, fit_all
+from codsa.estimators.base import Layout, feature_matrix, layout_of, problem
+from codsa.estimators.mlp import Mlp, _Run
+from codsa.estimators.store import load_fitted, save_fitted
+from codsa.prepare import Dataset
+from codsa.registry import ESTIMATORS
+from codsa.streams import stream
+
+FAST: dict[str, dict[str, Any]] = {
+    "gradient-boosting": {"max_iter": 10},
+    "random-forest": {"n_estimators": 5},
+    "mlp": {"hidden": [16], "epochs": 5, "batch": 64},
+    "sklearn.neighbors:KNeighborsClassifier": {"n_neighbors": 3},
+}
+NAMES = [*sorted(ESTIMATORS), "sklearn.neighbors:KNeighborsClassifier"]
+
+
+def judge(name: str, **settings: Any) -> Judge:
+    return Judge(name, settings={**FAST.get(name, {}), **settings})
+
+
+def whole(dataset: Dataset, weight: float = 1.0) -> Problem:
+    return problem(dataset.rows, dataset.schema, np.full(len(dataset.rows), weight))
+
+
+def part(arm: Problem, rows: np.ndarray) -> Problem:
+    return Problem(arm.x[rows], arm.y[rows], arm.weight[rows])
+
+
+def fit_one(dataset: Dataset, chosen: Judge, arm: Problem | None = None) -> Fitted:
+    layout = layout_of(dataset.schema, len(dataset.rows))
+    return fit_all(chosen, [arm or whole(dataset)], whole(dataset), layout, stream(0, "fit"))[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_probabilities_are_probabilities(name: str, dataset: Dataset) -> None:
+    found = fit_one(dataset, judge(name)).predict(whole(dataset).x)
+    assert found.shape == (len(dataset.rows), 2)
+    assert found.sum(axis=1) == pytest.approx(1.0) and (found >= 0).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_target_is_learned(name: str, dataset: Dataset) -> None:
+    """A copy of the class among the features is found by every estimator."""
+    arm = whole(dataset)
+    x = arm.x.copy()
+    x[:, layout_of(dataset.schema, 1).ordered[0]] = arm.y * 10.0
+    layout = layout_of(dataset.schema, len(arm.y))
+    eager = {"epochs": 200, "learning_rate": 1e-2} if name == "mlp" else {}
+    arm = replace(arm, x=x)
+    found = fit_all(judge(name, **eager), [arm], arm, layout, stream(0, "fit"))[0].predict(x)
+    assert (found.argmax(axis=1) == arm.y).mean() > 0.9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_saved_estimator_predicts_the_same(name: str, dataset: Dataset, tmp_path: Path) -> None:
+    fitted = fit_one(dataset, judge(name))
+    save_fitted(tmp_path / "e", fitted, judge(name))
+    x = whole(dataset).x
+    assert np.array_equal(load_fitted(tmp_path / "e").predict(x), fitted.predict(x))
+    assert {p.suffix for p in (tmp_path / "e").iterdir()} <= {".json", ".skops", ".safetensors"}
+
+
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+def test_weights_matter(name: str, dataset: Dataset) -> None:
+    arm = whole(dataset)
+    heavy = replace(arm, weight=np.where(arm.y == 1, 20.0, 1.0))
+    usual, weighted = (fit_one(dataset, judge(name), one).predict(arm.x)[:, 1].mean() for one in (arm, heavy))
+    assert weighted > usual
+
+
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+def test_a_class_without_rows_has_no_probability(name: str, dataset: Dataset) -> None:
+    layout = replace(layout_of(dataset.schema, len(dataset.rows)), classes=3)
+    found = fit_all(judge(name), [whole(dataset)], whole(dataset), layout, stream(0, "fit"))[0]
+    probability = found.predict(whole(dataset).x)
+    assert probability.shape[1] == 3
+    if name != "mlp":  # the perceptron has an output for every class of the schema
+        assert (probability[:, 2] == 0).all()
+
+
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+def test_regression_predicts_numbers(name: str) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(300, 3))
+    arm = Problem(x, 5 + 3 * x[:, 0], np.ones(300))
+    layout = Layout("regression", 0, [0, 1, 2], [], 300)
+    eager = {"epochs": 200, "learning_rate": 1e-2} if name == "mlp" else {"max_iter": 100} if "boost" in name else {}
+    found = fit_all(judge(name, **eager), [arm], arm, layout, stream(0, "fit"))[0].predict(x)
+    assert found.shape == (300,)
+    assert np.mean((found - arm.y) ** 2) < 0.3 * arm.y.var()
+
+
+def test_preprocessing_is_fitted_on_the_arms_own_rows(dataset: Dataset) -> None:
+    arm = whole(dataset)
+    half = part(arm, np.arange(len(arm.y)) % 2 == 0)
+    layout = layout_of(dataset.schema, len(arm.y))
+    fitted = fit_all(judge("logistic"), [half, arm], arm, layout, stream(0, "fit"))
+    scalers = [one.transform.named_transformers_["ordered"][-1] for one in fitted]
+    expected = np.nanmean(half.x[:, layout.ordered[0]])
+    assert scalers[0].mean_[0] == pytest.approx(expected)
+    assert scalers[0].mean_[0] != scalers[1].mean_[0]
+
+
+def test_raw_preprocessing_refuses_categories(dataset: Dataset) -> None:
+    with pytest.raises(CodsaError, match="takes numbers only"):
+        fit_one(dataset, Judge("logistic", "none"))
+
+
+def test_weights_are_refused_where_an_estimator_takes_none(dataset: Dataset) -> None:
+    arm = whole(dataset)
+    with pytest.raises(CodsaError, match="takes no weights"):
+        fit_one(dataset, judge(NAMES[-1]), replace(arm, weight=1.0 + arm.y))
+
+
+def test_dates_are_days_and_categories_codes(dataset: Dataset) -> None:
+    x = feature_matrix(dataset.rows, dataset.schema)
+    for j, name in enumerate(dataset.schema.features):
+        column = dataset.schema.column(name)
+        if column.type == "datetime":
+            days = dataset.rows[name].astype("int64").to_numpy() / 86_400e9
+            assert x[:, j] == pytest.approx(days)
+        if column.levels is not None:
+            assert set(x[:, j]) <= set(range(len(column.levels) + 1))
+
+
+def arms(random: np.random.Generator, sizes: list[int]) -> list[Problem]:
+    made = []
+    for size in sizes:
+        x = random.normal(size=(size, 4))
+        made.append(Problem(x, (x[:, 0] + x[:, 1] ** 2 > 0.5).astype(np.int64), np.ones(size)))
+    return made
+
+
+@pytest.mark.parametrize("budget", ["steps", "epochs"])
+def test_perceptrons_fitted_together_equal_those_fitted_alone(budget: str) -> None:
+    """Within 1e-4 of probability: the sums of a stacked product run in another order."""
+    problems = arms(np.random.default_rng(0), [200, 350, 500])
+    layout = Layout("classification", 2, [0, 1, 2, 3], [], 200)
+    check = problems[0]
+    chosen = Judge("mlp", "none", {"hidden": [16, 16], "epochs": 30, "batch": 64, "patience": 3, "budget": budget})
+    together = fit_all(chosen, problems, check, layout, stream(0, "fit"))
+    for arm, one in zip(problems, together, strict=True):
+        alone = fit_all(chosen, [arm], check, layout, stream(0, "fit"))[0]
+        assert one.predict(check.x) == pytest.approx(alone.predict(check.x), abs=1e-4)
+
+
+@pytest.mark.parametrize(("budget", "expected"), [("steps", [4, 4]), ("epochs", [4, 10])])
+def test_more_rows_mean_more_steps_only_where_asked(budget: str, expected: list[int]) -> None:
+    layout = Layout("classification", 2, [0, 1, 2, 3], [], 200)
+    problems = arms(np.random.default_rng(0), [200, 500])
+    mlp = Mlp(layout, hidden=[8], batch=50, budget=budget)
+    run = _Run(mlp, problems, [problems[0]] * 2, 0)
+    assert run.epoch.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("hidden", [8, 8]), ("learning_rate", 0.05), ("batch", 16), ("epochs", 2), ("patience", 1), ("budget", "epochs")],
+)
+def test_every_setting_of_the_perceptron_changes_it(setting: str, value: Any) -> None:
+    problems = arms(np.random.default_rng(0), [300])
+    layout = Layout("classification", 2, [0, 1, 2, 3], [], 150)
+    usual = {"hidden": [16], "epochs": 60, "batch": 64, "learning_rate": 0.03, "patience": 10}
+    found = [
+        fit_all(Judge("mlp", "none", settings), problems, problems[0], layout, stream(0, "fit"))[0]
+        for settings in (usual, {**usual, setting: value})
+    ]
+    assert not np.array_equal(*(one.predict(problems[0].x) for one in found))
+
+
+def test_many_classes(dataset: Dataset) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 2))
+    y = (x[:, 0] > 0).astype(np.int64) + (x[:, 1] > 0)
+    arm = Problem(x, y, np.ones(400))
+    layout = Layout("classification", 3, [0, 1], [], 400)
+    for name in sorted(ESTIMATORS):
+        eager = {"epochs": 200, "learning_rate": 1e-2} if name == "mlp" else {}
+        found = fit_all(judge(name, **eager), [arm], arm, layout, stream(0, "fit"))[0].predict(x)
+        assert (found.argmax(axis=1) == y).mean() > 0.75

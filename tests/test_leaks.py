@@ -1,0 +1,130 @@
+"""No row of S_r, validation or test reaches a generator; no test row reaches anything but evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from codsa.estimators import Judge
+from codsa.evaluate import Choice, Fits, evaluate
+from codsa.fit import fit_grid
+from codsa.generators import Generator
+from codsa.grid import Grid
+from codsa.prepare import Dataset, Declared, RegionRule, load_dataset, prepare, write_dataset
+from codsa.schema import Schema
+from codsa.split import TEST, TRAIN, VALIDATION, Size, Split, load_split, split, target_law, write_split
+from codsa.streams import Work, rng, stream
+from codsa.train import train
+
+SEEN: list[set[int]] = []
+
+
+class Spy(Generator):
+    """A generator that remembers which rows it was given, by a value that names each row."""
+
+    def fit(
+        self,
+        rows: pd.DataFrame,
+        regions: np.ndarray,
+        schema: Schema,
+        stream: np.random.SeedSequence,
+        work: Path | None = None,
+        pretrained: Path | None = None,
+    ) -> Self:
+        SEEN.append({int(v) for v in rows["name"]})
+        return self
+
+    def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
+        raise AssertionError("not sampled here")
+
+    def save(self, folder: Path) -> None:
+        raise AssertionError("not saved here")
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
+        raise AssertionError("not loaded here")
+
+
+@pytest.fixture
+def named(tmp_path: Path) -> tuple[Dataset, Split]:
+    """A dataset whose column `name` names each row (row_id + 0.5), and its split."""
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"name": np.arange(300) + 0.5, "x": random.normal(size=300), "y": [0] * 60 + [1] * 240})
+    rows, schema = prepare(frame, Declared("y"), RegionRule())
+    write_dataset(tmp_path, rows, schema, {})
+    dataset = load_dataset(tmp_path)
+    q = target_law("balanced", schema, dataset.regions())
+    table = split(dataset, q, Size(count=40), Size(count=40), rng(stream(0, "split")))
+    write_split(tmp_path / "split.parquet", table, dataset, q, {})
+    return dataset, load_split(tmp_path / "split.parquet", dataset)
+
+
+def rows_given(dataset: Dataset, roles: Split, r: float) -> set[int]:
+    SEEN.clear()
+    train(dataset, roles, r, f"{__name__}:Spy", {}, Work(0, "leak", 0))
+    return SEEN[0]
+
+
+def forbidden(roles: Split, r: float) -> set[int]:
+    return {int(i) for i in np.r_[roles.reserved_rows(r), roles.rows(VALIDATION), roles.rows(TEST)]}
+
+
+@pytest.mark.parametrize("r", [0.1, 0.5, 0.8, 1.0])
+def test_a_generator_sees_s_g_and_nothing_else(named: tuple[Dataset, Split], r: float) -> None:
+    dataset, roles = named
+    given = rows_given(dataset, roles, r)
+    assert given == {int(i) for i in roles.generator_rows(r)}
+    assert not given & forbidden(roles, r)
+
+
+def test_the_leak_test_can_fail(named: tuple[Dataset, Split], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the fault of taking S_g from all training rows, the test above sees reserved rows."""
+    dataset, roles = named
+    monkeypatch.setattr(Split, "generator_rows", lambda self, r: self.rows(TRAIN))
+    assert rows_given(dataset, roles, 0.5) & {int(i) for i in roles.reserved_rows(0.5)}
+
+
+def test_a_row_of_another_role_stops_the_stage(named: tuple[Dataset, Split], monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, roles = named
+    everything = np.arange(len(dataset.rows))
+    monkeypatch.setattr(Split, "generator_rows", lambda self, r: everything)
+    with pytest.raises(AssertionError):
+        rows_given(dataset, roles, 0.5)
+
+
+def with_other_rows(dataset: Dataset, rows: np.ndarray) -> Dataset:
+    """The dataset with the features of some rows made senseless."""
+    table = dataset.rows.copy()
+    table.loc[rows, ["name", "x"]] = 1e6
+    return Dataset(table, dataset.schema, dataset.digest)
+
+
+def test_fits_and_the_choice_do_not_depend_on_test_rows(named: tuple[Dataset, Split]) -> None:
+    dataset, roles = named
+    grid, judge = Grid([0.0], ["balance"], "all"), Judge("gradient-boosting", settings={"max_iter": 5})
+    work = Work(0, "leak", 0)
+
+    def table(data: Dataset) -> pd.DataFrame:
+        return fit_grid(data, roles, None, 1.0, grid, judge, "cross-entropy", work).table
+
+    assert table(dataset).equals(table(with_other_rows(dataset, roles.rows(TEST))))
+    assert not table(dataset).equals(table(with_other_rows(dataset, roles.rows(VALIDATION))))
+    assert not table(dataset).equals(table(with_other_rows(dataset, roles.rows(TRAIN))))
+
+
+def test_evaluation_reads_test_rows(named: tuple[Dataset, Split], tmp_path: Path) -> None:
+    from codsa.fit import write_fits
+
+    dataset, roles = named
+    judge, work = Judge("gradient-boosting", settings={"max_iter": 5}), Work(0, "leak", 0)
+    outcome = fit_grid(dataset, roles, None, 1.0, Grid([0.0], ["balance"], "all"), judge, "cross-entropy", work)
+    write_fits(tmp_path / "fits", outcome, judge, "cross-entropy", {}, {"r": 1.0}, False)
+    choice = Choice(Fits(tmp_path / "fits", outcome.table, "cross-entropy", {}, None), 0)
+    usual = evaluate(dataset, roles, choice, work)["test"]
+    changed = evaluate(with_other_rows(dataset, roles.rows(TEST)), roles, choice, work)["test"]
+    assert usual != changed

@@ -1,0 +1,87 @@
+"""The training loop: a killed run ends in the same bytes; early stop; learning rate."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from codsa.diffusion.network import initialise
+from codsa.diffusion.training import Recipe, Trainer, one_cycle
+
+
+class Killed(Exception):
+    """Stands for the end of a process."""
+
+
+def trainer(checkpoint: Path | None, kill_at: int | None = None, steps: int = 60, held_out: bool = True) -> Trainer:
+    model = nn.Linear(3, 1)
+    initialise(model, torch.Generator().manual_seed(0))
+    count = iter(range(10_000))
+
+    def loss(net: nn.Module, generator: torch.Generator) -> torch.Tensor:
+        if kill_at is not None and next(count) == kill_at:
+            raise Killed
+        x = torch.randn(16, 3, generator=generator)
+        return ((net(x) - x.sum(dim=1, keepdim=True)) ** 2).mean()
+
+    def check(net: nn.Module) -> float:
+        return float((net(torch.eye(3)) - 1).square().mean().detach())
+
+    recipe = Recipe(steps=steps, learning_rate=1e-2, ema=0.9, checks=12)
+    return Trainer(model, recipe, loss, check if held_out else None, 1, checkpoint)
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path) -> None:
+    whole = trainer(None)
+    losses = whole.run()
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Killed):
+        trainer(checkpoint, kill_at=37).run()
+    resumed = trainer(checkpoint)
+    again = resumed.run()
+    assert again.equals(losses)
+    for name, tensor in whole.weights().items():
+        assert torch.equal(tensor, resumed.weights()[name])
+
+
+def test_the_checkpoint_is_what_makes_it_resume(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Killed):
+        trainer(checkpoint, kill_at=37).run()
+    resumed = trainer(checkpoint, kill_at=30)  # it has 25 steps left, so it is not killed again
+    resumed.run()
+    assert resumed.step == 60
+
+
+def test_early_stop_keeps_the_best_weights() -> None:
+    values = iter([3.0, 2.0, 1.0, *[5.0] * 100])
+    run = trainer(None, steps=1200)
+    run.held_out = lambda net: next(values)
+    losses = run.run()
+    assert len(losses) == 3 + run.recipe.patience
+    assert run.best == 1.0 and run.step < 1200
+
+
+def test_without_held_out_rows_it_trains_to_the_end() -> None:
+    run = trainer(None, held_out=False)
+    assert run.run()["step"].iloc[-1] == 60
+
+
+def test_one_cycle_rises_to_its_peak_and_falls_to_nothing() -> None:
+    assert one_cycle(0.0) == pytest.approx(0.04)
+    assert one_cycle(0.1) == pytest.approx(1.0)
+    assert one_cycle(0.55) == pytest.approx(0.5)
+    assert one_cycle(1.0) == pytest.approx(0.0)
+
+
+def test_a_loss_that_is_not_finite_names_the_step() -> None:
+    from codsa.errors import CodsaError
+
+    run = trainer(None)
+    run.loss = lambda net, generator: net(torch.ones(1, 3)).sum() * math.inf
+    with pytest.raises(CodsaError, match="not finite at step 1"):
+        run.run()
