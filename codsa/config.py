@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from codsa import __version__
 from codsa.errors import CodsaError, suggest
 
 Ratio = Annotated[float, Field(gt=0, le=1)]
@@ -22,7 +24,8 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 class Strict(BaseModel):
     """A section of a configuration: typed, frozen, closed to unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # YAML reads `0:` as a number; regions and columns are called by text.
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
     section: ClassVar[str] = ""
 
     @model_validator(mode="before")
@@ -87,6 +90,11 @@ class RegionsConfig(Strict):
     expressions: dict[str, str] | None = Field(default=None, description="name: pandas query")
     pool: bool | None = Field(default=None, description="join small regions; default: unless explicit")
     min_rows: int = Field(default=20, ge=1, description="regions under so many rows are pooled")
+
+    @field_validator("edges", mode="before")
+    @classmethod
+    def _dates_as_text(cls, edges: Any) -> Any:
+        return [e.isoformat() if isinstance(e, date) else e for e in edges] if isinstance(edges, list) else edges
 
 
 class SplitConfig(Strict):
@@ -207,8 +215,9 @@ class Config(Strict):
     section: ClassVar[str] = "config"
     results: str = Field(default="results", description="folder of everything produced")
     scale: str = Field(default="quick", description="which of the experiments' scales")
-    container: str | None = Field(
-        default=None, description="Apptainer image of the toolkit, used with `--sdm apptainer`"
+    container: str = Field(
+        default=f"containers/codsa-{__version__}.sif",
+        description="Apptainer image of the toolkit, used with `--sdm apptainer`",
     )
     experiments: list[str] = Field(min_length=1, description="experiment files, relative to the working folder")
 
@@ -233,7 +242,7 @@ def validated(model: type[Strict], content: Any, where: str) -> Any:
     if not isinstance(content, Mapping):
         raise CodsaError(f"{where}: holds no keys")
     try:
-        return model(**content)
+        return model.model_validate(dict(content))
     except CodsaError as error:
         raise CodsaError(f"{where}: {error}") from None
     except ValidationError as error:
@@ -264,10 +273,13 @@ def load_experiment(path: Path, scale: str) -> tuple[str, Experiment]:
     experiment : Experiment
     """
     content = read_yaml(path)
-    scales = content.get("scales") or {} if isinstance(content, Mapping) else {}
+    scales = content.get("scales") if isinstance(content, Mapping) else None
     if scales and scale not in scales:
         raise CodsaError(f"{path}: no scale '{scale}'; {suggest(scale, scales)}")
-    experiment: Experiment = validated(Experiment, merge(content, scales[scale]) if scales else content, str(path))
+    over = scales[scale] if isinstance(scales, Mapping) and scales else None
+    experiment: Experiment = validated(
+        Experiment, merge(content, over) if isinstance(over, Mapping) else content, str(path)
+    )
     return (f"{experiment.name}-{scale}" if scales else experiment.name), experiment
 
 

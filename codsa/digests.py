@@ -66,8 +66,8 @@ def _code(module: str) -> str:
     tree = _tree(module)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_docstring(body[0]):
-            body[0] = ast.Pass()
+        if isinstance(body, list):
+            body[:] = [part for part in body if not _is_docstring(part)] or [ast.Pass()]
     return ast.dump(tree)
 
 

@@ -39,7 +39,7 @@ class Fits:
 
 def read_fits(folder: Path, dataset: Dataset, split: Split, pool: Pool | None) -> Fits:
     """Read one folder of fits and check that it is whole and of this dataset, split and pool."""
-    record = check_folder(folder)
+    record = check_folder(folder, "fit")
     expected = {"dataset": dataset.digest, "split": split.digest} | ({"pool": pool.digest} if pool else {})
     for name, value in expected.items():
         if record["inputs"].get(name) != value:

@@ -21,7 +21,7 @@ from codsa.grid import Arm, Grid, arms, real_rows
 from codsa.metrics import HIGHER_IS_BETTER, OVERALL, by_region, law_weights
 from codsa.prepare import Dataset
 from codsa.sample import Pool
-from codsa.split import TRAIN, VALIDATION, Split
+from codsa.split import TRAIN, VALIDATION, Split, check_ratio
 from codsa.streams import Work
 from codsa.train import seal
 
@@ -72,8 +72,9 @@ def fit_grid(
     -------
     Outcome
     """
-    if pool is not None and pool.dataset != dataset.digest:
-        raise CodsaError("the pool comes from a generator of another dataset or schema; train and sample again")
+    check_ratio(r)
+    if pool is not None:
+        check_pool(pool, dataset, split, r)
     real = real_rows(split, r, grid.reserve)
     wanted = arms(grid, r, split, dataset.schema)
     table = dataset.rows.iloc[real][[c.name for c in dataset.schema.modelled]]
@@ -88,6 +89,19 @@ def fit_grid(
     rows = [_record(arm, score, r, len(real), split) for arm, score in zip(wanted, scores, strict=True)]
     found = pd.DataFrame(rows)
     return Outcome(found, fitted, best_arm(found["validation"].to_numpy(), metric))
+
+
+def check_pool(pool: Pool, dataset: Dataset, split: Split, r: float) -> None:
+    """Raise a `CodsaError` unless a pool's generator was trained on S_g of this dataset, split and r.
+
+    Any other may have seen the rows that the estimator is fitted or judged on.
+    """
+    if pool.dataset != dataset.digest:
+        raise CodsaError("the pool comes from a generator of another dataset or schema; train and sample again")
+    if pool.split != split.digest:
+        raise CodsaError("the pool comes from a generator trained on another split; train and sample again")
+    if pool.r != r:
+        raise CodsaError(f"the pool comes from a generator trained at r = {pool.r}, not {r}; give --r {pool.r}")
 
 
 def best_arm(values: np.ndarray, metric: str) -> int:

@@ -23,6 +23,7 @@ from codsa.artefacts import (
     write_parquet,
 )
 from codsa.errors import CodsaError, suggest
+from codsa.metrics import OVERALL
 from codsa.regions import Regions
 from codsa.schema import Column, Schema
 
@@ -104,19 +105,23 @@ def prepare(raw: pd.DataFrame, declared: Declared, rule: RegionRule) -> tuple[pd
         unknown name, a region without rows.
     """
     raw = raw.rename(columns=str)
-    columns = infer_columns(raw, declared)
-    rows = pd.DataFrame({c.name: tables.cast(raw[c.name], c) for c in columns})
-    columns = [tables.describe(c, rows[c.name]) for c in columns]
-    task = settle_task(columns, rows, declared)
-    columns = [_as_classes(c, rows) if c.role == "target" and task == "classification" else c for c in columns]
-    rows = pd.DataFrame({c.name: tables.cast(rows[c.name], c) for c in columns})
-    if not any(c.role == "feature" for c in columns):
-        raise CodsaError("no feature column is left; declare the role of one (they were taken for identifiers)")
+    rows, columns, task = _enforce(raw, infer_columns(raw, declared), declared)
     regions, notes = resolve_regions(rule, rows, declared.target, task)
     notes = [f"column '{c.name}' left out: {c.note}" for c in columns if c.note] + notes
     for note in notes:
         log.warning("%s", note)
     return rows, Schema(columns, task, regions, len(rows), notes)
+
+
+def _enforce(table: pd.DataFrame, columns: list[Column], declared: Declared) -> tuple[pd.DataFrame, list[Column], str]:
+    """Cast a table to its columns' types, settle the task, and describe the columns by what they hold."""
+    rows = pd.DataFrame({c.name: tables.cast(table[c.name], c) for c in columns})
+    task = settle_task(columns, rows, declared)
+    columns = [_as_classes(c) if c.role == "target" and task == "classification" else c for c in columns]
+    if not any(c.role == "feature" for c in columns):
+        raise CodsaError("no feature column is left; declare the role of one (they were taken for identifiers)")
+    rows = pd.DataFrame({c.name: tables.cast(rows[c.name], c) for c in columns})
+    return rows, [tables.describe(c, rows[c.name]) for c in columns], task
 
 
 def infer_columns(raw: pd.DataFrame, declared: Declared) -> list[Column]:
@@ -133,9 +138,15 @@ def _infer_column(name: str, values: pd.Series, role: str | None, said: Mapping[
     unknown = set(said) - {"type", "role"}
     if unknown:
         raise CodsaError(f"column '{name}': '{unknown.pop()}' cannot be declared; give type or role")
-    role = role or said.get("role")
-    if values.isna().all() and role not in (None, "ignored"):
-        raise CodsaError(f"column '{name}' ({role}): every value is missing; declare its role as ignored")
+    wanted = said.get("role")
+    if wanted != role and (role or wanted) in ("target", "group") and wanted is not None:
+        raise CodsaError(
+            f"column '{name}': declared as {wanted}; the target and the group are named apart from columns"
+        )
+    role = role or wanted
+    tables.refuse_nested(name, values)
+    if values.isna().all() and (role or said) and role != "ignored":
+        raise CodsaError(f"column '{name}' ({role or said['type']}): every value is missing; declare it as ignored")
     kind = said.get("type") or ("categorical" if values.isna().all() else tables.infer_type(values))
     tables.check_choice(f"column '{name}': type", kind, tables.TYPES)
     note = ""
@@ -159,15 +170,14 @@ def settle_task(columns: list[Column], rows: pd.DataFrame, declared: Declared) -
         if declared.task == "regression" and target.type not in ("numeric", "integer"):
             raise CodsaError(f"target '{target.name}' is {target.type}; regression needs a number")
         return declared.task
+    if target.type == "datetime":
+        raise CodsaError(f"target '{target.name}' is datetime; only classes and numbers can be predicted")
     whole = target.type == "integer" and distinct <= tables.CLASS_LIMIT
     return "classification" if target.type in ("categorical", "boolean") or whole else "regression"
 
 
-def _as_classes(target: Column, rows: pd.DataFrame) -> Column:
-    if target.type in ("categorical", "boolean"):
-        return target
-    plain = replace(target, type="categorical", minimum=None, maximum=None)
-    return tables.describe(plain, rows[target.name])
+def _as_classes(target: Column) -> Column:
+    return target if target.type in ("categorical", "boolean") else replace(target, type="categorical")
 
 
 def resolve_regions(rule: RegionRule, rows: pd.DataFrame, target: str, task: str) -> tuple[Regions, list[str]]:
@@ -182,12 +192,19 @@ def resolve_regions(rule: RegionRule, rows: pd.DataFrame, target: str, task: str
     by = rule.by or ("class" if task == "classification" else "quantile")
     column = rule.column or target
     made = _partition(by, column, rule, rows)
+    _refuse_names(made.names)
     pool = rule.pool if rule.pool is not None else by in ("class", "column", "quantile")
     if pool:
         ordered = made.kind == "ranges" or (
             made.kind == "values" and pd.api.types.is_numeric_dtype(rows[str(made.column)])
         )
         made = partition.pool_small(made, rows, rule.min_rows, ordered)
+        if len(made) == 1 and made.pooled:
+            few = made.pooled[-1]
+            raise CodsaError(
+                f"region '{few['region']}' has {few['rows']} rows (fewer than {rule.min_rows}), and pooling it leaves "
+                "one region only; lower min_rows or give another rule"
+            )
     _refuse_gaps(made, rows)
     notes = [
         f"region '{p['region']}' has {p['rows']} rows (fewer than {rule.min_rows}): pooled into '{p['into']}'"
@@ -206,12 +223,22 @@ def _partition(by: str, column: str, rule: RegionRule, rows: pd.DataFrame) -> Re
         raise CodsaError(f"regions: no column '{column}'; {suggest(column, rows.columns)}")
     values = rows[column]
     if by in ("class", "column"):
+        if pd.api.types.is_datetime64_any_dtype(values):
+            raise CodsaError(f"regions by {by}: column '{column}' holds dates; use by: range or quantile")
         return partition.by_values(column, values)
     if not pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_datetime64_any_dtype(values):
         raise CodsaError(f"regions by {by}: column '{column}' has no order; use by: column")
     if by == "quantile":
         return partition.by_quantiles(column, values, rule.quantiles)
     return partition.by_edges(column, values, rule.edges or [])
+
+
+def _refuse_names(names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise CodsaError(f"regions: the name '{name}' stands for two of them; rename one")
+        if name == OVERALL:
+            raise CodsaError(f"regions: the name '{name}' is taken by the figures under Q; rename the region")
 
 
 def _refuse_gaps(regions: Regions, rows: pd.DataFrame) -> None:
@@ -276,7 +303,8 @@ def load_dataset(folder: Path) -> Dataset:
     schema = Schema.from_dict(read_json(folder / "schema.json"))
     rows = read_parquet(folder / "rows.parquet")
     tables.check_table(rows, schema, str(folder / "rows.parquet"))
-    rows = pd.DataFrame({c.name: tables.cast(rows[c.name], c) for c in schema.columns})
+    rows, columns, _ = _enforce(rows, schema.columns, Declared(schema.target, schema.task))
+    schema = replace(schema, columns=columns)
     _refuse_gaps(schema.regions, rows)
     content = digest([frame_digest(rows), {k: v for k, v in schema.to_dict().items() if k != "notes"}])
     return Dataset(rows, schema, content)

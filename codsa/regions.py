@@ -8,6 +8,7 @@ then on `Regions.assign` is a pure function of a row, so generated rows are chec
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -178,8 +179,9 @@ def by_edges(column: str, values: pd.Series, edges: Sequence[Any]) -> Regions:
     edges : sequence of numbers or ISO dates, strictly increasing
     """
     bounds = [_bound(e) for e in edges]
-    if not bounds or any(a is None or b is None or a >= b for a, b in itertools.pairwise(bounds)):
-        raise CodsaError(f"regions of '{column}': edges {list(edges)} must be increasing numbers")
+    finite = all(bound is not None and math.isfinite(bound) for bound in bounds)
+    if not bounds or not finite or any(a >= b for a, b in itertools.pairwise(bounds)):  # type: ignore[operator]
+        raise CodsaError(f"regions of '{column}': edges {list(edges)} must be increasing numbers or dates")
     lows, highs = [None, *edges], [*edges, None]
     names = [_range_name(column, low, high) for low, high in zip(lows, highs, strict=True)]
     members: list[list[Any]] = [list(pair) for pair in zip(lows, highs, strict=True)]

@@ -227,8 +227,8 @@ class Pool:
         Per region, in the order drawn.
     violations : ndarray of shape (K,)
         Share of drawn rows that lay outside the region and were drawn again.
-    dataset : str
-        Digest of the dataset that the generator was trained on.
+    dataset, split : str
+        Digests of the dataset and the split that the generator was trained on.
     digest : str
         Of the logical content, whatever the shards.
     """
@@ -236,6 +236,7 @@ class Pool:
     rows: list[pd.DataFrame]
     violations: np.ndarray
     dataset: str
+    split: str
     digest: str
     r: float = 1.0
     generator: str = ""
@@ -268,6 +269,8 @@ def load_pool(folder: Path, schema: Schema) -> Pool:
     if len(records) != shards or any(rec["parameters"]["shards"] != shards for rec in records):
         raise CodsaError(f"{folder}: {len(records)} of {shards} shards are there; draw the others with codsa-sample")
     for record in records:
+        if any(record[key] != records[0][key] for key in ("inputs", "generator", "settings", "r")):
+            raise CodsaError(f"{folder}: its shards come from different generators; delete it and draw it again")
         for name, expected in record["outputs"].items():
             verify(folder / name, expected)
     rows = [_read_region(folder, records, name, schema) for name in schema.regions.names]
@@ -275,6 +278,7 @@ def load_pool(folder: Path, schema: Schema) -> Pool:
         rows,
         np.array([_violations(records, name) for name in schema.regions.names]),
         records[0]["inputs"]["dataset"],
+        records[0]["inputs"]["split"],
         frame_digest(pd.concat(rows, ignore_index=True)),
         records[0]["r"],
         records[0]["generator"],
@@ -283,6 +287,9 @@ def load_pool(folder: Path, schema: Schema) -> Pool:
 
 def _read_region(folder: Path, records: list[dict[str, Any]], name: str, schema: Schema) -> pd.DataFrame:
     parts = [read_parquet(folder / rec["regions"][name]["file"]) for rec in records if name in rec["regions"]]
+    expected = [c.name for c in schema.modelled]
+    if any(list(part.columns) != expected for part in parts):
+        raise CodsaError(f"{folder}: its columns are not those of the dataset; train and sample again")
     parts = [pd.DataFrame({c.name: cast(p[c.name], c) for c in schema.modelled}) for p in parts]
     empty = pd.DataFrame({c.name: cast(pd.Series([], dtype=object), c) for c in schema.modelled})
     return pd.concat(parts, ignore_index=True) if parts else empty

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
+import http.client
+import lzma
 import urllib.error
 import urllib.request
+import warnings
+import zipfile
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from codsa.artefacts import file_digest, read_parquet, whole
 from codsa.errors import CodsaError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
+UNREADABLE = (csv.Error, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 MISSING_MARKS = ["?"]
 """Read as missing, besides what pandas takes for it (empty, NA, NaN, null, …)."""
 
@@ -46,7 +54,7 @@ def fetch(url: str, sha256: str | None, folder: Path) -> Path:
     try:
         with whole(path) as part, urllib.request.urlopen(url, timeout=60) as answer:
             _copy(answer, part, sha256.lower(), url)
-    except (urllib.error.URLError, TimeoutError, ValueError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ValueError) as error:
         raise CodsaError(f"{url}: cannot be fetched ({error}); download it and give the path") from None
     return path
 
@@ -82,9 +90,17 @@ def read_table(path: Path, sha256: str | None = None) -> pd.DataFrame:
         raise CodsaError(f"{path}: checksum {file_digest(path)}, expected {sha256.lower()}")
     if path.stat().st_size == 0:
         raise CodsaError(f"{path}: the file is empty")
-    frame = read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
+    frame = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_text(path)
     _check(frame, path)
     return frame
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    with contextlib.suppress(pa.ArrowException, OSError):  # read_parquet says what is wrong with the file
+        _refuse_duplicates(pq.read_schema(path).names, path)
+    return read_parquet(path)
 
 
 def _read_text(path: Path) -> pd.DataFrame:
@@ -93,17 +109,28 @@ def _read_text(path: Path) -> pd.DataFrame:
     kind = suffixes[-2] if compression and len(suffixes) > 1 else (suffixes or [""])[-1]
     if kind not in SEPARATORS:
         raise CodsaError(f"{path}: '{kind or path.name}' is not known; give .csv, .tsv or .parquet")
-    options: dict[str, Any] = {"sep": SEPARATORS[kind], "compression": compression, "encoding": "utf-8"}
+    options: dict[str, Any] = {"sep": SEPARATORS[kind], "encoding": "utf-8"}
     try:
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, **options)
+        header = _csv(path, compression, header=None, nrows=1, dtype=str, keep_default_na=False, **options)
         _refuse_duplicates([str(name) for name in header.iloc[0]], path)
-        return pd.read_csv(path, na_values=MISSING_MARKS, low_memory=False, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return _csv(path, compression, index_col=False, na_values=MISSING_MARKS, low_memory=False, **options)
+    except pd.errors.ParserWarning:
+        raise CodsaError(f"{path}: its rows have more fields than the header has names; name every column") from None
     except UnicodeDecodeError as error:
         raise CodsaError(f"{path}: not UTF-8 text at byte {error.start}; convert it with iconv") from None
     except pd.errors.EmptyDataError:
         raise CodsaError(f"{path}: the file is empty") from None
-    except (pd.errors.ParserError, csv.Error, EOFError, OSError) as error:
+    except (*UNREADABLE, ValueError, EOFError, OSError) as error:
         raise CodsaError(f"{path}: not readable as {kind} ({error})") from None
+
+
+def _csv(path: Path, compression: Any, **options: Any) -> pd.DataFrame:
+    if compression != "zstd":
+        return pd.read_csv(path, compression=compression, **options)
+    with pa.input_stream(str(path), compression="zstd") as stream:  # pandas needs another package for it
+        return pd.read_csv(stream, **options)
 
 
 def _refuse_duplicates(names: list[str], path: Path) -> None:

@@ -8,6 +8,8 @@ byte-identical ones) form a unit, share one role and one `enters`.
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,8 @@ from codsa.artefacts import file_digest, read_json, read_parquet, verify, write_
 from codsa.errors import CodsaError
 from codsa.prepare import Dataset
 from codsa.schema import Schema
+
+log = logging.getLogger(__name__)
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 FOLDS = 5
@@ -66,7 +70,7 @@ def parse_size(text: str | float) -> Size:
         number = -1.0
     if 0 < number < 1:
         return Size(fraction=number)
-    if number >= 1 and number == int(number):
+    if number >= 1 and number.is_integer():
         return Size(count=int(number))
     raise CodsaError(f"size '{text}': give a whole number of rows, or a share between 0 and 1")
 
@@ -90,10 +94,12 @@ def target_law(law: str | Mapping[str, float], schema: Schema, regions: np.ndarr
         return np.full(len(names), 1.0 / len(names))
     if law == "training":
         return np.bincount(regions, minlength=len(names)) / len(regions)
-    if isinstance(law, str):
+    if not isinstance(law, Mapping):
         raise CodsaError(f"law '{law}' is not known; give balanced, training or weights by region")
     q = np.zeros(len(names))
     for name, weight in law.items():
+        if not isinstance(weight, (int, float)) or not math.isfinite(weight):
+            raise CodsaError(f"law {dict(law)}: the weight of region '{name}' is not a finite number")
         q[schema.regions.index(str(name))] = weight
     if (q < 0).any() or q.sum() <= 0:
         raise CodsaError(f"law {dict(law)}: weights must not be negative and must not all be 0")
@@ -210,11 +216,14 @@ def assign_roles(region: np.ndarray, unit: np.ndarray, wanted: Mapping[str, np.n
 
 
 def _refuse_unfilled(schema: Schema, region: np.ndarray, role: np.ndarray, wanted: Mapping[str, np.ndarray]) -> None:
-    """Refuse a split whose groups are so large that a region gets no row of a role it needs."""
+    """Refuse a split whose groups leave a region no row of a role it needs; warn where it gets fewer than asked."""
     for k, name in enumerate(schema.regions.names):
         here = role[region == k]
         for part, counts in [*wanted.items(), (TRAIN, np.full(len(schema.regions), 1))]:
-            if counts[k] > 0 and not (here == part).any():
+            got = int((here == part).sum())
+            if part != TRAIN and 0 < got < counts[k]:
+                log.warning("region '%s' gets %d of %d %s rows: groups are kept whole", name, got, counts[k], part)
+            if counts[k] > 0 and got == 0:
                 raise CodsaError(
                     f"region '{name}' gets no {part} rows: its {len(here)} rows lie in groups too large to "
                     "part; use smaller groups or larger validation and test sets"
@@ -323,6 +332,8 @@ def write_split(
 def load_split(path: Path, dataset: Dataset) -> Split:
     """Read a split and check that it is of this dataset, whole, and gives each row one role."""
     record = read_json(path.with_suffix(".json"))
+    if record.get("stage") != "split" or path.name not in record["outputs"]:
+        raise CodsaError(f"{path}: the .json beside it is not of this split; run codsa-split again")
     verify(path, record["outputs"][path.name])
     if record["inputs"]["dataset"] != dataset.digest:
         raise CodsaError(f"{path}: made from another dataset or schema; run codsa-split again")

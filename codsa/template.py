@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
 import numpy as np
+import yaml
 
+from codsa.artefacts import whole
 from codsa.config import Experiment, validated
 from codsa.errors import CodsaError
 from codsa.prepare import Declared, RegionRule, prepare
@@ -78,10 +81,10 @@ def write_experiment(table: Path, target: str, region: str | None, name: str | N
     rows, schema = prepare(read_table(table), Declared(target), rule)
     counts = np.bincount(schema.regions.assign(rows)).tolist()
     text = TEXT.format(
-        name=title,
+        name=_quote(title),
         rows=len(rows),
         task=schema.task,
-        target=target,
+        target=_comment(target),
         target_text=_quote(target),
         path=_quote(str(table)),
         columns=_columns(schema),
@@ -90,12 +93,21 @@ def write_experiment(table: Path, target: str, region: str | None, name: str | N
         neighbours="smote, adasyn" if schema.task == "classification" else "smote, smogn",
     )
     _check(text, path)
-    path.write_text(text, encoding="utf-8")
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8")
     return path
 
 
 def _quote(text: str) -> str:
-    return text if re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./-]*", text) else '"' + text.replace('"', '\\"') + '"'
+    """Return text as YAML reads it back: quoted where it is not plain, or would be a number, a truth or null."""
+    if re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./-]*", text) and yaml.safe_load(text) == text:
+        return text
+    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf).strip()
+
+
+def _comment(text: str) -> str:
+    """Return text without what would end a comment."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _columns(schema: Schema) -> str:
@@ -108,7 +120,7 @@ def _columns(schema: Schema) -> str:
 
 
 def _regions(schema: Schema, region: str | None) -> str:
-    names = ", ".join(schema.regions.names)
+    names = _comment(", ".join(schema.regions.names))
     if region is not None:
         return f"  by: column            # {names}\n  column: {_quote(region)}"
     by = "class" if schema.task == "classification" else "quantile"
@@ -116,6 +128,4 @@ def _regions(schema: Schema, region: str | None) -> str:
 
 
 def _check(text: str, path: Path) -> None:
-    import yaml
-
     validated(Experiment, yaml.safe_load(text), str(path))

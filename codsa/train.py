@@ -55,6 +55,8 @@ def train(
     for k, region_name in enumerate(dataset.schema.regions.names):
         if not (region == k).any():
             raise CodsaError(f"region '{region_name}' has no row in S_g at r = {r}; raise r or pool small regions")
+    if pretrained is not None:
+        check_folder(pretrained, "pretrain")
     columns = [c.name for c in dataset.schema.modelled]
     table = dataset.rows.iloc[rows][columns].reset_index(drop=True)
     log.info("training %s on %d rows (r = %s)", name, len(table), r)
@@ -110,9 +112,11 @@ def seal(folder: Path, stage: str, inputs: Mapping[str, str], parameters: Mappin
     write_manifest(folder / "manifest.json", stage, inputs, parameters, outputs)
 
 
-def check_folder(folder: Path) -> dict[str, Any]:
-    """Read a folder's manifest and check every file that it lists."""
+def check_folder(folder: Path, stage: str) -> dict[str, Any]:
+    """Read a folder's manifest and check that a stage made it and every file that it lists."""
     record: dict[str, Any] = read_json(folder / "manifest.json")
+    if record.get("stage") != stage:
+        raise CodsaError(f"{folder}: made by stage '{record.get('stage')}', not '{stage}'; give the other folder")
     for name, expected in record["outputs"].items():
         verify(folder / name, expected)
     return record
@@ -129,7 +133,7 @@ class Trained:
 
 def load_generator(folder: Path) -> Trained:
     """Read a generator's folder, checking that it is whole."""
-    record = check_folder(folder)
+    record = check_folder(folder, "train-gen")
     schema = Schema.from_dict(read_json(folder / "schema.json"))
     made = record["parameters"]
     call = load("generator", made["generator"], GENERATORS)

@@ -234,7 +234,7 @@ def test_a_focus_that_holds_all_of_q_leaves_nobody_to_share_the_rest() -> None:
     split = split_of(20, 80, np.array([1.0, 0.0]))
     (arm,) = arms(Grid([1.0], [1.0]), 0.5, split, SCHEMA)
     assert arm.counts.tolist() == [100, 0]
-    with pytest.raises(CodsaError, match="alpha = 0.5: .*no other region"):
+    with pytest.raises(CodsaError, match=r"alpha = 0.5: .*no other region"):
         arms(Grid([1.0], [0.5]), 0.5, split, SCHEMA)
 
 

@@ -21,8 +21,8 @@ ALL = RegionRule()
 
 
 def table(**columns: Any) -> pd.DataFrame:
-    """60 rows with the given columns and a class `y`."""
-    return pd.DataFrame({**columns, "y": ["a", "b"] * 30})
+    """60 rows with the given columns, a number `z` and a class `y`."""
+    return pd.DataFrame({**columns, "z": np.linspace(0, 1, 60), "y": ["a", "b"] * 30})
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_corrections_win(said: dict[str, dict[str, str]], name: str, expected: t
         (Declared("Y2"), "no column 'Y2'"),
         (Declared("y", "clasification"), "did you mean 'classification'"),
         (Declared("y", "regression"), "target 'y' is categorical; regression needs a number"),
-        (Declared("y", group="gruop"), "no column 'gruop'; did you mean 'group'"),
+        (Declared("y", group="gruop"), "no column 'gruop' in the table; did you mean 'group'"),
         (Declared("y", columns={"xx": {"type": "numeric"}}), "no column 'xx'"),
         (Declared("y", columns={"x": {"type": "number"}}), "did you mean 'numeric'"),
         (Declared("y", columns={"x": {"role": "features"}}), "did you mean 'feature'"),
@@ -176,10 +176,17 @@ def test_corrections_win(said: dict[str, dict[str, str]], name: str, expected: t
     ],
 )
 def test_wrong_declarations_are_refused(declared: Declared, message: str) -> None:
-    frame = table(x=[1.5, 2.5] * 30, group=["u", "v"] * 30, void=np.nan, same=1, gaps=[np.nan] + [1.0, 2.5] * 29 + [3.5])
+    frame = table(
+        x=[1.5, 2.5] * 30, group=["u", "v"] * 30, void=np.nan, same=1, gaps=[np.nan] + [1.0, 2.5] * 29 + [3.5]
+    )
     frame["day"] = pd.date_range("2020-01-01", periods=60)
     with pytest.raises(CodsaError, match=message):
         prepare(frame, declared, ALL)
+
+
+def test_without_features_there_is_nothing_to_learn_from() -> None:
+    with pytest.raises(CodsaError, match="no feature column is left"):
+        prepare(pd.DataFrame({"key": range(60), "y": ["a", "b"] * 30}), Declared("y"), ALL)
 
 
 def test_a_void_column_may_be_declared_ignored() -> None:
@@ -188,7 +195,7 @@ def test_a_void_column_may_be_declared_ignored() -> None:
 
 
 def test_values_that_are_lists_are_refused() -> None:
-    with pytest.raises(CodsaError, match="column 'x': .*list"):
+    with pytest.raises(CodsaError, match=r"column 'x': .*list"):
         prepare(table(x=[[1, 2]] * 60), Declared("y"), ALL)
 
 
@@ -239,7 +246,7 @@ def test_a_changed_value_or_type_changes_the_digest(mixed_table: pd.DataFrame, t
     assert load_dataset(tmp_path / "a").digest != first.digest
 
 
-def correct(folder: Path, name: str, **changes: Any) -> None:
+def correct(folder: Path, name: str, /, **changes: Any) -> None:
     """Edit one column in a dataset's schema.json, as a user does."""
     record = read_json(folder / "schema.json")
     next(c for c in record["columns"] if c["name"] == name).update(changes)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import json
 import logging
 import os
 import sys
@@ -69,9 +71,11 @@ def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
 
 
 def parse_value(text: str) -> Any:
-    """Return a value written as YAML: a number, a word, a list, a mapping."""
+    """Return a value written as JSON or YAML: a number (1e-4 too), a word, a list, a mapping."""
     import yaml
 
+    with contextlib.suppress(ValueError):
+        return json.loads(text)
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
@@ -92,6 +96,11 @@ def new_app() -> typer.Typer:
     )
 
 
+OUTSIDE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS}
+OUTSIDE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+"""Errors of the system that the user can mend: no space, no permission, a file where a folder is needed."""
+
+
 def runner(app: typer.Typer) -> Callable[[], None]:
     """Return an entry point that turns a user's mistake into one line and exit code 2."""
 
@@ -103,7 +112,7 @@ def runner(app: typer.Typer) -> Callable[[], None]:
         except CodsaError as error:
             _fail(str(error))
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            if error.errno not in OUTSIDE:
                 raise
             _fail(f"{error.filename or 'output'}: {error.strerror}; nothing half-written was left")
 
@@ -111,5 +120,5 @@ def runner(app: typer.Typer) -> Callable[[], None]:
 
 
 def _fail(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    print("error:", " ".join(message.split()), file=sys.stderr)
     raise SystemExit(2)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from codsa.cli.common import Version, new_app, parse_value, runner
+from codsa.cli.common import Version, new_app, runner
 from codsa.errors import CodsaError
 
 app = new_app()
@@ -88,7 +88,7 @@ def prepare(
         regions,
         region_column,
         quantiles,
-        [parse_value(e) for e in edge] if edge else None,
+        [_edge(text) for text in edge] if edge else None,
         _pairs(expression or [], "--expression") or None,
         pool,
         min_rows,
@@ -107,6 +107,14 @@ def _read(source: str, sha256: str | None, out: Path, rows: tuple[int, int], see
         return simulate(name, *rows, seed), {"simulation": name, "rows": list(rows), "seed": seed}
     path = fetch(source, sha256, out / "raw") if "://" in source else Path(source)
     return read_table(path, sha256), {"file": path.name, "sha256": file_digest(path)}
+
+
+def _edge(text: str) -> float | str:
+    """Read an edge: a number, or else a date as text."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _pairs(texts: list[str], option: str) -> dict[str, str]:

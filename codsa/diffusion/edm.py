@@ -25,7 +25,7 @@ class Noise:
         Range of sigma in sampling.
     """
 
-    mean: float = -1.0
+    mean: float = -0.4
     sd: float = 1.4
     least: float = 0.004
     most: float = 30.0

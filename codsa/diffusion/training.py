@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from codsa.artefacts import whole
 from codsa.errors import CodsaError
+from codsa.schema import check_choice
 
 log = logging.getLogger(__name__)
 Tensors = dict[str, torch.Tensor]
@@ -47,8 +48,8 @@ class Recipe:
         How often the held-out loss is measured and a checkpoint written over `steps`.
     patience : int
         Training stops after so many checks without a better held-out loss.
-    precision : {'no', 'bf16', 'fp16'}
-        accelerate's mixed precision.
+    precision : {'no', 'bf16', 'fp16', 'auto'}
+        accelerate's mixed precision; auto: bf16 where the hardware computes in it, else no.
     """
 
     steps: int
@@ -87,7 +88,7 @@ class Trainer:
     ) -> None:
         self.recipe, self.loss, self.held_out = recipe, loss, held_out
         self.checkpoint = checkpoint
-        self.accelerator = Accelerator(mixed_precision=recipe.precision)
+        self.accelerator = Accelerator(mixed_precision=mixed_precision(recipe.precision))
         optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.average = AveragedModel(self.accelerator.unwrap_model(self.model), multi_avg_fn=warm_average(recipe.ema))
@@ -195,6 +196,17 @@ class Trainer:
             state.setdefault(int(index), {})[name] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def mixed_precision(precision: str) -> str:
+    """Return what accelerate is told: 'auto' becomes bf16 where the hardware computes in it."""
+    check_choice("precision", precision, ("no", "bf16", "fp16", "auto"))
+    if precision != "auto":
+        return precision
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported() else "no"
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "no"
 
 
 def one_cycle(progress: float, warm: float = 0.1) -> float:

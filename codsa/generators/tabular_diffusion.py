@@ -42,8 +42,8 @@ class TabularDiffusion(Generator):
         The early stop waits for so many of 20 checks.
     sampler_steps : int
         Calls of the network to draw a row.
-    precision : {'no', 'bf16', 'fp16'}
-        Mixed precision of training.
+    precision : {'no', 'bf16', 'fp16', 'auto'}
+        Mixed precision of training; auto: bf16 where the hardware computes in it.
     """
 
     def __init__(
