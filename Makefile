@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
+export OMP_NUM_THREADS := 1
 
 .PHONY: run test check format schemas clean
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
     float
         In the units of the columns; NaN where a sample is empty.
     """
+    os.environ.setdefault("POT_BACKEND_DISABLE_PYTORCH", "1")  # arrays only; torch is slow to import
     import ot
 
     if not len(a) or not len(b):

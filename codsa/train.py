@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codsa.artefacts import file_digest, read_json, verify, whole, write_json, write_manifest
+from codsa.artefacts import (
+    digest,
+    file_digest,
+    read_json,
+    verify,
+    versions,
+    whole,
+    write_json,
+    write_manifest,
+)
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, make
 from codsa.prepare import Dataset
@@ -86,13 +96,25 @@ def write_generator(
         seal(part, "train-gen", inputs, parameters)
 
 
-def write_pretrained(folder: Path, source: Dataset, settings: Mapping[str, Any], work: Work, scratch: Path) -> None:
+def write_pretrained(
+    folder: Path,
+    source: Dataset,
+    settings: Mapping[str, Any],
+    work: Work,
+    scratch: Path,
+    inputs: Mapping[str, str],
+    parameters: Mapping[str, Any],
+) -> None:
     """Fit an encoder–decoder on all rows of a source set and write its folder.
 
     Parameters
     ----------
     settings : mapping
         Keyword arguments of `codsa.encoders.autoencoder.pretrain`.
+    scratch : Path
+        Where checkpoints go.
+    inputs, parameters : mapping
+        For the manifest.
     """
     from codsa.encoders.autoencoder import pretrain
 
@@ -101,8 +123,13 @@ def write_pretrained(folder: Path, source: Dataset, settings: Mapping[str, Any],
         part.mkdir(parents=True)
         losses = pretrain(source.rows, source.schema, work.stream("pretrain"), part, scratch, **settings)
         losses.to_csv(part / "losses.csv", index=False)
-        parameters = {"settings": dict(settings), "seed": work.seed, "experiment": work.experiment}
-        seal(part, "pretrain", {"dataset": source.digest}, parameters)
+        seal(part, "pretrain", inputs, parameters)
+
+
+def encoder_digest(folder: Path) -> str:
+    """Return the digest of a pretrained encoder's folder, checking that it is whole."""
+    check_folder(folder, "pretrain")
+    return file_digest(folder / "manifest.json")
 
 
 def seal(folder: Path, stage: str, inputs: Mapping[str, str], parameters: Mapping[str, Any]) -> None:
@@ -140,6 +167,12 @@ def load_generator(folder: Path) -> Trained:
     return Trained(call.load(folder, schema, made["settings"]), schema, record)
 
 
-def clear(scratch: Path) -> None:
-    """Remove the checkpoints of a training that has ended."""
-    shutil.rmtree(scratch, ignore_errors=True)
+@contextmanager
+def scratch_of(out: Path, inputs: Mapping[str, str], parameters: Mapping[str, Any]) -> Iterator[Path]:
+    """Give a folder for checkpoints beside `out`, and remove it when the work has ended well.
+
+    Its name depends on inputs, settings and version, so that a run never resumes from another's.
+    """
+    folder = out.with_name(out.name + ".work")
+    yield folder / digest([inputs, parameters, versions()])[:16]
+    shutil.rmtree(folder, ignore_errors=True)

@@ -64,27 +64,26 @@ def train_gen(
 
     codsa-train-gen --data source --pretrain --set latent=3 --out encoder
     """
-    from codsa.artefacts import file_digest
     from codsa.prepare import load_dataset
     from codsa.split import load_split
-    from codsa.train import clear, train, write_generator, write_pretrained
+    from codsa.train import encoder_digest, scratch_of, train, write_generator, write_pretrained
 
     given, work = parse_settings(settings), work_of(seed, experiment, replicate)
-    scratch = out.with_name(out.name + ".work")
     dataset = load_dataset(data)
+    inputs = {"dataset": dataset.digest}
+    parameters = {"settings": given, "seed": seed, "experiment": experiment}
     if pretrain:
-        write_pretrained(out, dataset, given, work, scratch)
-        return clear(scratch)
+        with scratch_of(out, inputs, parameters) as scratch:
+            write_pretrained(out, dataset, given, work, scratch, inputs, parameters)
+        return
     if split is None:
         raise CodsaError("--split is needed to know S_g; codsa-split writes it")
     roles = load_split(split, dataset)
-    made = train(dataset, roles, r, generator, given, work, scratch, pretrained)
-    inputs = {"dataset": dataset.digest, "split": roles.digest}
-    inputs |= {"pretrained": file_digest(pretrained / "manifest.json")} if pretrained else {}
-    parameters = {"generator": generator, "settings": given, "r": r}
-    parameters |= {"seed": seed, "experiment": experiment, "replicate": replicate}
-    write_generator(out, made, dataset.schema, inputs, parameters)
-    return clear(scratch)
+    inputs |= {"split": roles.digest} | ({"pretrained": encoder_digest(pretrained)} if pretrained else {})
+    parameters |= {"generator": generator, "r": r, "replicate": replicate}
+    with scratch_of(out, inputs, parameters) as scratch:
+        made = train(dataset, roles, r, generator, given, work, scratch, pretrained)
+        write_generator(out, made, dataset.schema, inputs, parameters)
 
 
 main = runner(app)
