@@ -39,6 +39,17 @@ def whole(path: Path) -> Iterator[Path]:
         _remove(temporary)
 
 
+@contextmanager
+def together(*paths: Path) -> Iterator[None]:
+    """Remove files that belong together when the writing of one of them fails."""
+    try:
+        yield
+    except BaseException:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise
+
+
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)

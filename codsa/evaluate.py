@@ -12,7 +12,15 @@ import numpy as np
 import pandas as pd
 
 from codsa.allocation import generation_error_index
-from codsa.artefacts import file_digest, read_json, read_parquet, write_json, write_manifest, write_parquet
+from codsa.artefacts import (
+    file_digest,
+    read_json,
+    read_parquet,
+    together,
+    write_json,
+    write_manifest,
+    write_parquet,
+)
 from codsa.diagnostics import diagnose, marginals
 from codsa.errors import CodsaError
 from codsa.estimators import Fitted
@@ -159,17 +167,14 @@ def write_evaluation(
     `metrics.json` also carries the seeds, versions and settings that the report shows.
     """
     record = fits[0].record
-    write_json(
-        folder / "metrics.json",
-        {**metrics, **parameters, "settings": record["parameters"], "versions": record["versions"]},
-    )
-    table = pd.concat([one.table for one in fits], ignore_index=True)
-    write_parquet(folder / "fits.parquet", table)
-    outputs = ["metrics.json", "fits.parquet"]
-    if len(grid):
-        write_parquet(folder / "grid.parquet", grid)
-        outputs.append("grid.parquet")
+    shown = {**metrics, **parameters, "settings": record["parameters"], "versions": record["versions"]}
     inputs = {f"fits r={one.record['parameters']['r']}": file_digest(one.folder / "manifest.json") for one in fits}
-    write_manifest(
-        folder / "manifest.json", "eval", inputs, parameters, {name: file_digest(folder / name) for name in outputs}
-    )
+    files = [folder / name for name in ("metrics.json", "fits.parquet", "grid.parquet", "manifest.json")]
+    with together(*files):
+        write_json(files[0], shown)
+        write_parquet(files[1], pd.concat([one.table for one in fits], ignore_index=True))
+        files[2].unlink(missing_ok=True)
+        if len(grid):
+            write_parquet(files[2], grid)
+        outputs = {path.name: file_digest(path) for path in files[:3] if path.exists()}
+        write_manifest(files[3], "eval", inputs, parameters, outputs)

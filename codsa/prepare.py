@@ -18,6 +18,7 @@ from codsa.artefacts import (
     frame_digest,
     read_json,
     read_parquet,
+    together,
     write_json,
     write_manifest,
     write_parquet,
@@ -260,17 +261,12 @@ def write_dataset(folder: Path, rows: pd.DataFrame, schema: Schema, origin: Mapp
     origin : mapping
         Where the rows came from: the simulation's settings, or the file's digest.
     """
-    write_parquet(folder / "rows.parquet", rows)
-    write_json(folder / "schema.json", schema.to_dict())
-    outputs = {name: file_digest(folder / name) for name in ("rows.parquet", "schema.json")}
-    write_manifest(
-        folder / "manifest.json",
-        "prepare",
-        inputs={},
-        parameters=origin,
-        outputs=outputs,
-        dataset=frame_digest(rows),
-    )
+    table, types, manifest = (folder / name for name in ("rows.parquet", "schema.json", "manifest.json"))
+    with together(table, types, manifest):
+        write_parquet(table, rows)
+        write_json(types, schema.to_dict())
+        outputs = {path.name: file_digest(path) for path in (table, types)}
+        write_manifest(manifest, "prepare", {}, origin, outputs, dataset=frame_digest(rows))
 
 
 @dataclass(frozen=True)

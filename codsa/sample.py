@@ -22,6 +22,7 @@ from codsa.artefacts import (
     frame_digest,
     read_json,
     read_parquet,
+    together,
     verify,
     write_manifest,
     write_parquet,
@@ -185,29 +186,25 @@ def write_shard(pool: Path, trained: Trained, counts: Mapping[int, int], shard: 
         The shard's manifest, written last.
     """
     _forget_other_layouts(pool, shards)
-    outputs, regions = {}, {}
-    for region, rows in counts.items():
-        drawn = draw(trained, region, *shard_blocks(rows, shard, shards), rows, work)
-        name = f"{region_folder(trained.schema, region)}/part-{shard:04d}.parquet"
-        write_parquet(pool / name, drawn.rows)
-        outputs[name] = file_digest(pool / name)
-        regions[trained.schema.regions.names[region]] = {
-            "rows": len(drawn.rows),
-            "drawn": drawn.drawn,
-            "refused": drawn.refused,
-            "file": name,
-        }
-        rate = drawn.refused / max(drawn.drawn, 1)
-        log.info("region '%s': %d rows, %.2f %% drawn again", *_facts(trained, region, drawn), 100 * rate)
+    files = {k: pool / region_folder(trained.schema, k) / f"part-{shard:04d}.parquet" for k in counts}
     path = pool / f"shard-{shard:04d}-of-{shards:04d}.json"
-    generator = {"generator": trained.record["parameters"], "inputs": trained.record["inputs"]}
-    parameters = {"seed": work.seed, "shard": shard, "shards": shards}
-    write_manifest(path, "sample", generator["inputs"], parameters, outputs, regions=regions, **generator["generator"])
+    with together(path, *files.values()):
+        regions = {}
+        for region, rows in counts.items():
+            drawn = draw(trained, region, *shard_blocks(rows, shard, shards), rows, work)
+            write_parquet(files[region], drawn.rows)
+            regions[trained.schema.regions.names[region]] = _drawn_facts(drawn, str(files[region].relative_to(pool)))
+        outputs = {facts["file"]: file_digest(pool / facts["file"]) for facts in regions.values()}
+        parameters = {"seed": work.seed, "shard": shard, "shards": shards}
+        made = trained.record["parameters"]
+        write_manifest(path, "sample", trained.record["inputs"], parameters, outputs, regions=regions, **made)
     return path
 
 
-def _facts(trained: Trained, region: int, drawn: Drawn) -> tuple[str, int]:
-    return trained.schema.regions.names[region], len(drawn.rows)
+def _drawn_facts(drawn: Drawn, file: str) -> dict[str, Any]:
+    rate = 100 * drawn.refused / max(drawn.drawn, 1)
+    log.info("%s: %d rows, %.2f %% drawn again", file, len(drawn.rows), rate)
+    return {"rows": len(drawn.rows), "drawn": drawn.drawn, "refused": drawn.refused, "file": file}
 
 
 def _forget_other_layouts(pool: Path, shards: int) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from codsa.allocation import whole_counts
-from codsa.artefacts import file_digest, read_json, read_parquet, verify, write_manifest, write_parquet
+from codsa.artefacts import file_digest, read_json, read_parquet, together, verify, write_manifest, write_parquet
 from codsa.errors import CodsaError
 from codsa.prepare import Dataset
 from codsa.schema import Schema
@@ -316,17 +316,12 @@ def write_split(
     path: Path, frame: pd.DataFrame, dataset: Dataset, q: np.ndarray, parameters: Mapping[str, Any]
 ) -> None:
     """Write `split.parquet` and, beside it, `split.json` with the laws and sizes."""
-    write_parquet(path, frame)
-    write_manifest(
-        path.with_suffix(".json"),
-        "split",
-        inputs={"dataset": dataset.digest},
-        parameters=parameters,
-        outputs={path.name: file_digest(path)},
-        q=q,
-        p=training_shares(frame, dataset.schema),
-        sizes=role_sizes(frame),
-    )
+    record = path.with_suffix(".json")
+    facts = {"q": q, "p": training_shares(frame, dataset.schema), "sizes": role_sizes(frame)}
+    with together(path, record):
+        write_parquet(path, frame)
+        outputs = {path.name: file_digest(path)}
+        write_manifest(record, "split", {"dataset": dataset.digest}, parameters, outputs, **facts)
 
 
 def load_split(path: Path, dataset: Dataset) -> Split:

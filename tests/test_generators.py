@@ -156,7 +156,7 @@ def test_diffusion_learns_two_clusters_apart() -> None:
     x = np.r_[random.normal(-3, 0.5, 200), random.normal(3, 0.5, 400)]
     frame = pd.DataFrame({"x": x, "z": 2 * x + random.normal(0, 0.1, 600), "y": ["a"] * 200 + ["b"] * 400})
     rows, schema = prepare(frame, Declared("y"), RegionRule())
-    generator = make("tabular-diffusion", {"steps": 400, "batch": 128, "width": 64, "depth": 2})
+    generator = make("tabular-diffusion", {"steps": 800, "batch": 128, "width": 64, "depth": 2})
     generator.fit(rows, schema.regions.assign(rows), schema, stream(0, "f"))
     a, b = (generator.sample(k, 500, stream(0, k)) for k in (0, 1))
     assert a["x"].mean() == pytest.approx(-3, abs=0.3) and b["x"].mean() == pytest.approx(3, abs=0.3)
