@@ -80,8 +80,8 @@ def diagnose(
 ) -> dict[str, Any]:
     """Compare one region's synthetic rows with its test rows and its training rows.
 
-    Distances are in the units of normal scores and signs (see `TabularEncoder`), fitted on the
-    training rows.
+    Distances are in the units of normal scores and signs (see `TabularEncoder`), fitted on all
+    three sets together, so that none sets the scale.
 
     Returns
     -------

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from torch.optim.adam import adam
 
 from codsa.artefacts import read_json, write_json
 from codsa.errors import CodsaError
@@ -202,11 +203,11 @@ class _Run:
         self.best = np.full(len(arms), math.inf)
         self.stale = np.zeros(len(arms), dtype=int)
         self.kept: list[Weights] = [[] for _ in arms]
-        self._stack(_initial(mlp, arms[0].x.shape[1], seed), len(arms))
-
-    def _stack(self, weights: Weights, count: int) -> None:
-        self.weights = [w[None].repeat(count, 1, 1).requires_grad_() for w in weights]
-        self.optimizer = torch.optim.Adam(self.weights, lr=self.mlp.learning_rate)
+        initial = _initial(mlp, arms[0].x.shape[1], seed)
+        self.weights = [w[None].repeat(len(arms), 1, 1).requires_grad_() for w in initial]
+        self.first = [torch.zeros_like(w) for w in self.weights]
+        self.second = [torch.zeros_like(w) for w in self.weights]
+        self.counts = [torch.tensor(0.0) for _ in self.weights]
 
     def train(self) -> list[Weights]:
         """Return each arm's weights at its best check."""
@@ -228,9 +229,14 @@ class _Run:
         weight = self.w[rows] * real
         losses = row_loss(forward(self.weights, self.x[rows]), self.y[rows], self.classes)
         total = ((losses * weight).sum(1) / weight.sum(1)).sum()
-        self.optimizer.zero_grad()
-        total.backward()
-        self.optimizer.step()
+        self._update(list(torch.autograd.grad(total, self.weights)))
+
+    @torch.no_grad()
+    def _update(self, gradients: Weights) -> None:
+        """Make one step of Adam (Kingma 2015), by torch's function: arms can leave its state."""
+        settings: dict[str, Any] = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "lr": self.mlp.learning_rate}
+        plain: dict[str, Any] = {"amsgrad": False, "maximize": False, "weight_decay": 0.0, "fused": True}
+        adam(self.weights, gradients, self.first, self.second, [], self.counts, **settings, **plain)
 
     @torch.no_grad()
     def _judge(self, due: np.ndarray) -> None:
@@ -249,12 +255,8 @@ class _Run:
         if not done.any():
             return
         keep = np.flatnonzero(~done)
-        old, state = self.weights, self.optimizer.state
-        self.weights = [w.detach()[keep].requires_grad_() for w in old]
-        self.optimizer = torch.optim.Adam(self.weights, lr=self.mlp.learning_rate)
-        for before, after in zip(old, self.weights, strict=True):
-            moments = {k: v[keep] for k, v in state[before].items() if k != "step"}
-            self.optimizer.state[after] = {**moments, "step": state[before]["step"]}
+        self.weights = [w.detach()[keep].requires_grad_() for w in self.weights]
+        self.first, self.second = ([moment[keep] for moment in moments] for moments in (self.first, self.second))
         self.alive = self.alive[keep]
 
 

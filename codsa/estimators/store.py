@@ -17,13 +17,14 @@ TRUSTED = ("sklearn.", "numpy.", "scipy.", "builtins.")
 
 
 def _skops() -> Any:
-    """Import skops without torch.
+    """Import skops without all of torch.
 
     skops lists all of scikit-learn's modules, and one of them, an adapter that nothing here uses,
-    imports torch; an empty module stands in for it meanwhile, which halves the start of a job.
+    imports everything that torch has; an empty module stands in for it meanwhile, which halves
+    the start of a job.
     """
     adapter = "sklearn.externals.array_api_compat.torch"
-    stand_in = "torch" not in sys.modules and adapter not in sys.modules
+    stand_in = adapter not in sys.modules
     if stand_in:
         sys.modules[adapter] = ModuleType(adapter)
     try:
