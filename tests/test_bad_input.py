@@ -599,15 +599,6 @@ def test_a_full_disk_keeps_what_was_there(study: Path, tmp_path: Path, no_space:
     assert files(folder) == before
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_disk_that_is_really_full(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Arrow's own error has the number of the system's."""
-    usual = pd.DataFrame.to_parquet
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", lambda self, path, **options: usual(self, "/dev/full", **options))
-    assert refused(STAGES["split"](study, tmp_path / "out"), "No space left on device")
-    assert nothing_but(tmp_path / "out")
-
-
 def test_a_full_disk_for_a_new_experiment(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def half(self: Path, text: str, **_: object) -> None:
         self.write_bytes(text[:10].encode())

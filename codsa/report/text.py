@@ -19,7 +19,7 @@ METRIC_NAMES = {
 }
 METHOD_NAMES = {
     "none": "Plain model",
-    "weighted": "Region weights",
+    "weighted": "Region weighting",
     "bootstrap": "Plain oversampling",
     "smote": "SMOTE",
     "adasyn": "ADASYN",
