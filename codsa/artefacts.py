@@ -40,14 +40,23 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def together(*paths: Path) -> Iterator[None]:
-    """Remove files that belong together when the writing of one of them fails."""
+def together(*paths: Path) -> Iterator[list[Path]]:
+    """Give temporary names for files that belong together, and rename all of them at the end.
+
+    When the writing of one fails, what was there before is left as it was. A file that is not
+    written takes its old one away.
+    """
+    parts = [path.parent / f".{path.name}.{os.getpid()}.new" for path in paths]
     try:
-        yield
-    except BaseException:
-        for path in paths:
-            path.unlink(missing_ok=True)
-        raise
+        yield parts
+        for part, path in zip(parts, paths, strict=True):
+            if part.exists():
+                os.replace(part, path)
+            else:
+                path.unlink(missing_ok=True)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
 
 
 def _remove(path: Path) -> None:

@@ -169,12 +169,11 @@ def write_evaluation(
     record = fits[0].record
     shown = {**metrics, **parameters, "settings": record["parameters"], "versions": record["versions"]}
     inputs = {f"fits r={one.record['parameters']['r']}": file_digest(one.folder / "manifest.json") for one in fits}
-    files = [folder / name for name in ("metrics.json", "fits.parquet", "grid.parquet", "manifest.json")]
-    with together(*files):
-        write_json(files[0], shown)
-        write_parquet(files[1], pd.concat([one.table for one in fits], ignore_index=True))
-        files[2].unlink(missing_ok=True)
+    names = ("metrics.json", "fits.parquet", "grid.parquet", "manifest.json")
+    with together(*(folder / name for name in names)) as parts:
+        write_json(parts[0], shown)
+        write_parquet(parts[1], pd.concat([one.table for one in fits], ignore_index=True))
         if len(grid):
-            write_parquet(files[2], grid)
-        outputs = {path.name: file_digest(path) for path in files[:3] if path.exists()}
-        write_manifest(files[3], "eval", inputs, parameters, outputs)
+            write_parquet(parts[2], grid)
+        outputs = {name: file_digest(part) for name, part in zip(names, parts, strict=True) if part.exists()}
+        write_manifest(parts[3], "eval", inputs, parameters, outputs)

@@ -261,11 +261,11 @@ def write_dataset(folder: Path, rows: pd.DataFrame, schema: Schema, origin: Mapp
     origin : mapping
         Where the rows came from: the simulation's settings, or the file's digest.
     """
-    table, types, manifest = (folder / name for name in ("rows.parquet", "schema.json", "manifest.json"))
-    with together(table, types, manifest):
+    names = ("rows.parquet", "schema.json", "manifest.json")
+    with together(*(folder / name for name in names)) as (table, types, manifest):
         write_parquet(table, rows)
         write_json(types, schema.to_dict())
-        outputs = {path.name: file_digest(path) for path in (table, types)}
+        outputs = {"rows.parquet": file_digest(table), "schema.json": file_digest(types)}
         write_manifest(manifest, "prepare", {}, origin, outputs, dataset=frame_digest(rows))
 
 

@@ -186,18 +186,18 @@ def write_shard(pool: Path, trained: Trained, counts: Mapping[int, int], shard: 
         The shard's manifest, written last.
     """
     _forget_other_layouts(pool, shards)
-    files = {k: pool / region_folder(trained.schema, k) / f"part-{shard:04d}.parquet" for k in counts}
+    names = [f"{region_folder(trained.schema, k)}/part-{shard:04d}.parquet" for k in counts]
     path = pool / f"shard-{shard:04d}-of-{shards:04d}.json"
-    with together(path, *files.values()):
-        regions = {}
-        for region, rows in counts.items():
+    with together(*(pool / name for name in names), path) as parts:
+        regions, outputs = {}, {}
+        for (region, rows), name, part in zip(counts.items(), names, parts, strict=False):
             drawn = draw(trained, region, *shard_blocks(rows, shard, shards), rows, work)
-            write_parquet(files[region], drawn.rows)
-            regions[trained.schema.regions.names[region]] = _drawn_facts(drawn, str(files[region].relative_to(pool)))
-        outputs = {facts["file"]: file_digest(pool / facts["file"]) for facts in regions.values()}
+            write_parquet(part, drawn.rows)
+            outputs[name] = file_digest(part)
+            regions[trained.schema.regions.names[region]] = _drawn_facts(drawn, name)
         parameters = {"seed": work.seed, "shard": shard, "shards": shards}
         made = trained.record["parameters"]
-        write_manifest(path, "sample", trained.record["inputs"], parameters, outputs, regions=regions, **made)
+        write_manifest(parts[-1], "sample", trained.record["inputs"], parameters, outputs, regions=regions, **made)
     return path
 
 

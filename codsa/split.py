@@ -316,11 +316,10 @@ def write_split(
     path: Path, frame: pd.DataFrame, dataset: Dataset, q: np.ndarray, parameters: Mapping[str, Any]
 ) -> None:
     """Write `split.parquet` and, beside it, `split.json` with the laws and sizes."""
-    record = path.with_suffix(".json")
     facts = {"q": q, "p": training_shares(frame, dataset.schema), "sizes": role_sizes(frame)}
-    with together(path, record):
-        write_parquet(path, frame)
-        outputs = {path.name: file_digest(path)}
+    with together(path, path.with_suffix(".json")) as (table, record):
+        write_parquet(table, frame)
+        outputs = {path.name: file_digest(table)}
         write_manifest(record, "split", {"dataset": dataset.digest}, parameters, outputs, **facts)
 
 

@@ -123,7 +123,9 @@ class Study:
     def grid(self, method: Method) -> dict[str, Any]:
         """Return a method's grid of (m, α)."""
         grid = self.experiment.grid
-        m = [0.0] if method.generator is None else list(method.m or grid.m)
+        if method.generator is None:
+            return {"m": [0.0], "alpha": ["balance"], "reserve": method.reserve, "focus": None}
+        m = list(method.m or grid.m)
         alpha = [a if isinstance(a, (str, dict)) else float(a) for a in method.alpha or grid.alpha]
         return {"m": m, "alpha": alpha, "reserve": method.reserve, "focus": grid.focus}
 

@@ -238,9 +238,9 @@ EVERY_STAGE = set(arguments(experiment()))
 @pytest.mark.parametrize(
     ("changes", "touched"),
     [
-        ({"grid": {"alpha": [0.6]}}, {"sample", "fit", "baseline"}),
+        ({"grid": {"alpha": [0.6]}}, {"sample", "fit"}),
         ({"grid": {"m": [2.0]}}, {"sample", "fit"}),
-        ({"grid": {"focus": "0"}}, {"sample", "fit", "baseline"}),
+        ({"grid": {"focus": "0"}}, {"sample", "fit"}),
         ({"generators": {"tabular-diffusion": {"steps": 200}}}, {"train"}),
         ({"generators": {"smote": {"k_neighbors": 2}}}, set()),
         ({"estimator": {"settings": {"max_iter": 9}}}, {"fit", "baseline"}),

@@ -367,6 +367,7 @@ def test_same_inputs_give_the_same_bytes(written: Path) -> None:
         "metrics.csv",
         "report.html",
         "summary.csv",
+        "summary.txt",
     ]
     assert all((written / "out" / p).read_bytes() == (written / "again" / p).read_bytes() for p in files)
 

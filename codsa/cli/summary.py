@@ -18,4 +18,4 @@ def summary(
     settings = validated(Config, read_yaml(config), str(config))
     for file in settings.experiments:
         label, _ = load_experiment(Path(file), settings.scale)
-        typer.echo(summarise(Path(settings.results) / label))
+        typer.echo(f"{summarise(Path(settings.results) / label)}\n")

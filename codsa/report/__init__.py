@@ -20,7 +20,7 @@ def summarise(folder: Path) -> str:
     path = folder / "summary.txt"
     if not path.exists():
         raise CodsaError(f"{folder}: no report there; run the workflow, or codsa-report")
-    return f"{path.read_text(encoding='utf-8')}{folder / 'report.html'}\n"
+    return f"{path.read_text(encoding='utf-8')}{folder / 'report.html'}"
 
 
 __all__ = [
