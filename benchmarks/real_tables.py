@@ -54,8 +54,8 @@ def experiment(name: str, facts: dict[str, Any], path: Path, options: argparse.N
         "regions": facts.get("regions", {}),
         "split": {"law": "balanced", "validation": 0.2, "test": 0.2},
         "methods": ["none", "weighted", "bootstrap", *neighbours, "non-adaptive", "codsa"],
-        "grid": {"r": [0.8, 1.0], "m": [0.5, 1.0], "alpha": ["balance", "target"]},
-        "generators": {"tabular-diffusion": {"steps": options.steps, "batch": 256}},
+        "grid": {"r": [0.5], "m": [0.5, 1.0], "alpha": ["balance", "target"]},
+        "generators": {"tabular-diffusion": {"steps": options.steps, "batch": 256, "precision": "auto"}},
         "estimator": {"name": options.estimator},
     }
 
