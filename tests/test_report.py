@@ -158,16 +158,19 @@ def test_gain_without_a_simple_method_says_so() -> None:
 @pytest.mark.parametrize(
     ("simple", "words"),
     [
-        ((0.49, 0.50, 0.52), "does better than CoDSA here:"),
-        ((0.48, 0.53, 0.52), "does as well as CoDSA here:"),
-        ((0.54, 0.50, 0.53), "does as well as CoDSA here, as far as 3 replicates can tell:"),
+        ((0.49, 0.50, 0.52), "Plain oversampling (bootstrap) does better than CoDSA here:"),
+        ((0.48, 0.53, 0.52), "Plain oversampling (bootstrap) does as well as CoDSA here:"),
+        (
+            (0.54, 0.50, 0.53),
+            "CoDSA is not clearly better than Plain oversampling (bootstrap) here, as far as 3 replicates can tell:",
+        ),
     ],
 )
 def test_simple_method_that_does_as_well_comes_first(simple: tuple[float, ...], words: str) -> None:
     values = BASE | {"bootstrap": series(*simple), "codsa": series(0.50, 0.51, 0.53)}
     found = judge("cross-entropy", values)
     assert found.kind == "matched"
-    assert found.headline.startswith(f"Plain oversampling (bootstrap) {words}")
+    assert found.headline.startswith(words)
 
 
 def test_every_match_is_named_and_a_method_of_another_kind_counts() -> None:

@@ -193,9 +193,12 @@ def _no_gain(metric: str, best: str, plain: Difference) -> str:
 def _matched(metric: str, values: Values, best: str, rival: str) -> str:
     found = compare(metric, values, best, rival)
     assert found is not None
+    if found.gain > 0:
+        start = f"{named(best)} is not clearly better than {named(rival)} here"
+        reach = f"as far as {counted(len(found.each), 'replicate')} can tell"
+        return f"{start}, {reach}: {_pair(metric, best, f'with {rival}', found)}."
     word = "does better than" if found.clear == -1 else "does as well as"
-    weak = f", as far as {counted(len(found.each), 'replicate')} can tell" if found.gain > 0 else ""
-    return f"{named(rival)} {word} CoDSA here{weak}: {_pair(metric, best, 'with it', found)}."
+    return f"{named(rival)} {word} CoDSA here: {_pair(metric, best, 'with it', found)}."
 
 
 def _pair(metric: str, best: str, other: str, found: Difference) -> str:
