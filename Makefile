@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 .PHONY: run test check format schemas clean
 
 run: $(VENV)/run.stamp
-	snakemake --cores $(CORES) --show-failed-logs --quiet host reason
+	snakemake --cores $(CORES) --quiet rules
 	codsa summary
 
 test: check

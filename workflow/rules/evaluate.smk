@@ -27,5 +27,5 @@ rule evaluate:
         """
         codsa-eval --data "$(dirname {input.rows})" --split {input.split} {params.fits} \
             {params.pools} {params.arguments} --out "$(dirname {output.metrics})" \
-            >{log} 2>&1
+            >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """

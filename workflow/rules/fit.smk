@@ -22,5 +22,5 @@ rule fit:
     shell:
         """
         codsa-fit --data "$(dirname {input.rows})" --split {input.split} {params.pool} \
-            {params.arguments} --out {output.fits} >{log} 2>&1
+            {params.arguments} --out {output.fits} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """

@@ -18,7 +18,7 @@ rule prepare:
         code=stage_digest("codsa.cli.prepare"),
     shell:
         """
-        codsa-prepare {params.arguments} --out "$(dirname {output.rows})" >{log} 2>&1
+        codsa-prepare {params.arguments} --out "$(dirname {output.rows})" >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """
 
 
@@ -42,5 +42,5 @@ rule prepare_source:
         code=stage_digest("codsa.cli.prepare"),
     shell:
         """
-        codsa-prepare {params.arguments} --out "$(dirname {output.rows})" >{log} 2>&1
+        codsa-prepare {params.arguments} --out "$(dirname {output.rows})" >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """

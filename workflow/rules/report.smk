@@ -25,5 +25,5 @@ rule report:
     shell:
         """
         codsa-report {params.evaluations} {params.title} \
-            --out "$(dirname {output.page})" >{log} 2>&1
+            --out "$(dirname {output.page})" >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """

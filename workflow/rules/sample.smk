@@ -23,5 +23,5 @@ rule sample:
         """
         codsa-sample --generator {input.generator} --data "$(dirname {input.rows})" \
             --split {input.split} {params.arguments} --shard {params.shard} \
-            --out "$(dirname {output.manifest})" >{log} 2>&1
+            --out "$(dirname {output.manifest})" >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """

@@ -19,5 +19,5 @@ rule split:
     shell:
         """
         codsa-split --data "$(dirname {input.rows})" {params.arguments} \
-            --out {output.split} >{log} 2>&1
+            --out {output.split} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """

@@ -18,7 +18,7 @@ rule pretrain:
     shell:
         """
         codsa-train-gen --data "$(dirname {input.rows})" {params.arguments} \
-            --out {output.encoder} >{log} 2>&1
+            --out {output.encoder} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """
 
 
@@ -48,5 +48,5 @@ rule train_generator:
     shell:
         """
         codsa-train-gen --data "$(dirname {input.rows})" --split {input.split} \
-            {params.arguments} {params.pretrained} --out {output.generator} >{log} 2>&1
+            {params.arguments} {params.pretrained} --out {output.generator} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """
