@@ -37,11 +37,12 @@ class Adasyn(Smote):
         """
         from imblearn.over_sampling import ADASYN
 
-        members = self.members(region)
+        members = self.working_members(region, stream)
+        rows = np.sort(np.r_[members, np.flatnonzero(self.regions != region)])
         widths = [len(c.levels or []) + 1 for c in self.table.columns if c.levels is not None]
         widths += [2] * len(self.table.gaps)
         x = np.hstack([self.numbers, *(np.eye(w)[self.codes[:, j]] for j, w in enumerate(widths))])
-        label = (self.regions == region).astype(int)
+        x, label = x[rows], (self.regions[rows] == region).astype(int)
         surplus = count + len(members)
         sampler = ADASYN(
             n_neighbors=min(self.n_neighbors, len(members) - 1),

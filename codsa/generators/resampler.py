@@ -14,8 +14,11 @@ from codsa.encoders.mixed import MixedTable
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
 from codsa.schema import Schema
+from codsa.streams import child, rng
 
 REGION = "__region__"
+WORKING = 5000
+"""Rows of a region among which a neighbour-based block searches."""
 
 
 class Resampler(Generator):
@@ -42,6 +45,16 @@ class Resampler(Generator):
         self.table = MixedTable.fit(self.rows, schema.generated)
         self.numbers, self.codes = self.table.encode(self.rows)
         return self
+
+    def working_members(self, region: int, stream: np.random.SeedSequence) -> np.ndarray:
+        """Return the places of the rows that one block works on: all, or `WORKING` drawn of a large region.
+
+        Neighbours are searched anew for every block, so the search must stay small.
+        """
+        found = self.members(region)
+        if len(found) <= WORKING:
+            return found
+        return np.sort(rng(child(stream, "working")).permutation(found)[:WORKING])
 
     def rebuild(self, numbers: np.ndarray, codes: np.ndarray, region: int) -> pd.DataFrame:
         """Return rows of a region from numbers and codes as `MixedTable.encode` gives them."""

@@ -31,7 +31,7 @@ class Smote(Resampler):
         imbalanced-learn grows a class to a given size; a bystander class of one row lets it see
         the region as a class of its own.
         """
-        members = self.members(region)
+        members = self.working_members(region, stream)
         x = np.hstack([self.numbers, self.codes])
         x = np.vstack([x[members], x[:1]])
         label = np.r_[np.ones(len(members), dtype=int), 0]
