@@ -5,7 +5,7 @@
 FOLDER holds one folder per table (adult, german_credit, california_housing, abalone, thyroid_sick,
 mammography, wine_quality) with its CSV as the UCI repository and its mirrors publish them, with a
 header. Each table becomes an experiment without hand-work: types, roles and missing values are
-inferred. Results go to results/real-tables, the table of all studies to its summary.csv.
+inferred. Results go to results/real-tables, the table of all studies to its summary.md.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ TABLES: dict[str, dict[str, Any]] = {
     },
     "adult": {"files": ["adult_train.csv.gz", "adult_test.csv.gz"], "target": "income"},
 }
+ORDER = ["none", "weighted", "bootstrap", "smote", "adasyn", "smogn", "non-adaptive", "codsa"]
 REGRESSION = {"abalone", "california_housing"}
 
 
@@ -60,6 +61,19 @@ def experiment(name: str, facts: dict[str, Any], path: Path, options: argparse.N
     }
 
 
+def as_markdown(results: Path, names: list[str]) -> str:
+    """Return the test losses under Q of all tables, and the first line of every report."""
+    whole = pd.concat([pd.read_csv(results / name / "summary.csv") for name in names], ignore_index=True)
+    loss = whole[(whole["region"] == "overall") & whole["metric"].isin(["cross-entropy", "mse"])]
+    table = loss.pivot(index=["experiment", "metric", "replicates"], columns="method", values="mean")
+    table = table[[m for m in ORDER if m in table]].map(lambda v: "–" if pd.isna(v) else f"{v:.4g}").reset_index()
+    lines = [
+        " | ".join(str(v) for v in row) for row in [table.columns, ["---"] * len(table.columns), *table.to_numpy()]
+    ]
+    verdicts = [f"- {n}: {(results / n / 'summary.txt').read_text().strip().splitlines()[-1]}" for n in names]
+    return "\n".join([*(f"| {line} |" for line in lines), "", *verdicts]) + "\n"
+
+
 def main() -> None:
     """Write the experiments, run them, put their summaries together."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -82,12 +96,11 @@ def main() -> None:
     configuration.write_text(yaml.safe_dump({"results": str(options.results), "experiments": files}))
     command = ["snakemake", "--configfile", str(configuration), "--cores", str(options.cores), "--keep-going"]
     finished = subprocess.run([*command, "--show-failed-logs", "--quiet", "rules"], check=False).returncode
-    done = [p for name in options.only if (p := options.results / name / "summary.csv").exists()]
+    done = [name for name in options.only if (options.results / name / "summary.txt").exists()]
     if done:
-        whole = pd.concat([pd.read_csv(path) for path in done], ignore_index=True)
-        whole.to_csv(options.results / "summary.csv", index=False)
-        overall = whole[(whole["region"] == "overall") & whole["metric"].isin(["cross-entropy", "mse"])]
-        print(overall.pivot(index="experiment", columns="method", values="mean").to_string())
+        text = as_markdown(options.results, done)
+        (options.results / "summary.md").write_text(text)
+        print(text)
     sys.exit(finished)
 
 
