@@ -60,7 +60,8 @@ def train(
         When S_g lacks a region.
     """
     rows = split.generator_rows(r)
-    assert set(split.frame["role"].to_numpy()[rows]) <= {TRAIN}
+    if set(split.frame["role"].to_numpy()[rows]) - {TRAIN}:
+        raise CodsaError("S_g holds rows that are not training rows; run codsa-split again")
     region = dataset.regions()[rows]
     for k, region_name in enumerate(dataset.schema.regions.names):
         if not (region == k).any():

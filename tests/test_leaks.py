@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from codsa.errors import CodsaError
 from codsa.estimators import Judge
 from codsa.evaluate import Choice, Fits, evaluate
 from codsa.fit import fit_grid
@@ -93,7 +94,7 @@ def test_a_row_of_another_role_stops_the_stage(named: tuple[Dataset, Split], mon
     dataset, roles = named
     everything = np.arange(len(dataset.rows))
     monkeypatch.setattr(Split, "generator_rows", lambda self, r: everything)
-    with pytest.raises(AssertionError):
+    with pytest.raises(CodsaError, match="not training rows"):
         rows_given(dataset, roles, 0.5)
 
 
