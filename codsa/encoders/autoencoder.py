@@ -17,6 +17,7 @@ from codsa.diffusion.network import initialise
 from codsa.diffusion.training import Recipe, Trainer
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
+from codsa.regions import Regions
 from codsa.schema import Column, Schema
 from codsa.streams import child, integer, rng
 
@@ -75,13 +76,13 @@ class LatentSpace:
         return len(self.centre)
 
     @torch.no_grad()
-    def encode(self, rows: pd.DataFrame) -> np.ndarray:
+    def encode(self, rows: pd.DataFrame, region: np.ndarray | None = None) -> np.ndarray:
         """Return rows as codes, ndarray of float32, shape (n, latent)."""
         code = self.model.encode(torch.from_numpy(self.table.encode(rows))).numpy()
         return ((code - self.centre) / self.scale).astype(np.float32)
 
     @torch.no_grad()
-    def decode(self, code: np.ndarray) -> pd.DataFrame:
+    def decode(self, code: np.ndarray, region: np.ndarray | None = None) -> pd.DataFrame:
         """Return rows in the schema's types from codes of shape (n, latent)."""
         raw = (code * self.scale + self.centre).astype(np.float32)
         return self.table.decode(self.model.decode(torch.from_numpy(raw)).numpy())
@@ -107,6 +108,10 @@ class LatentSpace:
         model = Autoencoder(table.width, **record["settings"])
         model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
         return cls(table, model, record["settings"], tensors["centre"].numpy(), tensors["scale"].numpy())
+
+    def adapt(self, rows: pd.DataFrame, columns: list[Column], regions: Regions, region: np.ndarray) -> None:
+        """Fit what depends on the study's own rows: its regions, bounds and ties."""
+        self.check(columns)
 
     def check(self, columns: list[Column]) -> None:
         """Raise a `CodsaError` unless it was fitted on these columns."""

@@ -12,6 +12,7 @@ from scipy.special import ndtr, ndtri
 
 from codsa.encoders.mixed import from_codes, from_float, is_ordered, level_codes, to_float
 from codsa.errors import CodsaError
+from codsa.regions import Regions
 from codsa.schema import Column
 
 ONE_HOT_LIMIT = 32
@@ -151,7 +152,14 @@ class TabularEncoder:
         self.blocks = blocks
 
     @classmethod
-    def fit(cls, rows: pd.DataFrame, columns: list[Column]) -> TabularEncoder:
+    def fit(
+        cls,
+        rows: pd.DataFrame,
+        columns: list[Column],
+        regions: Regions | None = None,
+        region: np.ndarray | None = None,
+        ties: bool = False,
+    ) -> TabularEncoder:
         """Learn the distribution functions and levels of columns from rows."""
         return cls([(OrderedBlock if is_ordered(c) else LevelBlock).fit(c, rows[c.name]) for c in columns])
 
@@ -160,12 +168,12 @@ class TabularEncoder:
         """The number of array columns."""
         return sum(block.width for block in self.blocks)
 
-    def encode(self, rows: pd.DataFrame) -> np.ndarray:
+    def encode(self, rows: pd.DataFrame, region: np.ndarray | None = None) -> np.ndarray:
         """Return rows as an ndarray of float32, shape (n, width)."""
         parts = [block.encode(rows[block.column.name]) for block in self.blocks]
         return np.hstack(parts or [np.empty((len(rows), 0))]).astype(np.float32)
 
-    def decode(self, array: np.ndarray) -> pd.DataFrame:
+    def decode(self, array: np.ndarray, region: np.ndarray | None = None) -> pd.DataFrame:
         """Return rows in the schema's types from an ndarray of shape (n, width)."""
         bounds = np.cumsum([0, *(block.width for block in self.blocks)])
         parts = zip(self.blocks, bounds, bounds[1:], strict=False)

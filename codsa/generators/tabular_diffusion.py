@@ -83,8 +83,8 @@ class TabularDiffusion(Generator):
         pretrained: Path | None = None,
     ) -> Self:
         """Train the denoiser on S_g (see `Generator.fit`)."""
-        self._use(schema, rows, pretrained)
-        x = torch.from_numpy(self.space.encode(rows))
+        self._use(schema, rows, regions, pretrained)
+        x = torch.from_numpy(self.space.encode(rows, regions))
         region = torch.from_numpy(np.asarray(regions))
         held = torch.from_numpy(hold_out(regions, self.holdout, rng(child(stream, "held out"))))
         initialise(self.model, torch.Generator().manual_seed(integer(child(stream, "weights"))), zero=self.model.leave)
@@ -101,15 +101,18 @@ class TabularDiffusion(Generator):
         self.model.load_state_dict(trainer.weights())
         return self
 
-    def _use(self, schema: Schema, rows: pd.DataFrame | None, pretrained: Path | None) -> None:
+    def _use(
+        self, schema: Schema, rows: pd.DataFrame | None, regions: np.ndarray | None, pretrained: Path | None
+    ) -> None:
         self.schema = schema
         columns = schema.generated
         self.space: TabularEncoder | LatentSpace
         if pretrained is not None:
             self.space = LatentSpace.load(pretrained)
-            self.space.check(columns)
-        elif rows is not None:
-            self.space = TabularEncoder.fit(rows, columns)
+            if rows is not None and regions is not None:
+                self.space.adapt(rows, columns, schema.regions, regions)
+        elif rows is not None and regions is not None:
+            self.space = TabularEncoder.fit(rows, columns, schema.regions, regions, ties=True)
         self.model = self._network()
 
     def _network(self) -> Denoiser:
@@ -164,7 +167,7 @@ class TabularDiffusion(Generator):
             torch.Generator().manual_seed(integer(stream)),
             device,
         )
-        return complete(self.space.decode(drawn.numpy()), region, self.schema)
+        return complete(self.space.decode(drawn.numpy(), np.full(count, region)), region, self.schema)
 
     def save(self, folder: Path) -> None:
         """Write weights, encoder and losses (see `Generator.save`)."""
@@ -185,9 +188,9 @@ class TabularDiffusion(Generator):
         arrays = {k.removeprefix("table."): v.numpy() for k, v in tensors.items() if k.startswith("table.")}
         if arrays:
             made.space = TabularEncoder.from_arrays(arrays, schema.generated)
-            made._use(schema, None, None)
+            made._use(schema, None, None, None)
         else:
-            made._use(schema, None, folder)
+            made._use(schema, None, None, folder)
         made.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
         return made
 
