@@ -1,0 +1,34 @@
+"""The project's own registered generators, through the project's own stages."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from harness import Adapter, main
+
+from codsa.prepare import load_dataset
+from codsa.split import load_split
+from codsa.streams import Work
+from codsa.train import train
+
+
+class Codsa(Adapter):
+    """A registered generator; it reads dataset and split itself, at r = 1."""
+
+    library = "codsa"
+
+    def fit(self, rows: pd.DataFrame, regions: np.ndarray, seed: int) -> None:
+        """Fit on S_g (see `Adapter.fit`)."""
+        given = dict(self.settings)
+        name, dataset = given.pop("generator"), load_dataset(Path(given.pop("data")))
+        split = load_split(Path(given.pop("split")), dataset)
+        self.columns = list(rows.columns)
+        self.model = train(dataset, split, 1.0, name, given, Work(seed, "peers", 0))
+
+    def sample(self, region: int, count: int, seed: int) -> pd.DataFrame:
+        """Draw rows of the region (see `Adapter.sample`)."""
+        return self.model.sample(region, count, np.random.SeedSequence(seed))[self.columns]
+
+
+if __name__ == "__main__":
+    main(Codsa)

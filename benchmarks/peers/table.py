@@ -1,0 +1,147 @@
+"""The table of all methods: kept as CSV, shown as Markdown with what it does and does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from peers import PEERS
+from tasks import TASKS, TEST_ROWS, VALIDATION_ROWS, Task
+
+COLUMNS = [
+    "task",
+    "replicate",
+    "method",
+    "library",
+    "loss",
+    "loss_minority",
+    "loss_majority",
+    "validation",
+    "m",
+    "alpha",
+    "wasserstein",
+    "wasserstein_floor",
+    "two_sample_auc",
+    "nearest_ratio",
+    "refused",
+    "train_cpu",
+    "sample_cpu",
+    "train_wall",
+    "sample_wall",
+    "peak_rss_mb",
+    "status",
+]
+KEY = ["task", "replicate", "method"]
+SHOWN = {
+    "loss": "loss under Q",
+    "loss_minority": "minority",
+    "loss_majority": "majority",
+    "wasserstein": "W1",
+    "nearest_ratio": "nearest ratio",
+    "train_cpu": "train CPU-s",
+    "sample_cpu": "sample CPU-s",
+    "peak_rss_mb": "peak MB",
+}
+PLACES = {"train_cpu": 1, "sample_cpu": 1, "peak_rss_mb": 0}
+OURS = "codsa"
+
+
+def merged(path: Path, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Put rows into the CSV, in the place of those with the same key, and return the whole table."""
+    table = pd.DataFrame(rows).reindex(columns=COLUMNS).astype({"task": str})
+    if path.exists():
+        table = pd.concat([pd.read_csv(path, dtype={"task": str}), table], ignore_index=True)
+    table = table.drop_duplicates(KEY, keep="last")
+    order = {name: place for place, name in enumerate(PEERS)}
+    table = table.sort_values(KEY, key=lambda c: c.map(order) if c.name == "method" else c, kind="stable")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.round(6).to_csv(path, index=False)
+    return table
+
+
+def as_markdown(table: pd.DataFrame, limit: float) -> str:
+    """Return the page: how it was run, a table per task, where CoDSA's generator is behind."""
+    parts = [_opening(table, limit)]
+    parts += [_section(TASKS[name], table[table["task"] == name]) for name in TASKS if (table["task"] == name).any()]
+    return "\n".join([*parts, _settings(table)])
+
+
+def _opening(table: pd.DataFrame, limit: float) -> str:
+    return f"""# CoDSA's generator and its rivals on the same work
+
+```
+python benchmarks/peers/run.py --replicates {int(table["replicate"].max()) + 1}
+```
+
+Every method gets the same training rows, {VALIDATION_ROWS} validation and {TEST_ROWS} test rows, half of them from each
+of the two regions; the splits are those of the quick scale of `workflow/experiments`. It is trained on all training
+rows (r = 1) and generates one pool of rows per region; the estimator is fitted on all real training rows and the first
+rows of the pool, for the same grid of (m, α); the arm with the best loss on the validation rows is measured on the test
+rows. Generated rows outside their region, or outside the range of a column, are drawn again, for all methods alike.
+
+- **loss under Q**: test loss, both regions weighted equally; lower is better. Minority and majority: the same arm.
+- **W1**: Wasserstein-1 distance of generated rows to test rows, in normal scores, mean over the regions; lower is
+  better.
+- **nearest ratio**: median distance of generated rows to the nearest training row, relative to that of test rows; about
+  1 is what fresh rows do, far below 1 is near-copying, 0 copying.
+- **CPU-s**: user and system time of training, and of drawing the whole pool, on one thread, without imports; **peak
+  MB**: resident memory, the library's imports included. The machine was shared, so times are rough.
+- A method that takes more than {limit:.0f} s of wall-clock time is stopped, and the table says so.
+"""
+
+
+def _section(task: Task, rows: pd.DataFrame) -> str:
+    done = rows[rows["status"] == "ok"]
+    means, spread = done.groupby("method")[list(SHOWN)].mean(), done.groupby("method")["loss"].std(ddof=1)
+    counts = done.groupby("method").size()
+    lines = [f"## {task.title}", "", _facts(task, done), ""]
+    lines += [f"| method | replicates | {' | '.join(SHOWN.values())} |", "| --- " * (len(SHOWN) + 2) + "|"]
+    for method in means.sort_values("loss").index:
+        cells = [_cell(means.loc[method, key], PLACES.get(key, 3)) for key in SHOWN]
+        cells[0] += f" ({spread[method]:.3f})" if counts[method] > 1 else ""
+        name = f"**{method}**" if method == OURS else method
+        lines.append(f"| {name} | {counts[method]} | {' | '.join(cells)} |")
+    failed = rows[rows["status"] != "ok"]
+    lines += [
+        f"| {r.method} | replicate {r.replicate} | {r.status} |{' |' * (len(SHOWN) - 1)}" for r in failed.itertuples()
+    ]
+    return "\n".join([*lines, "", *_behind(means), ""])
+
+
+def _facts(task: Task, done: pd.DataFrame) -> str:
+    floor = done["wasserstein_floor"].mean()
+    grid = f"m/n in {{{_list(task.grid.m)}}}, α of the minority in {{{_list(task.grid.alpha)}}}"
+    return f"{grid}. Training rows themselves have a W1 of {floor:.3f}."
+
+
+def _list(values: Sequence[Any]) -> str:
+    return ", ".join(f"{v:g}" for v in values)
+
+
+def _cell(value: float, places: int) -> str:
+    return "–" if pd.isna(value) else f"{value:.{places}f}"
+
+
+def _behind(means: pd.DataFrame) -> list[str]:
+    """Say, figure by figure, which methods are ahead of CoDSA's generator."""
+    if OURS not in means.index:
+        return [f"`{OURS}` has not been run here."]
+    found = []
+    for key, words in {"loss": "loss under Q", "wasserstein": "W1", "train_cpu": "training time"}.items():
+        ours = means.loc[OURS, key]
+        ahead = means[key].drop(OURS)
+        ahead = ahead[ahead < ours].sort_values()
+        names = ", ".join(f"{name} ({_cell(value, PLACES.get(key, 3))})" for name, value in ahead.items())
+        said = f"behind {names}" if names else "no method is ahead"
+        found.append(f"- {words}, {_cell(ours, PLACES.get(key, 3))} for `{OURS}`: {said}.")
+    return ["Where CoDSA's generator stands:", "", *found]
+
+
+def _settings(table: pd.DataFrame) -> str:
+    lines = ["## Methods", ""]
+    for name, peer in PEERS.items():
+        versions = table.loc[table["method"] == name, "library"].dropna().unique()
+        lines.append(f"- `{name}` ({', '.join(versions) or 'not run'}): {peer.note}.")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,221 @@
+"""The two simulations of the paper as work for every method: data, split, grid, estimator, figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from codsa.diagnostics import diagnose
+from codsa.estimators import Judge
+from codsa.fit import Outcome, fit_grid, judged_rows
+from codsa.generators.base import complete
+from codsa.grid import Grid, focus_region, pool_counts
+from codsa.metrics import OVERALL, default_metric
+from codsa.prepare import Dataset, Declared, RegionRule, load_dataset, prepare, write_dataset
+from codsa.sample import Pool, conform, in_bounds
+from codsa.simulations import simulate
+from codsa.split import TEST, Size, Split, load_split, target_law, write_split
+from codsa.split import split as split_rows
+from codsa.streams import Work, integer, rng
+
+VALIDATION_ROWS, TEST_ROWS = 800, 1600
+SIZES = (2000, 4400)
+"""Rows of the minority and of the majority, before the split."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One simulation with the estimator that judges the synthetic rows.
+
+    Attributes
+    ----------
+    name : str
+        The paper's section, without its dot.
+    grid : Grid
+        (m, α); every arm gets all real training rows besides (reserve: all), at r = 1.
+    """
+
+    name: str
+    title: str
+    simulation: str
+    rule: RegionRule
+    grid: Grid
+    judge: Judge
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+TASKS = {
+    "41": Task(
+        "41",
+        "4.1, imbalanced classification: cross-entropy of the paper's perceptron on raw features",
+        "imbalanced-classification",
+        RegionRule("class"),
+        Grid([0.5, 1.0, 2.0], [0.5, 0.65, 0.8], "all"),
+        Judge("mlp", "none"),
+    ),
+    "42": Task(
+        "42",
+        "4.2, regression with an undersampled region: mean squared error of a random forest",
+        "undersampled-regression",
+        RegionRule("range", "x1", edges=[0.5]),
+        Grid([0.5, 1.0, 2.0], [0.5, 0.65, 0.8, 0.9], "all"),
+        Judge("random-forest"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One replicate of a task, with its dataset and split.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the replicate's files are.
+    data, split_file : Path
+    """
+
+    task: Task
+    replicate: int
+    folder: Path
+    data: Path
+    split_file: Path
+    dataset: Dataset
+    split: Split
+
+    @property
+    def work(self) -> Work:
+        """The names that all random streams of the piece derive from."""
+        return work_of(self.task, self.replicate)
+
+    @property
+    def names(self) -> list[str]:
+        """The regions' names."""
+        return self.dataset.schema.regions.names
+
+    @property
+    def minority(self) -> int:
+        """The index of the region in focus."""
+        return focus_region(None, self.split, self.dataset.schema)
+
+    def counts(self) -> list[int]:
+        """Return the rows of each region that a pool must hold, for every arm."""
+        return [int(c) for c in pool_counts([self.task.grid], 1.0, self.split, self.dataset.schema)]
+
+    def training(self) -> tuple[pd.DataFrame, np.ndarray]:
+        """Return the generated columns of the training rows, and their regions."""
+        rows = self.split.generator_rows(1.0)
+        columns = [c.name for c in self.dataset.schema.generated]
+        return self.dataset.rows.iloc[rows][columns].reset_index(drop=True), self.dataset.regions()[rows]
+
+    def limits(self) -> list[dict[str, list[float]]]:
+        """Return, per region, the least and largest value that a row of it may have, by column."""
+        schema = self.dataset.schema
+        found = []
+        for k in range(len(schema.regions)):
+            limits = {c.name: [float(c.minimum), float(c.maximum)] for c in schema.generated}
+            if schema.regions.kind == "ranges":
+                column = str(schema.regions.column)
+                low, high = schema.regions.members[k]
+                least, largest = limits[column]
+                above = least if low is None else max(least, float(np.nextafter(low, np.inf)))
+                limits[column] = [above, largest if high is None else min(largest, float(high))]
+            found.append(limits)
+        return found
+
+
+def work_of(task: Task, replicate: int) -> Work:
+    """Return the names of a replicate, those of the workflow's quick scale: the splits are the same."""
+    return Work(0, f"sim{task.name}-quick", replicate)
+
+
+def open_piece(task: Task, replicate: int, work: Path) -> Piece:
+    """Make a replicate's dataset and split, or read those of an earlier run."""
+    data, folder = work / f"task{task.name}" / "data", work / f"task{task.name}" / f"rep~{replicate}"
+    if not (data / "manifest.json").exists():
+        raw = simulate(task.simulation, *SIZES, 0)
+        rows, schema = prepare(raw, Declared("y"), task.rule)
+        write_dataset(data, rows, schema, {"simulation": task.simulation, "rows": list(SIZES), "seed": 0})
+    dataset, file = load_dataset(data), folder / "split.parquet"
+    if not file.exists():
+        q = target_law("balanced", dataset.schema, dataset.regions())
+        random = rng(work_of(task, replicate).stream("split"))
+        frame = split_rows(dataset, q, Size(VALIDATION_ROWS), Size(TEST_ROWS), random)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_split(file, frame, dataset, q, {"replicate": replicate})
+    return Piece(task, replicate, folder, data, file, dataset, load_split(file, dataset))
+
+
+def read_pool(piece: Piece, parts: Sequence[pd.DataFrame]) -> Pool:
+    """Return an adapter's rows as a pool, each row checked as codsa checks its own.
+
+    Raises
+    ------
+    ValueError
+        When a row lies outside its region or its bounds: the adapter's limits were not kept.
+    """
+    schema, rows = piece.dataset.schema, []
+    for k, part in enumerate(parts):
+        made = conform(complete(part, k, schema), schema)
+        wrong = (schema.regions.assign(made) != k) | ~in_bounds(made, schema)
+        if wrong.any():
+            raise ValueError(f"{int(wrong.sum())} rows lie outside region '{piece.names[k]}'")
+        rows.append(made)
+    return Pool(rows, np.zeros(len(rows)), piece.dataset.digest, piece.split.digest, "")
+
+
+def fitted(piece: Piece, pool: Pool | None, weighted: bool = False) -> Outcome:
+    """Fit the grid over a pool; without one, fit the real rows alone."""
+    task = piece.task
+    grid = Grid([0.0], ["balance"], "all") if pool is None else task.grid
+    metric = default_metric(piece.dataset.schema.task)
+    return fit_grid(piece.dataset, piece.split, pool, 1.0, grid, task.judge, metric, piece.work, weighted)
+
+
+def losses(piece: Piece, outcome: Outcome) -> dict[str, Any]:
+    """Return the test loss of the arm that validation chose, under Q and in both regions."""
+    test = judged_rows(piece.dataset, piece.split, TEST)
+    metric = default_metric(piece.dataset.schema.task)
+    score = test.score(metric, outcome.fitted[outcome.best], piece.split.q, piece.names)
+    chosen = outcome.table.iloc[outcome.best]
+    majority = next(name for k, name in enumerate(piece.names) if k != piece.minority)
+    share = json.loads(chosen["alpha_vector"])[piece.minority]
+    return {
+        "loss": score[OVERALL],
+        "loss_minority": score[piece.names[piece.minority]],
+        "loss_majority": score[majority],
+        "validation": float(chosen["validation"]),
+        "m": float(chosen["m_ratio"]),
+        "alpha": float(share) if chosen["m"] else np.nan,
+    }
+
+
+def likeness(piece: Piece, pool: Pool) -> dict[str, float]:
+    """Compare as many synthetic rows of each region as there are test rows with those, and average.
+
+    Returns
+    -------
+    dict
+        wasserstein, wasserstein_floor, two_sample_auc, nearest_ratio: means over the regions.
+    """
+    region = piece.dataset.regions()
+    test, training = piece.split.rows(TEST), piece.split.generator_rows(1.0)
+    columns = [c.name for c in piece.dataset.schema.modelled]
+    found = []
+    for k, name in enumerate(piece.names):
+        real, seen = (piece.dataset.rows.iloc[rows[region[rows] == k]][columns] for rows in (test, training))
+        random = rng(piece.work.stream("diagnose", name))
+        found.append(diagnose(pool.rows[k].iloc[: len(real)], real, seen, piece.dataset.schema, random))
+    keys = ("wasserstein", "wasserstein_floor", "two_sample_auc", "nearest_ratio")
+    return {key: float(np.mean([one[key] for one in found])) for key in keys}
+
+
+def seed_of(piece: Piece, method: str) -> int:
+    """Return the seed that a method's adapter is given."""
+    return integer(piece.work.stream("peer", method)) >> 1
