@@ -134,7 +134,10 @@ class Method(Strict):
     settings: dict[str, Any] = Field(default={}, description="over the experiment's generators section")
     transfer: bool = Field(default=False, description="use the encoder pretrained on the source set")
     weighted: bool = Field(default=False, description="weigh real rows by q/p")
-    reserve: Literal["disjoint", "all"] = "disjoint"
+    reserve: Literal["disjoint", "all"] = Field(
+        default="disjoint", description="real rows of the estimator: S_r, or all, which uses rows twice"
+    )
+    cross_fit: bool = Field(default=False, description="average one estimator per fold (D.1); r is 0.8")
     r: list[Ratio] | None = Field(default=None, description="default: the experiment's grid")
     m: list[Multiple] | None = None
     alpha: list[Alpha] | None = None
@@ -147,6 +150,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     **{name: {"generator": name, "reserve": "all", "r": [1.0]} for name in ("bootstrap", "smote", "adasyn", "smogn")},
     "non-adaptive": {"generator": DIFFUSION, "alpha": ["training"]},
     "codsa": {"generator": DIFFUSION},
+    "codsa-reuse": {"generator": DIFFUSION, "reserve": "all", "r": [1.0]},
+    "codsa-crossfit": {"generator": DIFFUSION, "cross_fit": True},
     "codsa-transfer": {"generator": DIFFUSION, "transfer": True},
 }
 """Methods known by name alone. non-adaptive is unconditional generation at one r (Shen 2023)."""
@@ -192,7 +197,9 @@ class Experiment(Strict):
         for method in self.methods:
             if method.transfer and self.source is None:
                 raise CodsaError(f"method '{method.name}' transfers from a source set; give source")
-            real = method.generator is None or method.reserve == "all"
+            if method.cross_fit and (method.generator is None or method.r is not None):
+                raise CodsaError(f"method '{method.name}': cross_fit takes a generator and no r; it leaves out folds")
+            real = method.generator is None or method.cross_fit or method.reserve == "all"
             if not real and not any(method.m or self.grid.m) and set(method.r or self.grid.r) == {1.0}:
                 raise CodsaError(f"method '{method.name}': m = 0 with r = 1 leaves no row to fit on")
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from codsa.artefacts import (
 )
 from codsa.diagnostics import diagnose, marginals
 from codsa.errors import CodsaError
-from codsa.estimators import Fitted
+from codsa.estimators import Predictor
 from codsa.estimators.store import load_fitted
 from codsa.fit import JudgedRows, best_arm, judged_rows
 from codsa.metrics import metrics_for
@@ -36,24 +36,33 @@ from codsa.train import check_folder
 
 @dataclass(frozen=True)
 class Fits:
-    """What `codsa-fit` left for one r: the folder, its table, its settings, and the pool it drew on."""
+    """What `codsa-fit` left for one r: the folder, its table, its settings, and the pools it drew on."""
 
     folder: Path
     table: pd.DataFrame
     metric: str
     record: dict[str, Any]
-    pool: Pool | None
+    pools: Sequence[Pool]
 
 
-def read_fits(folder: Path, dataset: Dataset, split: Split, pool: Pool | None) -> Fits:
-    """Read one folder of fits and check that it is whole and of this dataset, split and pool."""
+def read_fits(folder: Path, dataset: Dataset, split: Split, pools: Mapping[str, Pool]) -> Fits:
+    """Read one folder of fits and check that it is whole and of this dataset and split.
+
+    Parameters
+    ----------
+    pools : mapping of digest to Pool
+        Among them those that the fits drew on; empty where none is needed (no diagnostics then).
+    """
     record = check_folder(folder, "fit")
-    expected = {"dataset": dataset.digest, "split": split.digest} | ({"pool": pool.digest} if pool else {})
-    for name, value in expected.items():
+    for name, value in {"dataset": dataset.digest, "split": split.digest}.items():
         if record["inputs"].get(name) != value:
             raise CodsaError(f"{folder}: fitted on another {name}; run codsa-fit again")
+    wanted = [value for name, value in record["inputs"].items() if name.startswith("pool")]
+    if pools and not set(wanted) <= set(pools):
+        raise CodsaError(f"{folder}: fitted on another pool; run codsa-fit again, or give its --pool")
     chosen = read_json(folder / "chosen.json")
-    return Fits(folder, read_parquet(folder / "fits.parquet"), chosen["metric"], record, pool)
+    used = [pools[value] for value in wanted if value in pools]
+    return Fits(folder, read_parquet(folder / "fits.parquet"), chosen["metric"], record, used)
 
 
 @dataclass(frozen=True)
@@ -117,13 +126,17 @@ def evaluate(dataset: Dataset, split: Split, choice: Choice, work: Work) -> dict
 
 
 def _diagnostics(dataset: Dataset, split: Split, choice: Choice, work: Work) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Compare the synthetic rows that the chosen arm used with test rows, region by region."""
-    pool, counts = choice.fits.pool, json.loads(choice.row["counts"])
-    if pool is None or choice.row["m"] == 0:
+    """Compare the synthetic rows that the chosen arm used with test rows, region by region.
+
+    After cross-fitting those of the first fold stand for all.
+    """
+    counts = json.loads(choice.row["counts"])
+    if not choice.fits.pools or choice.row["m"] == 0:
         return {}, {}
+    pool = choice.fits.pools[0]
     columns = [c.name for c in dataset.schema.modelled]
     region, details, shown = dataset.regions(), {}, {}
-    test, training = split.rows(TEST), split.generator_rows(choice.row["r"])
+    test, training = split.rows(TEST), split.generator_rows(pool.r, pool.fold)
     for k, name in enumerate(dataset.schema.regions.names):
         synthetic = pool.rows[k].iloc[: counts[k]]
         real = dataset.rows.iloc[test[region[test] == k]][columns]
@@ -153,7 +166,7 @@ def grid_on_test(dataset: Dataset, split: Split, fits: Sequence[Fits]) -> pd.Dat
 def _grid_arms(fits: Fits, test: JudgedRows, split: Split, dataset: Dataset) -> pd.DataFrame:
     scores = []
     for arm in fits.table["arm"]:
-        fitted: Fitted = load_fitted(fits.folder / "grid" / f"{arm:04d}")
+        fitted: Predictor = load_fitted(fits.folder / "grid" / f"{arm:04d}")
         score = test.score(fits.metric, fitted, split.q, dataset.schema.regions.names)
         scores.append({"test" if name == "overall" else f"test: {name}": v for name, v in score.items()})
     return pd.concat([fits.table, pd.DataFrame(scores)], axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,14 @@ import pandas as pd
 from codsa.allocation import domain_adaptation_index, region_shares
 from codsa.artefacts import whole, write_json, write_parquet
 from codsa.errors import CodsaError
-from codsa.estimators import Fitted, Judge, Problem, fit_all
+from codsa.estimators import Judge, Predictor, Problem, fit_all, together
 from codsa.estimators.base import layout_of, problem
 from codsa.estimators.store import save_fitted
 from codsa.grid import Arm, Grid, arms, real_rows
 from codsa.metrics import HIGHER_IS_BETTER, OVERALL, by_region, law_weights
 from codsa.prepare import Dataset
 from codsa.sample import Pool
-from codsa.split import TRAIN, VALIDATION, Split, check_ratio
+from codsa.split import FOLDS, TRAIN, VALIDATION, Split, check_ratio
 from codsa.streams import Work
 from codsa.train import seal
 
@@ -36,20 +37,40 @@ class Outcome:
     ----------
     table : DataFrame
         One row per arm.
-    fitted : list of Fitted
+    fitted : list of Fitted or Average
     best : int
         The arm with the best validation metric; the first of equals.
     """
 
     table: pd.DataFrame
-    fitted: list[Fitted]
+    fitted: list[Predictor]
     best: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """One estimator's part of the training rows: its real rows, its pool, and the arms of the grid.
+
+    Without cross-fitting there is one. With it there is one per fold: the fold's rows, and the
+    pool of the generator that did not see them.
+
+    Attributes
+    ----------
+    real : ndarray of int64
+        row_ids.
+    pool : Pool, optional
+    arms : list of Arm
+    """
+
+    real: np.ndarray
+    pool: Pool | None
+    arms: list[Arm]
 
 
 def fit_grid(
     dataset: Dataset,
     split: Split,
-    pool: Pool | None,
+    pools: Sequence[Pool],
     r: float,
     grid: Grid,
     judge: Judge,
@@ -61,10 +82,11 @@ def fit_grid(
 
     Parameters
     ----------
-    pool : Pool, optional
-        None for a method without synthetic rows (m = 0).
+    pools : sequence of Pool
+        None for a method without synthetic rows (m = 0); one; or one per fold for cross-fitting,
+        where each arm is the average of the folds' estimators (appendix D.1).
     r : float
-        The split ratio that the pool was made with.
+        The split ratio that the pools were made with.
     weighted : bool
         Weigh each real row by q_k/p_k of its region.
 
@@ -73,20 +95,18 @@ def fit_grid(
     Outcome
     """
     check_ratio(r)
-    if pool is not None:
-        check_pool(pool, dataset, split, r)
-    real = real_rows(split, r, grid.reserve)
-    wanted = arms(grid, r, split, dataset.schema)
-    table = dataset.rows.iloc[real][[c.name for c in dataset.schema.modelled]]
-    weight = (split.q / split.p)[dataset.regions()[real]] if weighted else np.ones(len(real))
-    problems = [_problem(arm, table, weight, pool, dataset) for arm in wanted]
+    shares = _shares(dataset, split, pools, r, grid)
+    weight = (split.q / split.p)[dataset.regions()] if weighted else np.ones(len(dataset.rows))
+    wanted, real = shares[0].arms, len(shares[0].real)
+    problems = [_problem(arm, share, weight, dataset) for share in shares for arm in share.arms]
     validation = judged_rows(dataset, split, VALIDATION)
     layout = layout_of(dataset.schema, split.n)
     log.info("fitting %s on %d arms at r = %s", judge.name, len(wanted), r)
     # One stream for every method and r of a replicate: arms differ by their rows alone.
-    fitted = fit_all(judge, problems, validation.problem, layout, work.stream("fit"))
+    each = fit_all(judge, problems, validation.problem, layout, work.stream("fit"))
+    fitted = [together(each[arm :: len(wanted)]) for arm in range(len(wanted))]
     scores = [validation.score(metric, one, split.q, dataset.schema.regions.names) for one in fitted]
-    rows = [_record(arm, score, r, len(real), split) for arm, score in zip(wanted, scores, strict=True)]
+    rows = [_record(arm, score, r, real, split) for arm, score in zip(wanted, scores, strict=True)]
     found = pd.DataFrame(rows)
     return Outcome(found, fitted, best_arm(found["validation"].to_numpy(), metric))
 
@@ -111,14 +131,33 @@ def best_arm(values: np.ndarray, metric: str) -> int:
     return int(np.nanargmax(values) if metric in HIGHER_IS_BETTER else np.nanargmin(values))
 
 
-def _problem(arm: Arm, real: pd.DataFrame, weight: np.ndarray, pool: Pool | None, dataset: Dataset) -> Problem:
+def _shares(dataset: Dataset, split: Split, pools: Sequence[Pool], r: float, grid: Grid) -> list[Share]:
+    """Part the training rows: one share, or one per fold where every fold has its pool."""
+    for pool in pools:
+        check_pool(pool, dataset, split, r)
+    folds = [pool.fold for pool in pools]
+    if len(pools) > 1 and sorted(f for f in folds if f is not None) != list(range(FOLDS)):
+        raise CodsaError(
+            f"{len(pools)} pools, of folds {folds}: cross-fitting takes one pool of each fold 0 to {FOLDS - 1}; "
+            "without it give one pool"
+        )
+
+    def share(pool: Pool | None) -> Share:
+        fold = None if pool is None else pool.fold
+        return Share(real_rows(split, r, grid.reserve, fold), pool, arms(grid, r, split, dataset.schema, fold))
+
+    return [share(pool) for pool in pools] or [share(None)]
+
+
+def _problem(arm: Arm, share: Share, weight: np.ndarray, dataset: Dataset) -> Problem:
+    real = dataset.rows.iloc[share.real][[c.name for c in dataset.schema.modelled]]
     if arm.m == 0:
-        return problem(real, dataset.schema, weight)
-    if pool is None:
+        return problem(real, dataset.schema, weight[share.real])
+    if share.pool is None:
         raise CodsaError(f"m = {arm.m} synthetic rows, but no pool; give --pool")
-    synthetic = pool.prefix(arm.counts, dataset.schema.regions.names)
+    synthetic = share.pool.prefix(arm.counts, dataset.schema.regions.names)
     rows = pd.concat([real, synthetic], ignore_index=True)
-    return problem(rows, dataset.schema, np.r_[weight, np.ones(len(synthetic))])
+    return problem(rows, dataset.schema, np.r_[weight[share.real], np.ones(len(synthetic))])
 
 
 @dataclass(frozen=True)
@@ -134,7 +173,7 @@ class JudgedRows:
     problem: Problem
     region: np.ndarray
 
-    def score(self, metric: str, fitted: Fitted, q: np.ndarray, names: list[str]) -> dict[str, float]:
+    def score(self, metric: str, fitted: Predictor, q: np.ndarray, names: list[str]) -> dict[str, float]:
         """Return the metric per region and under Q."""
         return by_region(metric, self.problem.y, fitted.predict(self.problem.x), self.region, q, names)
 

@@ -74,14 +74,14 @@ class Arm:
     exact: bool
 
 
-def real_rows(split: Split, r: float, reserve: str) -> np.ndarray:
+def real_rows(split: Split, r: float, reserve: str, fold: int | None = None) -> np.ndarray:
     """Return the row_ids of the real rows that the estimator gets, ndarray of int64."""
     check_choice("reserve", reserve, RESERVES)
-    return split.rows(TRAIN) if reserve == "all" else split.reserved_rows(r)
+    return split.rows(TRAIN) if reserve == "all" else split.reserved_rows(r, fold)
 
 
-def arms(grid: Grid, r: float, split: Split, schema: Schema) -> list[Arm]:
-    """Enumerate the arms of a grid at a ratio r.
+def arms(grid: Grid, r: float, split: Split, schema: Schema, fold: int | None = None) -> list[Arm]:
+    """Enumerate the arms of a grid at a ratio r, or with a fold left out.
 
     m = 0 makes one arm, whatever α. It is left out where there are no real rows (r = 1).
 
@@ -90,7 +90,7 @@ def arms(grid: Grid, r: float, split: Split, schema: Schema) -> list[Arm]:
     CodsaError
         For a negative m, an α off the simplex, or a grid of which nothing is left.
     """
-    n_r = len(real_rows(split, r, grid.reserve))
+    n_r = len(real_rows(split, r, grid.reserve, fold))
     made: list[Arm] = []
     for ratio in grid.m:
         if not 0 <= ratio < math.inf:
@@ -176,14 +176,14 @@ def _weights(alpha: Mapping[str, float], schema: Schema) -> np.ndarray:
     return vector
 
 
-def pool_counts(grids: Sequence[Grid], r: float, split: Split, schema: Schema) -> np.ndarray:
+def pool_counts(grids: Sequence[Grid], r: float, split: Split, schema: Schema, fold: int | None = None) -> np.ndarray:
     """Return the rows of each region that a pool must hold so that every arm is a prefix of it.
 
     Returns
     -------
     ndarray of int64, shape (K,)
     """
-    asked = [arm.counts for grid in grids for arm in arms(grid, r, split, schema)]
+    asked = [arm.counts for grid in grids for arm in arms(grid, r, split, schema, fold)]
     return np.max(asked, axis=0)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from codsa.errors import CodsaError
 from codsa.grid import grid_from, pool_counts
 from codsa.prepare import load_dataset
 from codsa.schema import Schema, cast
-from codsa.split import load_split
+from codsa.split import load_split, part_label
 from codsa.streams import Work
 from codsa.train import Trained
 
@@ -72,7 +72,7 @@ def draw(trained: Trained, region: int, first: int, last: int, rows: int, work: 
     schema, made = trained.schema, trained.record["parameters"]
     parts, drawn, refused = [], 0, 0
     for block in range(first, last):
-        names = (made["generator"], made["r"], schema.regions.names[region], block)
+        names = (made["generator"], part_label(made["r"], made["fold"]), schema.regions.names[region], block)
         one = _block(trained, region, names, work)
         parts.append(one.rows.iloc[: rows - block * BLOCK])
         drawn, refused = drawn + one.drawn, refused + one.refused
@@ -159,8 +159,8 @@ def region_counts(trained: Trained, data: Path, split: Path, grids: Sequence[Map
     for name, found in (("dataset", dataset.digest), ("split", roles.digest)):
         if trained.record["inputs"][name] != found:
             raise CodsaError(f"the generator was trained on another {name}; run codsa-train-gen again")
-    r = trained.record["parameters"]["r"]
-    counts = pool_counts([grid_from(record) for record in grids], r, roles, dataset.schema)
+    made = trained.record["parameters"]
+    counts = pool_counts([grid_from(record) for record in grids], made["r"], roles, dataset.schema, made["fold"])
     return {k: int(count) for k, count in enumerate(counts)}
 
 
@@ -228,6 +228,10 @@ class Pool:
         Digests of the dataset and the split that the generator was trained on.
     digest : str
         Of the logical content, whatever the shards.
+    r : float
+    fold : int, optional
+        The part S_g that the generator was trained on.
+    generator : str
     """
 
     rows: list[pd.DataFrame]
@@ -236,8 +240,8 @@ class Pool:
     split: str
     digest: str
     r: float = 1.0
+    fold: int | None = None
     generator: str = ""
-    notes: list[str] = field(default_factory=list)
 
     def prefix(self, counts: np.ndarray, names: list[str]) -> pd.DataFrame:
         """Return the first counts[k] rows of each region, put together.
@@ -266,7 +270,7 @@ def load_pool(folder: Path, schema: Schema) -> Pool:
     if len(records) != shards or any(rec["parameters"]["shards"] != shards for rec in records):
         raise CodsaError(f"{folder}: {len(records)} of {shards} shards are there; draw the others with codsa-sample")
     for record in records:
-        if any(record[key] != records[0][key] for key in ("inputs", "generator", "settings", "r")):
+        if any(record[key] != records[0][key] for key in ("inputs", "generator", "settings", "r", "fold")):
             raise CodsaError(f"{folder}: its shards come from different generators; delete it and draw it again")
         for name, expected in record["outputs"].items():
             verify(folder / name, expected)
@@ -278,6 +282,7 @@ def load_pool(folder: Path, schema: Schema) -> Pool:
         records[0]["inputs"]["split"],
         frame_digest(pd.concat(rows, ignore_index=True)),
         records[0]["r"],
+        records[0]["fold"],
         records[0]["generator"],
     )
 

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 FOLDS = 5
+"""Cross-fitting parts the training rows into so many folds (appendix D.1)."""
+FOLD_RATIO = 1 - 1 / FOLDS
+"""The split ratio r that leaving one fold out comes to."""
 LEAST_TRAIN = 2
 """A region needs so many training rows: one for S_g, one for S_r."""
 
@@ -281,15 +284,25 @@ class Split:
         """Return the row_ids of a role, ndarray of int64."""
         return self.frame.loc[self.frame["role"] == role, "row_id"].to_numpy()
 
-    def generator_rows(self, r: float) -> np.ndarray:
-        """Return the row_ids of S_g for a ratio r, ndarray of int64."""
-        inside = (self.frame["role"] == TRAIN) & (self.frame["enters"] <= check_ratio(r))
-        return self.frame.loc[inside, "row_id"].to_numpy()
+    def generator_rows(self, r: float, fold: int | None = None) -> np.ndarray:
+        """Return the row_ids of S_g, ndarray of int64: those that enter by r, or all outside a fold."""
+        return self._training(self._in_generator(r, fold))
 
-    def reserved_rows(self, r: float) -> np.ndarray:
-        """Return the row_ids of S_r for a ratio r: the training rows not in S_g."""
-        outside = (self.frame["role"] == TRAIN) & (self.frame["enters"] > check_ratio(r))
-        return self.frame.loc[outside, "row_id"].to_numpy()
+    def reserved_rows(self, r: float, fold: int | None = None) -> np.ndarray:
+        """Return the row_ids of S_r, ndarray of int64: the training rows not in S_g."""
+        return self._training(~self._in_generator(r, fold))
+
+    def _in_generator(self, r: float, fold: int | None) -> pd.Series:
+        if fold is None:
+            return self.frame["enters"] <= check_ratio(r)
+        if not 0 <= fold < FOLDS:
+            raise CodsaError(f"fold {fold}: the folds are 0 to {FOLDS - 1}")
+        if r != FOLD_RATIO:
+            raise CodsaError(f"fold {fold} at r = {r}: leaving one of {FOLDS} folds out is r = {FOLD_RATIO}")
+        return self.frame["fold"] != fold
+
+    def _training(self, chosen: pd.Series) -> np.ndarray:
+        return self.frame.loc[(self.frame["role"] == TRAIN) & chosen, "row_id"].to_numpy()
 
 
 def check_ratio(r: float) -> float:
@@ -297,6 +310,11 @@ def check_ratio(r: float) -> float:
     if not 0 < r <= 1:
         raise CodsaError(f"r = {r}: the split ratio must lie in (0, 1]")
     return r
+
+
+def part_label(r: float, fold: int | None) -> str:
+    """Return how a part S_g of the training rows is written in paths and streams, '0.8' or '0.8-fold2'."""
+    return str(r) if fold is None else f"{r}-fold{fold}"
 
 
 def training_shares(frame: pd.DataFrame, schema: Schema) -> np.ndarray:

@@ -16,6 +16,7 @@ from codsa.artefacts import digest
 from codsa.config import Data, Experiment, Method
 from codsa.errors import CodsaError
 from codsa.registry import ESTIMATORS, GENERATORS, locate
+from codsa.split import FOLD_RATIO, FOLDS, part_label
 
 TRANSFER = "transfer"
 
@@ -103,22 +104,23 @@ class Study:
         parts = [name, TRANSFER if source.transfer else "", digest(method.settings)[:8] if method.settings else ""]
         return "-".join(part for part in parts if part)
 
-    def ratios(self, method: Method) -> list[float]:
-        """Return the ratios r at which a method is fitted.
+    def fits(self, method: Method) -> dict[str, list[str]]:
+        """Return the labels of a method's fits, and the parts S_g whose pools each draws on.
 
-        Without a generator there is one. With α fixed to p (non-adaptive) it is the largest below 1.
+        A part is written as `part_label` writes it, '0.8' or '0.8-fold2'. A fit is called by its r.
         """
         if method.generator is None:
-            return [1.0]
+            return {"1.0": []}
+        if method.cross_fit:
+            return {f"{FOLD_RATIO}-cross": [part_label(FOLD_RATIO, fold) for fold in range(FOLDS)]}
+        return {str(r): [str(r)] for r in self._ratios(method)}
+
+    def _ratios(self, method: Method) -> list[float]:
+        """Return a method's ratios r; with α fixed to p (non-adaptive) the largest below 1."""
         if method.r is None and method.alpha == ["training"]:
             below = [r for r in self.experiment.grid.r if r < 1]
             return [max(below or self.experiment.grid.r)]
         return list(method.r or self.experiment.grid.r)
-
-    def generator_ratios(self, generator: str) -> list[float]:
-        """Return the ratios at which a generator is trained, over the methods that share it."""
-        users = [m for m in self.methods.values() if m.generator and self.generator_of(m) == generator]
-        return sorted({r for method in users for r in self.ratios(method)})
 
     def grid(self, method: Method) -> dict[str, Any]:
         """Return a method's grid of (m, α)."""
@@ -175,27 +177,29 @@ class Study:
         rule = self.experiment.split
         return [*options(law=rule.law, validation=rule.validation, test=rule.test), *self._work(replicate)]
 
-    def train(self, replicate: int | str, generator: str, r: str) -> list[str]:
+    def train(self, replicate: int | str, generator: str, part: str) -> list[str]:
         """Return the arguments of codsa-train-gen."""
         source = self.generators[generator]
-        return [*options(generator=source.name, r=float(r)), *settings(source.settings), *self._work(replicate)]
+        r, _, fold = part.partition("-fold")
+        chosen = options(fold=int(fold)) if fold else options(r=float(r))
+        return [*options(generator=source.name), *chosen, *settings(source.settings), *self._work(replicate)]
 
-    def sample(self, replicate: int | str, generator: str, r: str) -> list[str]:
+    def sample(self, replicate: int | str, generator: str, part: str) -> list[str]:
         """Return the arguments of codsa-sample: the grids of all methods that share the pool."""
         users = [
             m
             for m in self.methods.values()
-            if m.generator and self.generator_of(m) == generator and float(r) in self.ratios(m)
+            if m.generator and self.generator_of(m) == generator and any(part in p for p in self.fits(m).values())
         ]
         grids = sorted({value(self.grid(m)) for m in users})
         return [*options(grid=list(grids)), *self._work(replicate)]
 
-    def fit(self, replicate: int | str, method: str, r: str) -> list[str]:
+    def fit(self, replicate: int | str, method: str, label: str) -> list[str]:
         """Return the arguments of codsa-fit."""
         chosen, experiment = self.methods[method], self.experiment
         judge = experiment.estimator
         return [
-            *options(r=float(r), **self.grid(chosen), weighted=chosen.weighted),
+            *options(r=float(label.removesuffix("-cross")), **self.grid(chosen), weighted=chosen.weighted),
             *options(estimator=judge.name, preprocess=judge.preprocess, metric=experiment.metric),
             *options(keep_grid=experiment.keep_grid),
             *settings(judge.settings),

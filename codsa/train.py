@@ -25,7 +25,7 @@ from codsa.generators.base import Generator, make
 from codsa.prepare import Dataset
 from codsa.registry import GENERATORS, check_settings, load
 from codsa.schema import Schema
-from codsa.split import TRAIN, Split
+from codsa.split import TRAIN, Split, part_label
 from codsa.streams import Work
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ def train(
     work: Work,
     scratch: Path | None = None,
     pretrained: Path | None = None,
+    fold: int | None = None,
 ) -> Generator:
     """Fit a generator on S_g and on nothing else.
 
@@ -52,14 +53,16 @@ def train(
     scratch : Path, optional
         Where checkpoints go.
     pretrained : Path, optional
-        An encoder–decoder made by `pretrain`.
+        What `pretrain` made on a source set.
+    fold : int, optional
+        S_g is every training row outside this fold (cross-fitting).
 
     Raises
     ------
     CodsaError
         When S_g lacks a region.
     """
-    rows = split.generator_rows(r)
+    rows = split.generator_rows(r, fold)
     if set(split.frame["role"].to_numpy()[rows]) - {TRAIN}:
         raise CodsaError("S_g holds rows that are not training rows; run codsa-split again")
     region = dataset.regions()[rows]
@@ -71,7 +74,8 @@ def train(
     columns = [c.name for c in dataset.schema.modelled]
     table = dataset.rows.iloc[rows][columns].reset_index(drop=True)
     log.info("training %s on %d rows (r = %s)", name, len(table), r)
-    return make(name, settings).fit(table, region, dataset.schema, work.stream("train", name, r), scratch, pretrained)
+    stream = work.stream("train", name, part_label(r, fold))
+    return make(name, settings).fit(table, region, dataset.schema, stream, scratch, pretrained)
 
 
 def write_generator(
@@ -88,7 +92,7 @@ def write_generator(
     inputs : mapping
         Digests of dataset, split and pretrained encoder.
     parameters : mapping
-        generator, settings, r, seed, experiment, replicate.
+        generator, settings, r, fold, seed, experiment, replicate.
     """
     with whole(folder) as part:
         part.mkdir(parents=True)

@@ -86,14 +86,14 @@ def test_a_generator_sees_s_g_and_nothing_else(named: tuple[Dataset, Split], r: 
 def test_the_leak_test_can_fail(named: tuple[Dataset, Split], monkeypatch: pytest.MonkeyPatch) -> None:
     """With the fault of taking S_g from all training rows, the test above sees reserved rows."""
     dataset, roles = named
-    monkeypatch.setattr(Split, "generator_rows", lambda self, r: self.rows(TRAIN))
+    monkeypatch.setattr(Split, "generator_rows", lambda self, r, fold=None: self.rows(TRAIN))
     assert rows_given(dataset, roles, 0.5) & {int(i) for i in roles.reserved_rows(0.5)}
 
 
 def test_a_row_of_another_role_stops_the_stage(named: tuple[Dataset, Split], monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, roles = named
     everything = np.arange(len(dataset.rows))
-    monkeypatch.setattr(Split, "generator_rows", lambda self, r: everything)
+    monkeypatch.setattr(Split, "generator_rows", lambda self, r, fold=None: everything)
     with pytest.raises(CodsaError, match="not training rows"):
         rows_given(dataset, roles, 0.5)
 
@@ -111,7 +111,7 @@ def test_fits_and_the_choice_do_not_depend_on_test_rows(named: tuple[Dataset, Sp
     work = Work(0, "leak", 0)
 
     def table(data: Dataset) -> pd.DataFrame:
-        return fit_grid(data, roles, None, 1.0, grid, judge, "cross-entropy", work).table
+        return fit_grid(data, roles, [], 1.0, grid, judge, "cross-entropy", work).table
 
     assert table(dataset).equals(table(with_other_rows(dataset, roles.rows(TEST))))
     assert not table(dataset).equals(table(with_other_rows(dataset, roles.rows(VALIDATION))))
@@ -123,7 +123,7 @@ def test_evaluation_reads_test_rows(named: tuple[Dataset, Split], tmp_path: Path
 
     dataset, roles = named
     judge, work = Judge("gradient-boosting", settings={"max_iter": 5}), Work(0, "leak", 0)
-    outcome = fit_grid(dataset, roles, None, 1.0, Grid([0.0], ["balance"], "all"), judge, "cross-entropy", work)
+    outcome = fit_grid(dataset, roles, [], 1.0, Grid([0.0], ["balance"], "all"), judge, "cross-entropy", work)
     write_fits(tmp_path / "fits", outcome, judge, "cross-entropy", {}, {"r": 1.0}, False)
     choice = Choice(Fits(tmp_path / "fits", outcome.table, "cross-entropy", {}, None), 0)
     usual = evaluate(dataset, roles, choice, work)["test"]

@@ -18,13 +18,14 @@ BIN = Path(sys.executable).parent
 SAME = ("rows.parquet", "split.parquet", "fits.parquet", "grid.parquet", "chosen.json", "metrics.json")
 TABLES = ("metrics.csv", "summary.csv", "report.html")
 
+CROSS = {"name": "codsa-crossfit", "m": [1.0], "alpha": ["balance"]}
 EXPERIMENT: dict[str, Any] = {
     "name": "toy",
     "replicates": 1,
     "data": {"simulation": {"name": "imbalanced-classification", "minority": 400, "majority": 800}},
     "source": {"simulation": {"name": "imbalanced-classification", "minority": 300, "majority": 300, "seed": 1}},
     "split": {"validation": 200, "test": 200},
-    "methods": ["none", "bootstrap", "codsa", {"name": "codsa-transfer", "r": [0.5]}],
+    "methods": ["none", "bootstrap", "codsa", {"name": "codsa-transfer", "r": [0.5]}, CROSS],
     "grid": {"r": [0.5, 1.0], "m": [1.0, 4.0], "alpha": ["balance", 0.6]},
     "generators": {"tabular-diffusion": {"steps": 30, "batch": 64, "width": 32, "depth": 1, "sampler_steps": 4}},
     "pretrain": {"latent": 3, "steps": 30, "width": 32},

@@ -38,6 +38,10 @@ Version = Annotated[
 Data = Annotated[Path, typer.Option("--data", help="Folder written by codsa-prepare.", show_default=False)]
 SplitFile = Annotated[Path, typer.Option("--split", help="split.parquet written by codsa-split.", show_default=False)]
 Ratio = Annotated[float, typer.Option("--r", help="Split ratio in (0, 1]: the share of training rows in S_g.")]
+Fold = Annotated[
+    int | None,
+    typer.Option("--fold", help="Cross-fitting: S_g is all training rows outside this fold; instead of --r."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Root seed of the study.")]
 Experiment = Annotated[str, typer.Option("--experiment", help="Name of the study; part of every random stream.")]
 Replicate = Annotated[int, typer.Option("--replicate", min=0, help="Replicate; part of every random stream.")]

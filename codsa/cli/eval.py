@@ -18,7 +18,6 @@ from codsa.cli.common import (
     runner,
     work_of,
 )
-from codsa.errors import CodsaError
 
 app = new_app()
 
@@ -32,7 +31,7 @@ def evaluate(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder to write.", show_default=False)],
     pool: Annotated[
-        list[Path] | None, typer.Option("--pool", help="The pool of each --fits, in the same order; none without.")
+        list[Path] | None, typer.Option("--pool", help="The pools that --fits drew on, for diagnostics; repeatable.")
     ] = None,
     method: Annotated[str, typer.Option("--method", help="Name of the method in tables.")] = "method",
     seed: Seed = 0,
@@ -58,12 +57,10 @@ def evaluate(
     from codsa.sample import load_pool
     from codsa.split import load_split
 
-    if pool and len(pool) != len(fits):
-        raise CodsaError(f"{len(fits)} --fits and {len(pool)} --pool; give one pool per folder of fits, or none")
     dataset = load_dataset(data)
     roles = load_split(split, dataset)
-    pools = [load_pool(folder, dataset.schema) for folder in pool] if pool else [None] * len(fits)
-    found = [read_fits(folder, dataset, roles, one) for folder, one in zip(fits, pools, strict=True)]
+    pools = {one.digest: one for one in (load_pool(folder, dataset.schema) for folder in pool or [])}
+    found = [read_fits(folder, dataset, roles, pools) for folder in fits]
     choice = choose(found)
     metrics = measure(dataset, roles, choice, work_of(seed, experiment, replicate))
     parameters = {"experiment": experiment, "method": method, "replicate": replicate, "seed": seed}

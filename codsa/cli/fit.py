@@ -35,7 +35,10 @@ def fit(
     data: Data,
     split: SplitFile,
     out: Annotated[Path, typer.Option("--out", help="Folder of fits to write.", show_default=False)],
-    pool: Annotated[Path | None, typer.Option("--pool", help="Pool drawn by codsa-sample; none for m = 0.")] = None,
+    pool: Annotated[
+        list[Path] | None,
+        typer.Option("--pool", help="Pool drawn by codsa-sample; none for m = 0; one per fold for cross-fitting."),
+    ] = None,
     r: Ratio = 1.0,
     m: Ratios = [0.0],  # noqa: B006
     alpha: Alphas = ["balance"],  # noqa: B006
@@ -64,6 +67,9 @@ def fit(
     Every arm takes the first rows of each region of one pool. Preprocessing is fitted on the arm's own rows.
     Iterative estimators give every arm the same budget of steps (mlp: --set budget=epochs for the paper's way).
 
+    **Cross-fitting**: with the pools of all folds (codsa-train-gen --fold J) an estimator is fitted on each fold's
+    rows and its pool, whose generator never saw them, and their predictions are averaged.
+
     **Writes** OUT/fits.parquet (a row per arm), OUT/chosen.json, OUT/estimator/ and OUT/manifest.json.
 
     **Examples**
@@ -82,13 +88,15 @@ def fit(
 
     dataset = load_dataset(data)
     roles = load_split(split, dataset)
-    drawn = load_pool(pool, dataset.schema) if pool is not None else None
+    drawn = [load_pool(folder, dataset.schema) for folder in pool or []]
+    r = drawn[0].r if len(drawn) > 1 else r
     grid = Grid(m, [parse_value(text) for text in alpha], reserve, focus)
     judge = Judge(estimator, preprocess, parse_settings(settings))
     name = check_metric(metric or default_metric(dataset.schema.task), dataset.schema.task)
     work = work_of(seed, experiment, replicate)
     outcome = fit_grid(dataset, roles, drawn, r, grid, judge, name, work, weighted)
-    inputs = {"dataset": dataset.digest, "split": roles.digest} | ({"pool": drawn.digest} if drawn else {})
+    inputs = {"dataset": dataset.digest, "split": roles.digest}
+    inputs |= {f"pool {place}": one.digest for place, one in enumerate(drawn)}
     parameters = {"r": r, "m": m, "alpha": alpha, "reserve": reserve, "focus": focus, "weighted": weighted}
     parameters |= {"estimator": estimator, "preprocess": preprocess, "settings": dict(judge.settings)}
     parameters |= {"seed": seed, "experiment": experiment, "replicate": replicate}

@@ -10,6 +10,7 @@ import typer
 from codsa.cli.common import (
     Data,
     Experiment,
+    Fold,
     Ratio,
     Replicate,
     Seed,
@@ -37,6 +38,7 @@ def train_gen(
         typer.Option("--generator", help="tabular-diffusion, smote, adasyn, smogn, bootstrap, or module:Class."),
     ] = "tabular-diffusion",
     r: Ratio = 1.0,
+    fold: Fold = None,
     settings: Settings = None,
     pretrained: Annotated[
         Path | None, typer.Option("--pretrained", help="Frozen encoder–decoder made by --pretrain.")
@@ -65,7 +67,7 @@ def train_gen(
     codsa-train-gen --data source --pretrain --set latent=3 --out encoder
     """
     from codsa.prepare import load_dataset
-    from codsa.split import load_split
+    from codsa.split import FOLD_RATIO, load_split
     from codsa.train import encoder_digest, scratch_of, train, write_generator, write_pretrained
 
     given, work = parse_settings(settings), work_of(seed, experiment, replicate)
@@ -80,9 +82,10 @@ def train_gen(
         raise CodsaError("--split is needed to know S_g; codsa-split writes it")
     roles = load_split(split, dataset)
     inputs |= {"split": roles.digest} | ({"pretrained": encoder_digest(pretrained)} if pretrained else {})
-    parameters |= {"generator": generator, "r": r, "replicate": replicate}
+    r = FOLD_RATIO if fold is not None else r
+    parameters |= {"generator": generator, "r": r, "fold": fold, "replicate": replicate}
     with scratch_of(out, inputs, parameters) as scratch:
-        made = train(dataset, roles, r, generator, given, work, scratch, pretrained)
+        made = train(dataset, roles, r, generator, given, work, scratch, pretrained, fold)
         write_generator(out, made, dataset.schema, inputs, parameters)
 
 

@@ -1,5 +1,5 @@
 """Estimators: what is fitted on reserved and synthetic rows and judged under Q."""
 
-from codsa.estimators.base import Fitted, Judge, Problem, fit_all
+from codsa.estimators.base import Average, Fitted, Judge, Predictor, Problem, fit_all, together
 
-__all__ = ["Fitted", "Judge", "Problem", "fit_all"]
+__all__ = ["Average", "Fitted", "Judge", "Predictor", "Problem", "fit_all", "together"]

@@ -187,6 +187,30 @@ class Fitted:
         return found
 
 
+@dataclass(frozen=True)
+class Average:
+    """The average of several fitted estimators' predictions: what cross-fitting ends in.
+
+    Attributes
+    ----------
+    members : list of Fitted
+    """
+
+    members: list[Fitted]
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return the mean of the members' class probabilities, or of their values."""
+        return np.asarray(np.mean([member.predict(x) for member in self.members], axis=0))
+
+
+Predictor = Fitted | Average
+
+
+def together(members: list[Fitted]) -> Predictor:
+    """Return the average of several fitted estimators; a single one stays as it is."""
+    return members[0] if len(members) == 1 else Average(members)
+
+
 def kind_of(judge: Judge) -> EstimatorKind:
     """Return the registered kind, or one made around a user's `module:Class`."""
     found = load("estimator", judge.name, ESTIMATORS)

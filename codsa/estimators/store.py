@@ -10,7 +10,7 @@ from typing import Any
 
 from codsa.artefacts import read_json, write_json
 from codsa.errors import CodsaError
-from codsa.estimators.base import Fitted, Judge, Layout
+from codsa.estimators.base import Average, Fitted, Judge, Layout, Predictor
 from codsa.registry import ESTIMATORS, locate
 
 TRUSTED = ("sklearn.", "numpy.", "scipy.", "builtins.")
@@ -35,8 +35,12 @@ def _skops() -> Any:
     return skops.io
 
 
-def save_fitted(folder: Path, fitted: Fitted, judge: Judge) -> None:
-    """Write a fitted estimator with its preprocessing into a new folder."""
+def save_fitted(folder: Path, fitted: Predictor, judge: Judge) -> None:
+    """Write a fitted estimator with its preprocessing into a new folder; an average as one folder a member."""
+    if isinstance(fitted, Average):
+        for place, member in enumerate(fitted.members):
+            save_fitted(folder / f"member~{place}", member, judge)
+        return
     folder.mkdir(parents=True)
     _skops().dump(fitted.transform, folder / "transform.skops")
     if hasattr(fitted.model, "save"):
@@ -46,8 +50,13 @@ def save_fitted(folder: Path, fitted: Fitted, judge: Judge) -> None:
     write_json(folder / "estimator.json", {"judge": asdict(judge), "layout": asdict(fitted.layout)})
 
 
-def load_fitted(folder: Path) -> Fitted:
+def load_fitted(folder: Path) -> Predictor:
     """Read what `save_fitted` wrote."""
+    members = sorted(folder.glob("member~*"))
+    return Average([_load_one(member) for member in members]) if members else _load_one(folder)
+
+
+def _load_one(folder: Path) -> Fitted:
     record = read_json(folder / "estimator.json")
     layout = Layout(**record["layout"])
     module = locate("estimator", record["judge"]["name"], ESTIMATORS).partition(":")[0]

@@ -35,7 +35,7 @@ wildcard_constraints:
     replicate=r"\d+",
     generator=r"[^/]+",
     method=r"[^/]+",
-    r=r"[0-9.]+",
+    r=r"[0-9.]+(-fold\d+|-cross)?",
     shard=r"\d{4}",
     shards=r"\d{4}",
 
@@ -67,37 +67,29 @@ def shards_of(study, replicate, generator, r):
     return [f"{pool}/shard-{i:04d}-of-{count:04d}.json" for i in range(count)]
 
 
-def pool_of(wildcards):
-    """The shard manifests of the pool that a method's fits draw on; none without a generator."""
+def fits_and_parts(wildcards):
+    """The fits of a method by their labels, and the parts S_g whose pools each draws on."""
     study = study_of(wildcards)
-    method = study.methods[wildcards.method]
-    if method.generator is None:
-        return []
-    generator = study.generator_of(method)
-    return shards_of(wildcards.study, wildcards.replicate, generator, wildcards.r)
-
-
-def method_ratios(wildcards):
-    return study_of(wildcards).ratios(study_of(wildcards).methods[wildcards.method])
+    return study.fits(study.methods[wildcards.method])
 
 
 def fits_of(wildcards):
     """The folders of fits of a method, one per r."""
     folder = f"{RESULTS}/{wildcards.study}/rep~{wildcards.replicate}/fit~{wildcards.method}"
-    return [f"{folder}/r~{r}" for r in method_ratios(wildcards)]
+    return [f"{folder}/r~{label}" for label in fits_and_parts(wildcards)]
 
 
 def pools_of(wildcards):
-    """The shard manifests of all pools that a method's fits drew on."""
+    """The shard manifests of the pools that a method's fit at r draws on, or without r all its fits."""
     study = study_of(wildcards)
-    method = study.methods[wildcards.method]
-    if method.generator is None:
-        return []
-    generator = study.generator_of(method)
+    fits = fits_and_parts(wildcards)
+    labels = [wildcards.r] if "r" in wildcards.keys() else list(fits)
+    parts = [part for label in labels for part in fits[label]]
+    generator = study.generator_of(study.methods[wildcards.method]) if parts else None
     return [
         manifest
-        for r in method_ratios(wildcards)
-        for manifest in shards_of(wildcards.study, wildcards.replicate, generator, r)
+        for part in parts
+        for manifest in shards_of(wildcards.study, wildcards.replicate, generator, part)
     ]
 
 

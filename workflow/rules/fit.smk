@@ -4,7 +4,7 @@ rule fit:
         schema=f"{STUDY}/data/schema.json",
         split=f"{REPLICATE}/split.parquet",
         laws=f"{REPLICATE}/split.json",
-        pool=pool_of,
+        pools=pools_of,
     output:
         fits=directory(f"{REPLICATE}/fit~{{method}}/r~{{r}}"),
     log:
@@ -17,10 +17,10 @@ rule fit:
         runtime=240,
     params:
         arguments=lambda w: words(study_of(w).fit(w.replicate, w.method, w.r)),
-        pool=lambda w, input: repeated("--pool", folders(input.pool)),
+        pools=lambda w, input: repeated("--pool", folders(input.pools)),
         code=lambda w: stage_digest("codsa.cli.fit", study_of(w).estimator_module()),
     shell:
         """
-        codsa-fit --data "$(dirname {input.rows})" --split {input.split} {params.pool} \
+        codsa-fit --data "$(dirname {input.rows})" --split {input.split} {params.pools} \
             {params.arguments} --out {output.fits} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """
