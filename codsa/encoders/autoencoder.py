@@ -16,6 +16,7 @@ from codsa.artefacts import read_json, write_json
 from codsa.diffusion.network import initialise
 from codsa.diffusion.training import Recipe, Trainer
 from codsa.encoders.tabular import TabularEncoder
+from codsa.encoders.ties import Ties
 from codsa.errors import CodsaError
 from codsa.regions import Regions
 from codsa.schema import Column, Schema
@@ -39,24 +40,49 @@ class Autoencoder(nn.Module):
         Columns of the array and of the code.
     width, depth : int
         Hidden units, and hidden layers of each half.
+    regions : int
+        K where the array has another meaning in another region: both halves are then told the
+        region; else 0.
     """
 
-    def __init__(self, dimension: int, latent: int, width: int, depth: int) -> None:
+    def __init__(self, dimension: int, latent: int, width: int, depth: int, regions: int = 0) -> None:
         super().__init__()
-        self.encode = perceptron([dimension, *[width] * depth, latent])
-        self.decode = perceptron([latent, *[width] * depth, dimension])
+        self.regions = regions
+        self.enter = perceptron([dimension + regions, *[width] * depth, latent])
+        self.leave = perceptron([latent + regions, *[width] * depth, dimension])
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the reconstruction, tensor of shape (b, dimension)."""
-        result: torch.Tensor = self.decode(self.encode(x))
+    def encode(self, x: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
+        """Return codes, tensor of shape (b, latent), of arrays of shape (b, dimension)."""
+        result: torch.Tensor = self.enter(self._told(x, region))
         return result
+
+    def decode(self, code: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
+        """Return arrays, tensor of shape (b, dimension), of codes of shape (b, latent)."""
+        result: torch.Tensor = self.leave(self._told(code, region))
+        return result
+
+    def forward(self, x: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
+        """Return the reconstruction, tensor of shape (b, dimension)."""
+        return self.decode(self.encode(x, region), region)
+
+    def _told(self, x: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
+        if not self.regions:
+            return x
+        return torch.cat([x, nn.functional.one_hot(region, self.regions).to(x.dtype)], dim=1)
 
 
 class LatentSpace:
     """A frozen encoder–decoder with the scales of its codes.
 
     Rows become arrays (`TabularEncoder`, fitted on the source), arrays become codes of about unit
-    variance, and back.
+    variance, and back. `adapt` then fits what depends on the study's own rows.
+
+    Attributes
+    ----------
+    regions : Regions
+        The partition that the encoder is for.
+    ties : Ties
+        Those of the study's rows; decoded columns that are tied are set anew.
     """
 
     def __init__(
@@ -66,9 +92,11 @@ class LatentSpace:
         settings: dict[str, int],
         centre: np.ndarray,
         scale: np.ndarray,
+        regions: Regions,
     ) -> None:
         self.table, self.model, self.settings = table, model.eval(), settings
-        self.centre, self.scale = centre, scale
+        self.centre, self.scale, self.regions = centre, scale, regions
+        self.ties = Ties([block.column for block in table.blocks])
 
     @property
     def width(self) -> int:
@@ -76,16 +104,18 @@ class LatentSpace:
         return len(self.centre)
 
     @torch.no_grad()
-    def encode(self, rows: pd.DataFrame, region: np.ndarray | None = None) -> np.ndarray:
-        """Return rows as codes, ndarray of float32, shape (n, latent)."""
-        code = self.model.encode(torch.from_numpy(self.table.encode(rows))).numpy()
+    def encode(self, rows: pd.DataFrame, region: np.ndarray) -> np.ndarray:
+        """Return rows of the given regions as codes, ndarray of float32, shape (n, latent)."""
+        x = torch.from_numpy(self.table.encode(rows, region))
+        code = self.model.encode(x, torch.from_numpy(np.asarray(region))).numpy()
         return ((code - self.centre) / self.scale).astype(np.float32)
 
     @torch.no_grad()
-    def decode(self, code: np.ndarray, region: np.ndarray | None = None) -> pd.DataFrame:
-        """Return rows in the schema's types from codes of shape (n, latent)."""
-        raw = (code * self.scale + self.centre).astype(np.float32)
-        return self.table.decode(self.model.decode(torch.from_numpy(raw)).numpy())
+    def decode(self, code: np.ndarray, region: np.ndarray) -> pd.DataFrame:
+        """Return rows in the schema's types, each in its region, from codes of shape (n, latent)."""
+        raw = torch.from_numpy((code * self.scale + self.centre).astype(np.float32))
+        x = self.model.decode(raw, torch.from_numpy(np.asarray(region))).numpy()
+        return self.ties.rebuild(self.table.decode(x, region), region)
 
     def save(self, folder: Path) -> None:
         """Write weights, scales and the encoder's tables into an existing folder."""
@@ -94,8 +124,14 @@ class LatentSpace:
         tensors = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}
         tensors |= {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
         save_file(tensors, folder / "autoencoder.safetensors")
-        columns = [asdict(block.column) for block in self.table.blocks]
-        write_json(folder / "autoencoder.json", {"settings": self.settings, "columns": columns})
+        record = {
+            "settings": self.settings,
+            "columns": [asdict(block.column) for block in self.table.blocks],
+            "regions": self.regions.to_dict(),
+            "ties": self.ties.facts(),
+            "tied": [asdict(column) for column in self.ties.columns],
+        }
+        write_json(folder / "autoencoder.json", record)
 
     @classmethod
     def load(cls, folder: Path) -> LatentSpace:
@@ -107,11 +143,41 @@ class LatentSpace:
         table = TabularEncoder.from_arrays(arrays, columns)
         model = Autoencoder(table.width, **record["settings"])
         model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
-        return cls(table, model, record["settings"], tensors["centre"].numpy(), tensors["scale"].numpy())
+        regions = Regions.from_dict(record["regions"])
+        made = cls(table, model, record["settings"], tensors["centre"].numpy(), tensors["scale"].numpy(), regions)
+        made.ties = Ties.from_facts([Column(**c) for c in record["tied"]], record["ties"])
+        return made
 
     def adapt(self, rows: pd.DataFrame, columns: list[Column], regions: Regions, region: np.ndarray) -> None:
-        """Fit what depends on the study's own rows: its regions, bounds and ties."""
+        """Fit what depends on the study's own rows: its regions, levels, bounds and ties.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n_g, d)
+        columns : list of Column
+        regions : Regions
+            The study's partition: by the same column into as many regions as the source's.
+        region : ndarray of int64, shape (n_g,)
+
+        Raises
+        ------
+        CodsaError
+            When the source was prepared with other columns, types or regions.
+        """
         self.check(columns)
+        mine, theirs = ((r.kind, r.column, len(r)) for r in (self.regions, regions))
+        if self.table.regional and mine != theirs:
+            raise CodsaError(
+                f"the pretrained encoder is for regions (kind, column, number) {mine}, the data have {theirs}; "
+                "prepare the source set with the same regions"
+            )
+        same = regions.members == self.regions.members
+        blocks = zip(self.table.blocks, columns, strict=True)
+        self.table.blocks = [
+            block.adapt(rows[c.name], c, None if same else region, len(regions)) for block, c in blocks
+        ]
+        self.regions = regions
+        self.ties = Ties.fit(rows, columns, region, regions.column)
 
     def check(self, columns: list[Column]) -> None:
         """Raise a `CodsaError` unless it was fitted on these columns."""
@@ -154,22 +220,27 @@ def pretrain(
         The losses, as `Trainer.run` gives them.
     """
     columns = schema.generated
-    table = TabularEncoder.fit(rows, columns)
-    x = torch.from_numpy(table.encode(rows))
-    settings = {"latent": min(latent, x.shape[1]), "width": width, "depth": depth}
+    index = schema.regions.assign(rows)
+    table = TabularEncoder.fit(rows, columns, schema.regions, index)
+    x, region = torch.from_numpy(table.encode(rows, index)), torch.from_numpy(index)
+    told = len(schema.regions) if table.regional else 0
+    settings = {"latent": min(latent, x.shape[1]), "width": width, "depth": depth, "regions": told}
     model = Autoencoder(x.shape[1], **settings)
     initialise(model, torch.Generator().manual_seed(integer(child(stream, "weights"))))
     order = torch.from_numpy(rng(child(stream, "held out")).permutation(len(x)))
-    held, seen = x[order[: len(x) // 10]], x[order[len(x) // 10 :]]
+    held, seen = order[: len(x) // 10], order[len(x) // 10 :]
+
+    def error(net: nn.Module, chosen: torch.Tensor) -> torch.Tensor:
+        device = next(net.parameters()).device
+        rows_ = x[chosen].to(device)
+        return nn.functional.mse_loss(net(rows_, region[chosen].to(device)), rows_)
 
     def loss(net: nn.Module, generator: torch.Generator) -> torch.Tensor:
-        rows_ = seen[torch.randint(len(seen), (batch,), generator=generator)].to(next(net.parameters()).device)
-        return nn.functional.mse_loss(net(rows_), rows_)
+        return error(net, seen[torch.randint(len(seen), (batch,), generator=generator)])
 
     @torch.no_grad()
     def held_out(net: nn.Module) -> float:
-        rows_ = held.to(next(net.parameters()).device)
-        return float(nn.functional.mse_loss(net(rows_), rows_))
+        return float(error(net, held))
 
     recipe = Recipe(steps=steps, learning_rate=learning_rate)
     checkpoint = None if work is None else work / "autoencoder.safetensors"
@@ -178,7 +249,7 @@ def pretrain(
     frozen = Autoencoder(x.shape[1], **settings)
     frozen.load_state_dict(trainer.weights())
     with torch.no_grad():
-        code = frozen.encode(x).numpy().astype(np.float64)
+        code = frozen.encode(x, region).numpy().astype(np.float64)
     scale = np.where(code.std(axis=0) > 1e-6, code.std(axis=0), 1.0)
-    LatentSpace(table, frozen, settings, code.mean(axis=0), scale).save(folder)
+    LatentSpace(table, frozen, settings, code.mean(axis=0), scale, schema.regions).save(folder)
     return losses

@@ -1,0 +1,140 @@
+"""Ordered values as numbers that hold them exactly, and back: units, decimals, bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from codsa.encoders.mixed import to_float
+from codsa.errors import CodsaError
+from codsa.schema import Column, cast
+
+UNITS = [86_400_000_000_000, 3_600_000_000_000, 60_000_000_000, 1_000_000_000, 1_000_000, 1_000, 1]
+"""Day, hour, minute, second, milli-, micro- and nanosecond, in nanoseconds."""
+DECIMALS = 6
+"""Numbers with at most so many decimals come back with as many."""
+EVIDENCE = 5
+"""So many distinct numbers are needed before their decimals mean something."""
+LARGE = 1e300
+"""Numbers beyond are shrunk, so that their differences stay finite."""
+
+
+@dataclass(frozen=True)
+class Grain:
+    """How fine the values of an ordered column are.
+
+    Whole numbers and dates are counted in `unit` from `origin`, in whole arithmetic, so that long
+    identifiers and nanoseconds come back as they were. A `tick` of 0.01 says that all numbers had
+    at most two decimals; what comes back has no more.
+
+    Attributes
+    ----------
+    column : Column
+        Whose bounds hold.
+    origin, unit : int
+        Nanoseconds for dates; a power of two by which huge numbers are divided.
+    decimals : int
+        -1 for numbers of any precision.
+    """
+
+    column: Column
+    origin: int = 0
+    unit: int = 1
+    decimals: int = -1
+
+    @classmethod
+    def fit(cls, column: Column, values: pd.Series) -> Grain:
+        """Learn units and decimals from a column's present values."""
+        if column.type == "numeric":
+            present = np.unique(_finite(values, column))
+            present = present[~np.isnan(present)]
+            unit = 1024 if np.abs(present).max(initial=0.0) > LARGE else 1
+            return cls(column, 0, unit, _decimals(present))
+        whole, absent = _whole(values)
+        whole = np.unique(whole[~absent])
+        if len(whole) == 0 or int(whole[-1]) - int(whole[0]) >= 2**62:
+            return cls(column)
+        units = UNITS if column.type == "datetime" else [1]
+        unit = next(u for u in units if not (whole % u).any())
+        return cls(column, int(whole[0]), unit)
+
+    @property
+    def tick(self) -> float:
+        """The least step between two numbers, 0 for any."""
+        return (0.0 if self.decimals < 0 else 10.0**-self.decimals) if self.column.type == "numeric" else 1.0
+
+    def numbers(self, values: pd.Series) -> np.ndarray:
+        """Return values as float64, missing as NaN.
+
+        Raises
+        ------
+        CodsaError
+            For an infinite value.
+        """
+        if self.column.type == "numeric":
+            return _finite(values, self.column) / self.unit
+        whole, absent = _whole(values)
+        return np.where(absent, np.nan, (whole - self.origin) / self.unit)
+
+    def values(self, numbers: np.ndarray) -> pd.Series:
+        """Return numbers as values in the column's type: rounded, in bounds, NaN as missing."""
+        absent = np.isnan(numbers)
+        if self.column.minimum is None or absent.all():
+            return cast(pd.Series(np.full(len(numbers), None, dtype=object)), self.column)
+        if self.column.type == "numeric":
+            rounded = np.round(numbers, self.decimals) if self.decimals >= 0 else numbers * self.unit
+            return pd.Series(np.clip(rounded, self.column.minimum, self.column.maximum))
+        low, high = self._bounds()
+        edges = (low - self.origin) / self.unit, (high - self.origin) / self.unit
+        counted = np.rint(np.clip(np.where(absent, edges[0], numbers), *edges))
+        counted = np.clip(counted, -(2.0**62) * 1.999, 2.0**62 * 1.999).astype(np.int64)
+        whole = np.clip(counted * self.unit + self.origin, low, high)
+        if self.column.type == "datetime":
+            return pd.Series(pd.to_datetime(whole, unit="ns")).where(~absent).astype("datetime64[ns]")
+        return pd.Series(pd.array(whole, dtype="Int64")).where(~absent)
+
+    def _bounds(self) -> tuple[int, int]:
+        edges = self.column.minimum, self.column.maximum
+        if self.column.type == "datetime":
+            edges = tuple(pd.Timestamp(edge).as_unit("ns").value for edge in edges)  # type: ignore[assignment]
+        return int(edges[0]), int(edges[1])
+
+    def facts(self) -> dict[str, int]:
+        """Return what was learned, for JSON."""
+        return {"origin": self.origin, "unit": self.unit, "decimals": self.decimals}
+
+    @classmethod
+    def from_facts(cls, column: Column, facts: Mapping[str, Any]) -> Grain:
+        """Read what `facts` gave."""
+        return cls(column, facts["origin"], facts["unit"], facts["decimals"])
+
+
+def _finite(values: pd.Series, column: Column) -> np.ndarray:
+    raw = to_float(values)
+    if np.isinf(raw).any():
+        row = int(np.flatnonzero(np.isinf(raw))[0])
+        raise CodsaError(f"column '{column.name}': row {row} holds {raw[row]}; write it as a number or as missing")
+    return raw
+
+
+def _whole(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return whole numbers or nanoseconds as int64, missing as 0, and which are missing."""
+    absent = values.isna().to_numpy(dtype=bool)
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return np.where(absent, 0, values.astype("datetime64[ns]").astype("int64").to_numpy()), absent
+    return values.astype("Int64").fillna(0).to_numpy(dtype=np.int64), absent
+
+
+def _decimals(present: np.ndarray) -> int:
+    """Return how many decimals distinct numbers have, -1 for many or too few numbers."""
+    largest = np.abs(present).max(initial=0.0)
+    for k in range(DECIMALS + 1):
+        if len(present) < EVIDENCE or largest * 10.0**k >= 2**50:
+            break
+        if np.array_equal(np.round(present, k), present):
+            return k
+    return -1
