@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from codsa.encoders.blocks import ONE_HOT_LIMIT, LevelBlock, OrderedBlock
 from codsa.encoders.mixed import MixedTable
-from codsa.encoders.tabular import ONE_HOT_LIMIT, LevelBlock, OrderedBlock, TabularEncoder
+from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.prepare import Dataset
 from codsa.schema import Column, cast, describe
