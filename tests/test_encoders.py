@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from codsa.encoders.blocks import ONE_HOT_LIMIT, LevelBlock, OrderedBlock
-from codsa.encoders.mixed import MixedTable
+from codsa.encoders.evidence import determines, steps, surprise
+from codsa.encoders.linear import Linear, solve
+from codsa.encoders.mixed import MixedTable, from_float
+from codsa.encoders.scaling import NormalScore
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.prepare import Dataset
@@ -95,3 +101,62 @@ def test_a_value_that_the_source_lacks_is_named() -> None:
     block = LevelBlock.fit(column, values.iloc[:2])
     with pytest.raises(CodsaError, match="value 'c' does not occur"):
         block.encode(values)
+
+
+def test_an_unknown_scaling_is_refused() -> None:
+    column, values = column_of(pd.Series([1.0, 2.0]), "numeric")
+    with pytest.raises(CodsaError, match="scaling 'log' is not known"):
+        OrderedBlock.fit(column, values, scaling="log")
+
+
+def test_a_jump_is_scored_at_its_middle() -> None:
+    """Of 10 values half are 0: their share is 1/4 after the half-row edges, the largest one's 0.95."""
+    scaling = NormalScore.fit(np.array([0.0] * 5 + [1.0, 2.0, 3.0, 4.0, 5.0]))
+    score = scaling.encode(np.array([0.0, 5.0, 99.0]))
+    jump = 0.05 + 0.9 * (4 / 9) / 2
+    assert score == pytest.approx([norm.ppf(jump), norm.ppf(0.95), norm.ppf(0.95)])
+
+
+def test_bounds_of_dates_and_long_integers_hold_to_the_last_digit() -> None:
+    moment = "2020-01-01T00:00:00.123456700"  # the nearest float64 lies above
+    date = Column("c", "datetime", minimum="2019-01-01", maximum=moment)
+    assert from_float(np.array([1e19, np.nan]), date)[0] == pd.Timestamp(moment)
+    whole = Column("c", "integer", minimum=-(2**63), maximum=2**60 + 1)
+    made = from_float(np.array([1e19, -1e19, np.nan]), whole)
+    assert made[0] == 2**60 + 1 and made[1] == -(2**63) + 1024 and made.isna()[2]
+
+
+def test_evidence_counts_arrangements() -> None:
+    assert surprise(np.array([0, 0, 1, 1])) == pytest.approx(np.log(6))
+    a, b = np.arange(40) % 4, np.arange(40) % 2
+    evidence = surprise(b) - 4 * np.log(2)
+    assert determines(a, b, evidence - 0.01) and not determines(a, b, evidence + 0.01)
+    assert not determines(b, a, 0.0)
+
+
+def test_steps_are_cut_half_way() -> None:
+    a = np.r_[np.arange(20.0), 7.0]
+    cuts = steps(a, (a > 7).astype(int), 0.0)
+    assert cuts is not None and cuts.tolist() == [7.5]
+    assert steps(a, np.r_[np.zeros(20, int), 1], 0.0) is None
+    assert steps(a, np.arange(21) % 2, 0.0) is None
+
+
+def test_sums_are_solved_with_plain_weights() -> None:
+    x = np.random.default_rng(0).normal(size=(50, 2)) * [1.0, 1e6]
+    solved = solve(3 * x[:, 0] - x[:, 1] + 0.25, x)
+    assert solved is not None
+    assert solved[0].tolist() == [3.0, -1.0] and solved[1] == 0.25
+    assert solve(x[:, 0] + 1e-6 * np.random.default_rng(1).normal(size=50), x[:, :1]) is None
+
+
+def test_a_repair_moves_columns_within_their_bounds() -> None:
+    """total = a + b of at most 5: a gives way first, by whole steps, then b; the fixed one never."""
+    tie = Linear("total", ["a", "b"], [1.0, 1.0], 0.0, 0.0, 5.0, [1.0, 0.0], [4.0, 4.0], [1.0, 1.0], [False, False])
+    numbers = {"a": np.array([4.0, 3.0, 2.0]), "b": np.array([4.0, 4.5, 2.0])}
+    tie.repair(numbers)
+    assert numbers["a"].tolist() == [1.0, 1.0, 2.0] and numbers["b"].tolist() == [4.0, 3.5, 2.0]
+    fixed = replace(tie, fixed=[True, False])
+    numbers = {"a": np.array([4.0]), "b": np.array([4.0])}
+    fixed.repair(numbers)
+    assert numbers["a"].tolist() == [4.0] and numbers["b"].tolist() == [1.0]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.encoders.mixed import to_float
+from codsa.encoders.mixed import LONGEST, to_float
 from codsa.errors import CodsaError
 from codsa.schema import Column, cast
 
@@ -56,11 +56,9 @@ class Grain:
             return cls(column, 0, unit, _decimals(present))
         whole, absent = _whole(values)
         whole = np.unique(whole[~absent])
-        if len(whole) == 0 or int(whole[-1]) - int(whole[0]) >= 2**62:
-            return cls(column)
-        units = UNITS if column.type == "datetime" else [1]
-        unit = next(u for u in units if not (whole % u).any())
-        return cls(column, int(whole[0]), unit)
+        unit = next(u for u in (UNITS if column.type == "datetime" else [1]) if not (whole % u).any())
+        narrow = len(whole) and int(whole[-1]) - int(whole[0]) < 2**62  # else differences would not fit into 64 bits
+        return cls(column, int(whole[0]) if narrow else 0, unit)
 
     @property
     def tick(self) -> float:
@@ -91,7 +89,7 @@ class Grain:
         low, high = self._bounds()
         edges = (low - self.origin) / self.unit, (high - self.origin) / self.unit
         counted = np.rint(np.clip(np.where(absent, edges[0], numbers), *edges))
-        counted = np.clip(counted, -(2.0**62) * 1.999, 2.0**62 * 1.999).astype(np.int64)
+        counted = np.clip(counted, -LONGEST, LONGEST).astype(np.int64)
         whole = np.clip(counted * self.unit + self.origin, low, high)
         if self.column.type == "datetime":
             return pd.Series(pd.to_datetime(whole, unit="ns")).where(~absent).astype("datetime64[ns]")

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln
 
+from codsa.encoders.evidence import surprise
 from codsa.encoders.grain import Grain
 
 TERMS = 8
@@ -102,6 +102,8 @@ def find_linear(
     whole = [n for n in patterns.get(b"", []) if n not in taken]
     for pattern, names in patterns.items():
         own = [n for n in names if n not in taken]
+        if len(own) < 2:
+            continue
         for name, of in _sums(own if pattern == b"" else [*whole, *own], usable):
             if name in own and set(of) & set(own) and not {name, *of} & {t.name for t in found}:
                 found += _verified(name, of, usable, codes, grains, doubt, deciding)
@@ -165,10 +167,8 @@ def _verified(
     deciding: str | None,
 ) -> list[Linear]:
     """Return the sum as a list of one where it holds in every row and is not there by chance."""
-    counts = np.bincount(codes[name])
     n, p = len(codes[name]), len(of)
-    ways = float(gammaln(n + 1) - gammaln(counts + 1).sum())
-    if ways < doubt + (p > 1) * ((p + 1) * np.log(n) + p * np.log(len(numbers))):
+    if surprise(codes[name]) < doubt + (p > 1) * ((p + 1) * np.log(n) + p * np.log(len(numbers))):
         return []
     solved = solve(numbers[name], np.stack([numbers[a] for a in of], axis=1))
     if solved is None:

@@ -9,6 +9,9 @@ import pandas as pd
 
 from codsa.schema import Column, cast
 
+LONGEST = 2.0**63 - 1024
+"""The greatest float64 that is a 64-bit integer."""
+
 
 def to_float(values: pd.Series) -> np.ndarray:
     """Return ordered values (numbers, dates as nanoseconds) as float64, missing as NaN."""
@@ -21,10 +24,16 @@ def to_float(values: pd.Series) -> np.ndarray:
 def from_float(numbers: np.ndarray, column: Column) -> pd.Series:
     """Return float64 numbers as values of an ordered column: rounded, in bounds, NaN as missing."""
     if column.type == "datetime":
-        low, high = (float(pd.Timestamp(edge).as_unit("ns").value) for edge in (column.minimum, column.maximum))
-        whole = np.where(np.isnan(numbers), 0, np.clip(numbers, low, high)).round().astype("int64")
+        low, high = (pd.Timestamp(edge).as_unit("ns").value for edge in (column.minimum, column.maximum))
+        near = np.where(np.isnan(numbers), low, np.clip(numbers, float(low), float(high))).round()
+        whole = np.clip(np.clip(near, -LONGEST, LONGEST).astype("int64"), low, high)  # exact, which floats are not
         moments = pd.Series(pd.to_datetime(whole, unit="ns")).where(~np.isnan(numbers))
         return moments.astype("datetime64[ns]")
+    if column.type == "integer" and column.minimum is not None:
+        near = np.clip(np.where(np.isnan(numbers), 0, np.round(numbers)), -LONGEST, LONGEST).astype("int64")
+        return pd.Series(pd.array(np.clip(near, column.minimum, column.maximum), dtype="Int64")).where(
+            ~np.isnan(numbers)
+        )
     return cast(pd.Series(np.clip(numbers, column.minimum, column.maximum)), column)
 
 

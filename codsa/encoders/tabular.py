@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from codsa.encoders.blocks import Arrays, Block, LevelBlock, OrderedBlock, under
+from codsa.encoders.evidence import tells
 from codsa.encoders.mixed import is_ordered
-from codsa.encoders.ties import Ties, tells
+from codsa.encoders.ties import Ties
 from codsa.errors import CodsaError
 from codsa.regions import Regions
 from codsa.schema import Column
