@@ -11,7 +11,8 @@ from scipy.stats import norm
 
 from codsa.encoders.blocks import ONE_HOT_LIMIT, LevelBlock, OrderedBlock
 from codsa.encoders.evidence import determines, steps, surprise
-from codsa.encoders.linear import Linear, solve
+from codsa.encoders.grain import Grain
+from codsa.encoders.linear import Linear, find_linear, solve
 from codsa.encoders.mixed import MixedTable, from_float
 from codsa.encoders.scaling import NormalScore
 from codsa.encoders.tabular import TabularEncoder
@@ -160,3 +161,16 @@ def test_a_repair_moves_columns_within_their_bounds() -> None:
     numbers = {"a": np.array([4.0]), "b": np.array([4.0])}
     fixed.repair(numbers)
     assert numbers["a"].tolist() == [4.0] and numbers["b"].tolist() == [1.0]
+
+
+def test_the_total_is_rebuilt_and_not_its_parts() -> None:
+    """Whatever the order of the columns, and never the one that decides the region."""
+    random = np.random.default_rng(0)
+    a, b, c = random.normal(size=(3, 200)) * [[3.0], [2.0], [1.0]]
+    numbers = {"total": a + b + c, "a": a, "b": b, "c": c, "other": b - 2 * c}
+    codes = {name: np.arange(200) for name in numbers}
+    grains = {name: Grain(Column(name, "numeric")) for name in numbers}
+    found = find_linear(numbers, codes, grains, 20.0, None)
+    assert {t.name: sorted(t.of) for t in found} == {"total": ["a", "b", "c"], "other": ["b", "c"]}
+    fixed = find_linear(numbers, codes, grains, 20.0, "total")
+    assert "total" not in {t.name for t in fixed} and len(fixed) == 2

@@ -17,6 +17,8 @@ SAMPLE = 3000
 TOLERANCE = 1e-9
 """Largest residual, relative to the column's spread and to the terms of its row."""
 EPSILON = 4e-15
+CANCELLING = 1e-3
+"""A column this much narrower than the widest term of a sum is not rebuilt from it."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +100,52 @@ def find_linear(
     for names in patterns.values():
         for name, original in _copies(names, usable):
             found += _verified(name, [original], usable, codes, grains, doubt, deciding)
-    taken = {t.name for t in found}
-    whole = [n for n in patterns.get(b"", []) if n not in taken]
+    taken, copied = {t.name for t in found}, {a for t in found for a in t.of}
+    first = sorted((n for n in usable if n not in taken), key=lambda n: (n != deciding, n not in copied))
     for pattern, names in patterns.items():
-        own = [n for n in names if n not in taken]
-        if len(own) < 2:
-            continue
-        for name, of in _sums(own if pattern == b"" else [*whole, *own], usable):
-            if name in own and set(of) & set(own) and not {name, *of} & {t.name for t in found}:
-                found += _verified(name, of, usable, codes, grains, doubt, deciding)
+        while True:
+            gone = {t.name for t in found}
+            own = [n for n in first if n in names and n not in gone]
+            whole = [n for n in first if n in patterns[b""] and n not in gone and pattern]
+            more = _sums_of(own, whole, usable, codes, grains, doubt, deciding, found) if len(own) > 1 else []
+            if not more:
+                break
+            found += more
     return found
+
+
+def _sums_of(
+    own: list[str],
+    whole: list[str],
+    numbers: Mapping[str, np.ndarray],
+    codes: Mapping[str, np.ndarray],
+    grains: Mapping[str, Grain],
+    doubt: float,
+    deciding: str | None,
+    found: list[Linear],
+) -> list[Linear]:
+    """Return more sums, among columns with the same missing values and columns without any.
+
+    Of the columns of a sum, the one with the widest term is rebuilt: a small difference of large
+    columns would inherit their errors.
+    """
+    made: list[Linear] = []
+    for name, of in _sums([*whole, *own], numbers):
+        inputs = {a for t in [*found, *made] for a in t.of}
+        solved = solve(numbers[name], np.stack([numbers[a] for a in of], axis=1))
+        if solved is None or {name, *of} & {t.name for t in made}:
+            continue
+        weights = zip([name, *of], [1.0, *np.abs(solved[0]).tolist()], strict=True)
+        widths = {a: float(np.nanstd(numbers[a])) * w for a, w in weights}
+        wide = [a for a in widths if widths[a] >= CANCELLING * max(widths.values())]
+        free = [a for a in wide if a in own and a != deciding and a not in inputs]
+        for y in sorted(free, key=lambda a: -widths[a]):
+            others = [a for a in [name, *of] if a != y]
+            tie = set(others) & set(own) and _verified(y, others, numbers, codes, grains, doubt, deciding)
+            if tie:
+                made += tie
+                break
+    return made
 
 
 def _patterns(numbers: Mapping[str, np.ndarray]) -> dict[bytes, list[str]]:
