@@ -174,3 +174,14 @@ def test_the_total_is_rebuilt_and_not_its_parts() -> None:
     assert {t.name: sorted(t.of) for t in found} == {"total": ["a", "b", "c"], "other": ["b", "c"]}
     fixed = find_linear(numbers, codes, grains, 20.0, "total")
     assert "total" not in {t.name for t in fixed} and len(fixed) == 2
+
+
+def test_a_rounded_column_is_not_rebuilt_from_finer_ones() -> None:
+    """b = total - a would lose its two decimals, or the tie; total is rebuilt instead, unless it decides."""
+    random = np.random.default_rng(0)
+    numbers = {"a": random.normal(size=200), "b": np.round(random.normal(size=200), 2)}
+    numbers["total"] = numbers["a"] + numbers["b"]
+    codes = {name: np.arange(200) for name in numbers}
+    grains = {name: Grain(Column(name, "numeric"), decimals=2 if name == "b" else -1) for name in numbers}
+    assert [t.name for t in find_linear(numbers, codes, grains, 20.0, None)] == ["total"]
+    assert [t.name for t in find_linear(numbers, codes, grains, 20.0, "total")] == ["a"]

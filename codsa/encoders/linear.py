@@ -212,6 +212,8 @@ def _verified(
     if solved is None:
         return []
     weights, offset = solved
+    if not _on_grid(grains[name].tick, weights, [grains[a].tick for a in of]):
+        return []
     lows, highs = ([float(edge(numbers[a])) for a in of] for edge in (np.nanmin, np.nanmax))
     low, high = float(np.nanmin(numbers[name])), float(np.nanmax(numbers[name]))
     ticks, fixed = [grains[a].tick for a in of], [a == deciding for a in of]
@@ -244,6 +246,14 @@ def solve(y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, float] | None:
         if _holds(y, x, weights, offset):
             return weights, offset
     return None
+
+
+def _on_grid(tick: float, weights: np.ndarray, ticks: list[float]) -> bool:
+    """Say whether a sum of columns with these ticks is always a multiple of its own."""
+    if tick == 0:
+        return True
+    steps = np.abs(weights) * ticks / tick
+    return bool((np.rint(steps) >= 1).all() and np.allclose(steps, np.rint(steps), rtol=1e-9, atol=0))
 
 
 def _holds(y: np.ndarray, x: np.ndarray, weights: np.ndarray, offset: float) -> bool:
