@@ -7,7 +7,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +18,8 @@ import pandas as pd
 from codsa import __version__
 from codsa.errors import CodsaError
 
+CHUNK = 1 << 16
+"""Rows that are hashed at a time."""
 LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "imbalanced-learn", "torch", "diffusers")
 
 
@@ -107,6 +109,27 @@ def write_parquet(path: Path, frame: pd.DataFrame) -> None:
         frame.to_parquet(part, index=False, compression="zstd")
 
 
+def write_parquet_groups(path: Path, groups: Iterable[pd.DataFrame]) -> None:
+    """Write tables of the same columns and types into one Parquet file (zstd), atomically, each as a row group.
+
+    One group at a time is in memory.
+
+    Parameters
+    ----------
+    groups : iterable of DataFrame
+        At least one; the first settles the types.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tables = (pa.Table.from_pandas(group, preserve_index=False) for group in groups)
+    first = next(tables)
+    with whole(path) as part, pq.ParquetWriter(part, first.schema, compression="zstd") as writer:
+        writer.write_table(first)
+        for table in tables:
+            writer.write_table(table.cast(first.schema))
+
+
 def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read a Parquet file; a missing or truncated one is a `CodsaError` naming it."""
     from pyarrow.lib import ArrowException
@@ -133,14 +156,18 @@ def digest(content: Any) -> str:
     return hashlib.sha256(to_json(content).encode()).hexdigest()
 
 
-def frame_digest(frame: pd.DataFrame) -> str:
+def frame_digest(*parts: pd.DataFrame) -> str:
     """Return the SHA-256 of a table's logical content: names, types and values in order.
 
-    It does not depend on how the rows were stored: one file or several shards give the same.
+    It does not depend on how the rows were stored: one table or several parts of it give the same.
     """
-    head = digest([[name, str(dtype)] for name, dtype in frame.dtypes.items()])
-    rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
-    return hashlib.sha256(head.encode() + rows.tobytes()).hexdigest()
+    typed = next((part for part in parts if len(part)), parts[0])
+    found = hashlib.sha256(digest([[name, str(dtype)] for name, dtype in typed.dtypes.items()]).encode())
+    for part in parts:
+        for start in range(0, len(part), CHUNK):
+            rows = pd.util.hash_pandas_object(part.iloc[start : start + CHUNK], index=False)
+            found.update(rows.to_numpy().tobytes())
+    return found.hexdigest()
 
 
 def versions() -> dict[str, str]:

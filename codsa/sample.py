@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,12 @@ from codsa.artefacts import (
     together,
     verify,
     write_manifest,
-    write_parquet,
+    write_parquet_groups,
 )
 from codsa.errors import CodsaError
 from codsa.grid import grid_from, pool_counts
 from codsa.prepare import load_dataset
-from codsa.schema import Schema, cast
+from codsa.schema import Column, Schema, cast
 from codsa.split import load_split, part_label
 from codsa.streams import Work
 from codsa.train import Trained
@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 BLOCK = 1024
 """Rows drawn from one stream."""
+GROUP = 16
+"""Blocks that are in memory, and in a row group of the file, at a time."""
 ATTEMPTS = 20
 """So many draws of a block may be made to fill it with rows that lie in the region."""
 
@@ -80,6 +82,35 @@ def draw(trained: Trained, region: int, first: int, last: int, rows: int, work: 
     return Drawn(pd.concat(parts, ignore_index=True) if parts else empty, drawn, refused)
 
 
+def draw_groups(trained: Trained, region: int, first: int, last: int, rows: int, work: Work) -> Iterator[Drawn]:
+    """Draw as `draw` does, but give the rows of `GROUP` blocks at a time; of no blocks, one table without rows."""
+    for start in range(first, max(last, first + 1), GROUP):
+        yield draw(trained, region, start, min(start + GROUP, last), rows, work)
+
+
+@dataclass
+class Tally:
+    """The sums over the groups of a shard.
+
+    Attributes
+    ----------
+    rows : int
+    drawn, refused : int
+        As in `Drawn`.
+    """
+
+    rows: int = 0
+    drawn: int = 0
+    refused: int = 0
+
+    def counted(self, group: Drawn) -> pd.DataFrame:
+        """Count a group and return its rows."""
+        self.rows += len(group.rows)
+        self.drawn += group.drawn
+        self.refused += group.refused
+        return group.rows
+
+
 def _block(trained: Trained, region: int, names: tuple[Any, ...], work: Work) -> Drawn:
     kept: list[pd.DataFrame] = []
     have = drawn = 0
@@ -116,14 +147,21 @@ def in_bounds(made: pd.DataFrame, schema: Schema) -> np.ndarray:
     """
     good = made[schema.target].notna().to_numpy(dtype=bool, copy=True)
     for column in schema.modelled:
-        values = made[column.name]
-        inside = (
-            values.isin(column.levels)
-            if column.levels is not None
-            else values.between(*_bounds(column.minimum, column.maximum, values))
-        )
-        good &= (inside.fillna(False).astype(bool) | values.isna()).to_numpy(dtype=bool)
+        good &= _inside(made[column.name], column)
     return np.asarray(good)
+
+
+def _inside(values: pd.Series, column: Column) -> np.ndarray:
+    """Say which values are missing or keep a column's levels and bounds, ndarray of bool."""
+    if column.minimum is not None and values.dtype == np.float64:
+        numbers = values.to_numpy()
+        return ~((numbers < column.minimum) | (numbers > column.maximum))
+    inside = (
+        values.isin(column.levels)
+        if column.levels is not None
+        else values.between(*_bounds(column.minimum, column.maximum, values))
+    )
+    return (inside.fillna(False).astype(bool) | values.isna()).to_numpy(dtype=bool)
 
 
 def _bounds(low: Any, high: Any, values: pd.Series) -> tuple[Any, Any]:
@@ -171,7 +209,7 @@ def region_folder(schema: Schema, region: int) -> str:
 
 
 def write_shard(pool: Path, trained: Trained, counts: Mapping[int, int], shard: int, shards: int, work: Work) -> Path:
-    """Draw one shard of every region and write it.
+    """Draw one shard of every region and write it, `GROUP` blocks at a time.
 
     Parameters
     ----------
@@ -191,20 +229,21 @@ def write_shard(pool: Path, trained: Trained, counts: Mapping[int, int], shard: 
     with together(*(pool / name for name in names), path) as parts:
         regions, outputs = {}, {}
         for (region, rows), name, part in zip(counts.items(), names, parts, strict=False):
-            drawn = draw(trained, region, *shard_blocks(rows, shard, shards), rows, work)
-            write_parquet(part, drawn.rows)
+            tally = Tally()
+            groups = draw_groups(trained, region, *shard_blocks(rows, shard, shards), rows, work)
+            write_parquet_groups(part, (tally.counted(group) for group in groups))
             outputs[name] = file_digest(part)
-            regions[trained.schema.regions.names[region]] = _drawn_facts(drawn, name)
+            regions[trained.schema.regions.names[region]] = _drawn_facts(tally, name)
         parameters = {"seed": work.seed, "shard": shard, "shards": shards}
         made = trained.record["parameters"]
         write_manifest(parts[-1], "sample", trained.record["inputs"], parameters, outputs, regions=regions, **made)
     return path
 
 
-def _drawn_facts(drawn: Drawn, file: str) -> dict[str, Any]:
-    rate = 100 * drawn.refused / max(drawn.drawn, 1)
-    log.info("%s: %d rows, %.2f %% drawn again", file, len(drawn.rows), rate)
-    return {"rows": len(drawn.rows), "drawn": drawn.drawn, "refused": drawn.refused, "file": file}
+def _drawn_facts(tally: Tally, file: str) -> dict[str, Any]:
+    rate = 100 * tally.refused / max(tally.drawn, 1)
+    log.info("%s: %d rows, %.2f %% drawn again", file, tally.rows, rate)
+    return {"rows": tally.rows, "drawn": tally.drawn, "refused": tally.refused, "file": file}
 
 
 def _forget_other_layouts(pool: Path, shards: int) -> None:
@@ -280,7 +319,7 @@ def load_pool(folder: Path, schema: Schema) -> Pool:
         np.array([_violations(records, name) for name in schema.regions.names]),
         records[0]["inputs"]["dataset"],
         records[0]["inputs"]["split"],
-        frame_digest(pd.concat(rows, ignore_index=True)),
+        frame_digest(*rows),
         records[0]["r"],
         records[0]["fold"],
         records[0]["generator"],
@@ -292,7 +331,7 @@ def _read_region(folder: Path, records: list[dict[str, Any]], name: str, schema:
     expected = [c.name for c in schema.modelled]
     if any(list(part.columns) != expected for part in parts):
         raise CodsaError(f"{folder}: its columns are not those of the dataset; train and sample again")
-    parts = [pd.DataFrame({c.name: cast(p[c.name], c) for c in schema.modelled}) for p in parts]
+    parts = [pd.DataFrame({c.name: cast(p[c.name], c) for c in schema.modelled}) for p in parts if len(p)]
     empty = pd.DataFrame({c.name: cast(pd.Series([], dtype=object), c) for c in schema.modelled})
     return pd.concat(parts, ignore_index=True) if parts else empty
 
