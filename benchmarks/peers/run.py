@@ -30,7 +30,10 @@ from tasks import TASKS, Piece, fitted, likeness, losses, open_piece, read_pool,
 from codsa.artefacts import write_json
 from codsa.errors import CodsaError
 
-OVER = "over the limit"
+
+def over(limit: float) -> str:
+    """Return the status of a method that was stopped."""
+    return f"stopped: over the limit of {limit:g} s"
 
 
 def job(piece: Piece, method: str, peer: Peer) -> dict[str, Any]:
@@ -62,7 +65,7 @@ def generate(piece: Piece, method: str, folder: Path, options: argparse.Namespac
     command = [str(python), str(HERE / f"adapter_{peer.adapter}.py"), str(folder)]
     code = bounded(command, folder, options.limit)
     if code is None:
-        raise PeerError(f"{OVER} of {options.limit} s")
+        raise PeerError(over(options.limit))
     if code or not made.exists():
         said = [line for line in (folder / "log.txt").read_text().splitlines() if line.strip()] or ["no message"]
         raise PeerError(f"failed: {said[-1].strip()[:200]}")
@@ -103,7 +106,7 @@ def one(piece: Piece, method: str, options: argparse.Namespace) -> dict[str, Any
     result = folder / "result.json"
     if result.exists() and not options.force:
         row: dict[str, Any] = json.loads(result.read_text())
-        if row["status"] == "ok" or row["status"].startswith(OVER):
+        if row["status"] in ("ok", over(options.limit)):
             return row
     shutil.rmtree(folder, ignore_errors=True)
     row = {"task": piece.task.name, "replicate": piece.replicate, "method": method}
