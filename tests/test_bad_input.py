@@ -555,6 +555,7 @@ def no_space(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
         full()
 
     monkeypatch.setattr(pd.DataFrame, "to_parquet", half)
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", full)
     return monkeypatch
 
 
