@@ -4,8 +4,9 @@
 
 Run it with the project's environment. Each rival gets a virtual environment of its own under the work
 folder, made from benchmarks/peers/requirements. What is done is not done again, so an interrupted run
-continues; --force does it again. The figures go to OUT.csv, in which rows of the same task, replicate
-and method are replaced, and OUT.md is written from all rows of OUT.csv.
+continues; --force does it again, --judge fits and measures again with the pools that are there. The
+figures go to OUT.csv, in which rows of the same task, replicate and method are replaced, and OUT.md is
+written from all rows of OUT.csv.
 """
 
 from __future__ import annotations
@@ -56,9 +57,9 @@ def generate(piece: Piece, method: str, folder: Path, options: argparse.Namespac
         When its environment cannot be made, it fails, or it takes longer than the limit.
     """
     peer, made = PEERS[method], folder / "made.json"
+    if options.judge and made.exists():
+        return json.loads(made.read_text())
     python = python_of(peer, options.work)
-    folder.mkdir(parents=True, exist_ok=True)
-    made.unlink(missing_ok=True)
     rows, regions = piece.training()
     rows.assign(**{REGION: regions}).to_parquet(folder / "train.parquet")
     write_json(folder / "job.json", job(piece, method, peer))
@@ -104,11 +105,13 @@ def one(piece: Piece, method: str, options: argparse.Namespace) -> dict[str, Any
     """Return a method's row of the table: of an earlier run, or a new one."""
     folder = (piece.folder / method).resolve()
     result = folder / "result.json"
-    if result.exists() and not options.force:
+    if result.exists() and not options.force and not options.judge:
         row: dict[str, Any] = json.loads(result.read_text())
         if row["status"] in ("ok", over(options.limit)):
             return row
-    shutil.rmtree(folder, ignore_errors=True)
+    if options.force or not options.judge:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
     row = {"task": piece.task.name, "replicate": piece.replicate, "method": method}
     try:
         row |= {**judge(piece, method, folder, options), "status": "ok"}
@@ -127,6 +130,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("results/peers"), help="environments, pools and rows")
     parser.add_argument("--limit", type=float, default=900, help="wall-clock seconds for one adapter")
     parser.add_argument("--force", action="store_true", help="do again what is done, for the chosen methods")
+    parser.add_argument("--judge", action="store_true", help="fit and measure again, with the pools that are there")
     parser.add_argument("--out", type=Path, default=HERE.parent / "results" / "peers", help="without its ending")
     options = parser.parse_args()
     options.work = options.work.resolve()

@@ -175,7 +175,8 @@ def fitted(piece: Piece, pool: Pool | None, weighted: bool = False) -> Outcome:
     task = piece.task
     grid = Grid([0.0], ["balance"], "all") if pool is None else task.grid
     metric = default_metric(piece.dataset.schema.task)
-    return fit_grid(piece.dataset, piece.split, pool, 1.0, grid, task.judge, metric, piece.work, weighted)
+    pools = [] if pool is None else [pool]
+    return fit_grid(piece.dataset, piece.split, pools, 1.0, grid, task.judge, metric, piece.work, weighted)
 
 
 def losses(piece: Piece, outcome: Outcome) -> dict[str, Any]:
