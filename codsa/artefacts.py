@@ -20,6 +20,8 @@ from codsa.errors import CodsaError
 
 CHUNK = 1 << 16
 """Rows that are hashed at a time."""
+ROW_GROUP = 1 << 17
+"""Rows that a reader of a Parquet file takes at once."""
 LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "imbalanced-learn", "torch", "diffusers")
 
 
@@ -106,7 +108,7 @@ def read_json(path: Path) -> Any:
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
     """Write a Parquet file (zstd), atomically and without an index."""
     with whole(path) as part:
-        frame.to_parquet(part, index=False, compression="zstd")
+        frame.to_parquet(part, index=False, compression="zstd", row_group_size=ROW_GROUP)
 
 
 def write_parquet_groups(path: Path, groups: Iterable[pd.DataFrame]) -> None:
@@ -161,13 +163,19 @@ def frame_digest(*parts: pd.DataFrame) -> str:
 
     It does not depend on how the rows were stored: one table or several parts of it give the same.
     """
-    typed = next((part for part in parts if len(part)), parts[0])
-    found = hashlib.sha256(digest([[name, str(dtype)] for name, dtype in typed.dtypes.items()]).encode())
+    return parts_digest(part.iloc[i : i + CHUNK] for part in parts for i in range(0, max(len(part), 1), CHUNK))
+
+
+def parts_digest(parts: Iterable[pd.DataFrame]) -> str:
+    """Return `frame_digest` of parts of a table that come one at a time; one at least."""
+    rows, empty = hashlib.sha256(), True
     for part in parts:
-        for start in range(0, len(part), CHUNK):
-            rows = pd.util.hash_pandas_object(part.iloc[start : start + CHUNK], index=False)
-            found.update(rows.to_numpy().tobytes())
-    return found.hexdigest()
+        if empty:  # a part without rows may lack types
+            typed = digest([[name, str(dtype)] for name, dtype in part.dtypes.items()])
+            rows = hashlib.sha256(typed.encode())
+            empty = len(part) == 0
+        rows.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
+    return rows.hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -117,12 +117,26 @@ def prepare(raw: pd.DataFrame, declared: Declared, rule: RegionRule) -> tuple[pd
 def _enforce(table: pd.DataFrame, columns: list[Column], declared: Declared) -> tuple[pd.DataFrame, list[Column], str]:
     """Cast a table to its columns' types, settle the task, and describe the columns by what they hold."""
     rows = pd.DataFrame({c.name: tables.cast(table[c.name], c) for c in columns})
-    task = settle_task(columns, rows, declared)
+    columns, task = settle(columns, rows, declared.target, declared.task)
+    rows = pd.DataFrame({c.name: tables.cast(rows[c.name], c) for c in columns})
+    return rows, [tables.describe(c, rows[c.name]) for c in columns], task
+
+
+def settle(columns: list[Column], rows: pd.DataFrame, target: str, task: str | None) -> tuple[list[Column], str]:
+    """Settle the task, and with it the target's type.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        With the target, in its column's type.
+    task : str, optional
+        What the user said.
+    """
+    task = settle_task(columns, rows, Declared(target, task))
     columns = [_as_classes(c) if c.role == "target" and task == "classification" else c for c in columns]
     if not any(c.role == "feature" for c in columns):
         raise CodsaError("no feature column is left; declare the role of one (they were taken for identifiers)")
-    rows = pd.DataFrame({c.name: tables.cast(rows[c.name], c) for c in columns})
-    return rows, [tables.describe(c, rows[c.name]) for c in columns], task
+    return columns, task
 
 
 def infer_columns(raw: pd.DataFrame, declared: Declared) -> list[Column]:
@@ -206,7 +220,7 @@ def resolve_regions(rule: RegionRule, rows: pd.DataFrame, target: str, task: str
                 f"region '{few['region']}' has {few['rows']} rows (fewer than {rule.min_rows}), and pooling it leaves "
                 "one region only; lower min_rows or give another rule"
             )
-    _refuse_gaps(made, rows)
+    refuse_gaps(made, made.assign(rows))
     notes = [
         f"region '{p['region']}' has {p['rows']} rows (fewer than {rule.min_rows}): pooled into '{p['into']}'"
         for p in made.pooled
@@ -242,8 +256,14 @@ def _refuse_names(names: list[str]) -> None:
             raise CodsaError(f"regions: the name '{name}' is taken by the figures under Q; rename the region")
 
 
-def _refuse_gaps(regions: Regions, rows: pd.DataFrame) -> None:
-    index = regions.assign(rows)
+def refuse_gaps(regions: Regions, index: Any) -> None:
+    """Raise a `CodsaError` unless every row lies in a region and every region has rows.
+
+    Parameters
+    ----------
+    index : ndarray of int64, shape (n,)
+        Each row's region.
+    """
     for k, name in enumerate(regions.names):
         if not (index == k).any():
             raise CodsaError(f"region '{name}' has no row; change the regions' edges or expressions")
@@ -286,9 +306,25 @@ class Dataset:
     schema: Schema
     digest: str
 
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.rows)
+
     def regions(self) -> Any:
         """Return each row's region index, ndarray of int64, shape (n,)."""
         return self.schema.regions.assign(self.rows)
+
+    def part(self, row_ids: Any) -> pd.DataFrame:
+        """Return the modelled columns of some rows, given by their row_ids."""
+        return self.rows.iloc[row_ids][[c.name for c in self.schema.modelled]].reset_index(drop=True)
+
+    def column(self, name: str) -> pd.Series:
+        """Return one column."""
+        return self.rows[name]
+
+    def row_hashes(self, names: list[str]) -> Any:
+        """Return a hash of each row's values in some columns, ndarray of uint64, shape (n,)."""
+        return pd.util.hash_pandas_object(self.rows[names], index=False).to_numpy()
 
 
 def load_dataset(folder: Path) -> Dataset:
@@ -301,6 +337,10 @@ def load_dataset(folder: Path) -> Dataset:
     tables.check_table(rows, schema, str(folder / "rows.parquet"))
     rows, columns, _ = _enforce(rows, schema.columns, Declared(schema.target, schema.task))
     schema = replace(schema, columns=columns)
-    _refuse_gaps(schema.regions, rows)
-    content = digest([frame_digest(rows), {k: v for k, v in schema.to_dict().items() if k != "notes"}])
-    return Dataset(rows, schema, content)
+    refuse_gaps(schema.regions, schema.regions.assign(rows))
+    return Dataset(rows, schema, content_digest(frame_digest(rows), schema))
+
+
+def content_digest(rows_digest: str, schema: Schema) -> str:
+    """Return the digest of a dataset's content and schema."""
+    return digest([rows_digest, {k: v for k, v in schema.to_dict().items() if k != "notes"}])

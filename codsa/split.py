@@ -21,7 +21,7 @@ import pandas as pd
 from codsa.allocation import whole_counts
 from codsa.artefacts import file_digest, read_json, read_parquet, together, verify, write_manifest, write_parquet
 from codsa.errors import CodsaError
-from codsa.prepare import Dataset
+from codsa.rows import AnyDataset
 from codsa.schema import Schema
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def target_law(law: str | Mapping[str, float], schema: Schema, regions: np.ndarr
     return q / q.sum()
 
 
-def units(dataset: Dataset) -> np.ndarray:
+def units(dataset: AnyDataset) -> np.ndarray:
     """Return a number for each set of rows that must stay together: same group, or byte-identical.
 
     Returns
@@ -120,11 +120,11 @@ def units(dataset: Dataset) -> np.ndarray:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    kept = dataset.rows[[c.name for c in dataset.schema.columns if c.role != "ignored"]]
-    _, same = np.unique(pd.util.hash_pandas_object(kept, index=False).to_numpy(), return_inverse=True)
+    kept = [c.name for c in dataset.schema.columns if c.role != "ignored"]
+    _, same = np.unique(dataset.row_hashes(kept), return_inverse=True)
     if dataset.schema.group is None:
         return np.asarray(same, dtype=np.int64)
-    group = pd.factorize(dataset.rows[dataset.schema.group], use_na_sentinel=True)[0]
+    group = pd.factorize(dataset.column(dataset.schema.group), use_na_sentinel=True)[0]
     alone = group < 0
     group[alone] = group.max() + 1 + np.arange(alone.sum())
     size = int(same.max()) + int(group.max()) + 2
@@ -133,12 +133,14 @@ def units(dataset: Dataset) -> np.ndarray:
     return np.asarray(connected_components(graph, directed=False)[1][group], dtype=np.int64)
 
 
-def split(dataset: Dataset, q: np.ndarray, validation: Size, test: Size, random: np.random.Generator) -> pd.DataFrame:
+def split(
+    dataset: AnyDataset, q: np.ndarray, validation: Size, test: Size, random: np.random.Generator
+) -> pd.DataFrame:
     """Give every row a role, and every training row its rank, entry and fold.
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : AnyDataset
     q : ndarray of shape (K,)
         The law that validation and test are drawn under.
     validation, test : Size
@@ -331,7 +333,7 @@ def role_sizes(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def write_split(
-    path: Path, frame: pd.DataFrame, dataset: Dataset, q: np.ndarray, parameters: Mapping[str, Any]
+    path: Path, frame: pd.DataFrame, dataset: AnyDataset, q: np.ndarray, parameters: Mapping[str, Any]
 ) -> None:
     """Write `split.parquet` and, beside it, `split.json` with the laws and sizes."""
     facts = {"q": q, "p": training_shares(frame, dataset.schema), "sizes": role_sizes(frame)}
@@ -341,7 +343,7 @@ def write_split(
         write_manifest(record, "split", {"dataset": dataset.digest}, parameters, outputs, **facts)
 
 
-def load_split(path: Path, dataset: Dataset) -> Split:
+def load_split(path: Path, dataset: AnyDataset) -> Split:
     """Read a split and check that it is of this dataset, whole, and gives each row one role."""
     record = read_json(path.with_suffix(".json"))
     if record.get("stage") != "split" or path.name not in record["outputs"]:
@@ -350,6 +352,6 @@ def load_split(path: Path, dataset: Dataset) -> Split:
     if record["inputs"]["dataset"] != dataset.digest:
         raise CodsaError(f"{path}: made from another dataset or schema; run codsa-split again")
     frame = read_parquet(path)
-    if not np.array_equal(frame["row_id"], np.arange(len(dataset.rows))):
+    if not np.array_equal(frame["row_id"], np.arange(len(dataset))):
         raise CodsaError(f"{path}: its row_ids are not those of the dataset; run codsa-split again")
     return Split(frame, np.array(record["q"]), np.array(record["p"]), file_digest(path))

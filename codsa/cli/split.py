@@ -55,12 +55,12 @@ def split(
 
     codsa-split --data data --law balanced --validation 800 --test 1600 --out rep~0/split.parquet
     """
-    from codsa.prepare import load_dataset
+    from codsa.rows import open_dataset
     from codsa.split import parse_size, target_law, write_split
     from codsa.split import split as split_rows
     from codsa.streams import rng
 
-    dataset = load_dataset(data)
+    dataset = open_dataset(data)
     q = target_law(parse_value(law), dataset.schema, dataset.regions())
     random = rng(work_of(seed, experiment, replicate).stream("split"))
     frame = split_rows(dataset, q, parse_size(validation), parse_size(test), random)

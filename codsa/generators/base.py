@@ -19,7 +19,14 @@ class Generator(ABC):
 
     A subclass takes its settings as keyword arguments with defaults, and adds a line to the
     registry; a user's own is named `module:Class` in the experiment.
+
+    Attributes
+    ----------
+    streams : bool
+        Whether `fit` also takes `codsa.rows.StoredRows`, which need not fit into memory.
     """
+
+    streams = False
 
     @abstractmethod
     def fit(

@@ -1,0 +1,101 @@
+"""Tables that stay in their file: the same datasets, splits and generators as from those held in memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from codsa import rows as stored
+from codsa.generators.tabular_diffusion import TabularDiffusion
+from codsa.prepare import Dataset
+from codsa.rows import StoredDataset, StoredRows, encoded, open_dataset, thinned
+from codsa.split import Size, target_law
+from codsa.split import split as split_rows
+from codsa.streams import rng, stream
+
+SMALL = {"steps": 20, "batch": 64, "width": 16, "depth": 1, "sampler_steps": 4}
+
+
+@pytest.fixture
+def kept(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoredDataset:
+    """The dataset, left in its file and read 50 rows at a time."""
+    monkeypatch.setattr(stored, "STREAMED", 0)
+    monkeypatch.setattr(stored, "CHUNK", 50)
+    made = open_dataset(tmp_path / "data")
+    assert isinstance(made, StoredDataset)
+    return made
+
+
+def test_a_dataset_in_its_file_is_the_one_in_memory(dataset: Dataset, kept: StoredDataset) -> None:
+    assert kept.digest == dataset.digest
+    assert kept.schema.to_dict() == dataset.schema.to_dict()
+    assert np.array_equal(kept.regions(), dataset.regions()) and len(kept) == len(dataset)
+    row_ids = np.flatnonzero(dataset.regions() == 1)
+    pd.testing.assert_frame_equal(stored.whole(kept.part(row_ids)), dataset.part(row_ids))
+
+
+def test_a_small_dataset_is_held_in_memory(dataset: Dataset, tmp_path: Path) -> None:
+    assert isinstance(open_dataset(tmp_path / "data"), Dataset)
+
+
+def test_corrected_types_are_settled_on_all_rows(
+    dataset: Dataset, kept: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "data/schema.json"
+    record = json.loads(path.read_text())
+    next(c for c in record["columns"] if c["name"] == "income")["type"] = "categorical"
+    path.write_text(json.dumps(record))
+    again = open_dataset(tmp_path / "data")
+    assert isinstance(again, Dataset) and again.schema.column("income").levels
+
+
+@pytest.mark.parametrize("group", [None, "seen"])
+def test_the_split_is_the_same(group: str | None, mixed_table: pd.DataFrame, tmp_path: Path) -> None:
+    from conftest import write_prepared
+
+    held = write_prepared(tmp_path / "grouped", pd.concat([mixed_table, mixed_table[:40]]), group=group)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored, "STREAMED", 0)
+        patch.setattr(stored, "CHUNK", 50)
+        made = open_dataset(tmp_path / "grouped")
+        q = target_law("balanced", held.schema, held.regions())
+        size = Size(fraction=0.2)
+        frames = [split_rows(one, q, size, size, rng(stream(0, "s"))) for one in (held, made)]
+    assert isinstance(made, StoredDataset)
+    pd.testing.assert_frame_equal(*frames)
+
+
+def test_scales_are_learned_from_some_rows_of_every_region_and_level(
+    dataset: Dataset, kept: StoredDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "FITTED", 40)
+    monkeypatch.setattr(stored, "LEAST", 5)
+    everything, regions = np.arange(len(dataset)), dataset.regions()
+    columns = dataset.schema.generated
+    rows, index = thinned(kept.part(everything), regions, columns, rng(stream(0, "s")))
+    again = thinned(dataset.part(everything), regions, columns, rng(stream(0, "s")))
+    pd.testing.assert_frame_equal(rows, again[0])
+    assert np.array_equal(index, again[1]) and np.array_equal(index, dataset.schema.regions.assign(rows))
+    assert 40 <= len(rows) < 60 and min(np.bincount(index)) >= 5
+    for column in columns:
+        whole = dataset.rows[column.name]
+        assert rows[column.name].isna().any() == whole.isna().any()
+        if column.levels is not None:
+            assert set(rows[column.name].dropna()) == set(whole.dropna())
+
+
+def test_rows_are_encoded_into_a_file(dataset: Dataset, kept: StoredDataset, tmp_path: Path) -> None:
+    model = TabularDiffusion(**SMALL)  # type: ignore[arg-type]
+    regions = dataset.regions()
+    held = dataset.part(np.arange(len(dataset)))
+    model._use(dataset.schema, held, regions, None)
+    part = kept.part(np.arange(len(dataset)))
+    assert isinstance(part, StoredRows)
+    found = encoded(part, regions, model.space.encode, tmp_path)
+    assert isinstance(found, np.memmap)
+    assert np.array_equal(found, model.space.encode(held, regions))
+    assert np.array_equal(found, encoded(part, regions, model.space.encode, None))
