@@ -69,7 +69,7 @@ def draw_sigma(count: int, noise: Noise, generator: torch.Generator) -> torch.Te
     return torch.exp(noise.mean + noise.sd * torch.randn(count, generator=generator))
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def sample(
     model: nn.Module,
     region: torch.Tensor,
@@ -78,6 +78,7 @@ def sample(
     noise: Noise,
     generator: torch.Generator,
     device: torch.device,
+    half: torch.dtype | None = None,
 ) -> torch.Tensor:
     """Draw rows by few-step sampling.
 
@@ -89,6 +90,8 @@ def sample(
         Calls of the network.
     generator : torch.Generator
         On the CPU, so that a GPU starts from the same noise.
+    half : dtype, optional
+        What the network computes in, where that is less than float32; the sampler always is float32.
 
     Returns
     -------
@@ -100,6 +103,7 @@ def sample(
     region = region.to(device)
     for moment in plan.timesteps.to(device):
         scaled = plan.scale_model_input(x, moment)
-        output = model(scaled, moment.expand(len(region)), region)
-        x = plan.step(output, moment, x).prev_sample
+        with torch.autocast(device.type, half, enabled=half is not None):
+            output = model(scaled, moment[None], region)  # one noise level for all rows
+        x = plan.step(output.float(), moment, x).prev_sample
     return x.cpu()
