@@ -121,8 +121,16 @@ class EstimatorConfig(Strict):
 
     section: ClassVar[str] = "estimator"
     name: str = Field(default="gradient-boosting", description="registered name or module:Class")
-    preprocess: Literal["auto", "none", "ordinal", "standard"] = "auto"
+    preprocess: Literal["auto", "none", "ordinal", "standard", "smooth"] = "auto"
     settings: dict[str, Any] = Field(default={}, description="keyword arguments")
+
+
+class PretrainConfig(Strict):
+    """What is learned from the source set, for the methods that transfer it."""
+
+    section: ClassVar[str] = "pretrain"
+    encoder: dict[str, Any] = Field(default={}, description="settings of the encoder–decoder")
+    denoiser: dict[str, Any] = Field(default={}, description="settings of the tabular-diffusion fitted on the source")
 
 
 class Method(Strict):
@@ -132,10 +140,15 @@ class Method(Strict):
     name: Name
     generator: str | None = Field(default=None, description="registered name or module:Class; none: m = 0")
     settings: dict[str, Any] = Field(default={}, description="over the experiment's generators section")
-    transfer: bool = Field(default=False, description="use the encoder pretrained on the source set")
+    transfer: Literal["encoder", "denoiser", "rows"] | None = Field(
+        default=None, description="what is carried over from the source set: see codsa-train-gen --pretrain"
+    )
     weighted: bool = Field(default=False, description="weigh real rows by q/p")
     reserve: Literal["disjoint", "all"] = Field(
         default="disjoint", description="real rows of the estimator: S_r, or all, which uses rows twice"
+    )
+    among: list[Name] | None = Field(
+        default=None, description="fit nothing, but choose among these methods' fits on validation"
     )
     cross_fit: bool = Field(default=False, description="average one estimator per fold (D.1); r is 0.8")
     r: list[Ratio] | None = Field(default=None, description="default: the experiment's grid")
@@ -152,7 +165,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "codsa": {"generator": DIFFUSION},
     "codsa-reuse": {"generator": DIFFUSION, "reserve": "all", "r": [1.0]},
     "codsa-crossfit": {"generator": DIFFUSION, "cross_fit": True},
-    "codsa-transfer": {"generator": DIFFUSION, "transfer": True},
+    "codsa-bagged": {"generator": DIFFUSION, "cross_fit": True, "reserve": "all"},
+    "codsa-transfer": {"generator": DIFFUSION, "transfer": "encoder"},
+    "codsa-finetune": {"generator": DIFFUSION, "transfer": "denoiser"},
+    "source-rows": {"generator": "source-rows", "transfer": "rows", "reserve": "all", "r": [1.0]},
+    "oracle": {"generator": "oracle", "reserve": "all", "r": [1.0]},
 }
 """Methods known by name alone. non-adaptive is unconditional generation at one r (Shen 2023)."""
 
@@ -172,7 +189,7 @@ class Experiment(Strict):
     methods: list[Method] = Field(default=[], validate_default=True)
     grid: GridConfig = GridConfig()
     generators: dict[str, dict[str, Any]] = Field(default={}, description="settings by generator")
-    pretrain: dict[str, Any] = Field(default={}, description="settings of the transfer's encoder–decoder")
+    pretrain: PretrainConfig = PretrainConfig()
     estimator: EstimatorConfig = EstimatorConfig()
     metric: str | None = Field(default=None, description="by which λ is chosen; default: cross-entropy or mse")
     keep_grid: bool = Field(default=False, description="measure the whole grid on test rows, for figures")
@@ -195,14 +212,22 @@ class Experiment(Strict):
             if name not in used:
                 raise CodsaError(f"generators: no method uses '{name}'; {suggest(name, filter(None, used))}")
         for method in self.methods:
-            if method.transfer and self.source is None:
+            strange = [name for name in method.among or [] if name not in names or name == method.name]
+            if strange:
+                raise CodsaError(f"method '{method.name}': among: no other method '{strange[0]}' in the experiment")
+            if method.transfer is not None and self.source is None:
                 raise CodsaError(f"method '{method.name}' transfers from a source set; give source")
             if method.cross_fit and (method.generator is None or method.r is not None):
                 raise CodsaError(f"method '{method.name}': cross_fit takes a generator and no r; it leaves out folds")
+            if any(self._method(name).among for name in method.among or []):
+                raise CodsaError(f"method '{method.name}': among takes methods that are fitted")
             real = method.generator is None or method.cross_fit or method.reserve == "all"
             if not real and not any(method.m or self.grid.m) and set(method.r or self.grid.r) == {1.0}:
                 raise CodsaError(f"method '{method.name}': m = 0 with r = 1 leaves no row to fit on")
         return self
+
+    def _method(self, name: str) -> Method:
+        return next(method for method in self.methods if method.name == name)
 
 
 def _expand(method: Any) -> Any:

@@ -104,6 +104,7 @@ def evaluate(dataset: Dataset, split: Split, choice: Choice, work: Work) -> dict
     validation = {name.removeprefix("validation: "): row[name] for name in row if name.startswith("validation: ")}
     details, shown = _diagnostics(dataset, split, choice, work)
     chosen = {key: value for key, value in row.items() if not key.startswith("validation")}
+    chosen["fits"] = "/".join(choice.fits.folder.parts[-2:])
     chosen["alpha_vector"], chosen["counts"] = json.loads(row["alpha_vector"]), json.loads(row["counts"])
     tau = np.array([details.get(name, {}).get("wasserstein", np.nan) for name in names])
     chosen["generation_error_index"] = generation_error_index(

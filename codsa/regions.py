@@ -265,6 +265,13 @@ def _partner(regions: Regions, counts: np.ndarray, small: int, ordered: bool) ->
     return min(others, key=lambda k: (int(counts[k]), k))
 
 
+def _rest(names: list[str], joining: set[int]) -> str:
+    """Return 'other', or 'other 2' and so on where another region is called so."""
+    taken = {name for k, name in enumerate(names) if k not in joining}
+    names_of_rest = itertools.chain([REST], (f"{REST} {i}" for i in itertools.count(2)))
+    return next(name for name in names_of_rest if name not in taken)
+
+
 def _join(regions: Regions, small: int, partner: int, counts: np.ndarray) -> Regions:
     first, second = sorted((small, partner))
     names, members = list(regions.names), list(regions.members)
@@ -281,7 +288,7 @@ def _join(regions: Regions, small: int, partner: int, counts: np.ndarray) -> Reg
         members[first], joined = [], REST
     else:
         members[first] = [*members[first], *members[second]]
-        joined = joined if len(members[first]) <= NAMED else REST
+        joined = joined if len(members[first]) <= NAMED else _rest(names, {first, second})
     note = {"region": names[small], "rows": int(counts[small]), "into": joined}
     renamed = [{**p, "into": joined} if p["into"] in (names[first], names[second]) else p for p in regions.pooled]
     names[first] = joined

@@ -12,8 +12,10 @@ from codsa.errors import CodsaError, suggest
 GENERATORS = {
     "adasyn": "codsa.generators.adasyn:Adasyn",
     "bootstrap": "codsa.generators.bootstrap:Bootstrap",
+    "oracle": "codsa.generators.oracle:Oracle",
     "smogn": "codsa.generators.smogn:Smogn",
     "smote": "codsa.generators.smote:Smote",
+    "source-rows": "codsa.generators.source_rows:SourceRows",
     "tabular-diffusion": "codsa.generators.tabular_diffusion:TabularDiffusion",
 }
 

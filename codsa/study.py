@@ -18,8 +18,6 @@ from codsa.errors import CodsaError
 from codsa.registry import ESTIMATORS, GENERATORS, locate
 from codsa.split import FOLD_RATIO, FOLDS, part_label
 
-TRANSFER = "transfer"
-
 
 def value(thing: Any) -> str:
     """Return a value as the commands read it: JSON, which is YAML, and words bare."""
@@ -53,12 +51,13 @@ class Source:
     name : str
         Its registered name or `module:Class`.
     settings : mapping
-    transfer : bool
+    transfer : str, optional
+        What is carried over from the source set.
     """
 
     name: str
     settings: Mapping[str, Any]
-    transfer: bool
+    transfer: str | None
 
 
 class Study:
@@ -101,8 +100,13 @@ class Study:
         """Return the name of a method's generator folder; equal generators share one."""
         source = self._source(method)
         name = source.name.replace(":", ".")
-        parts = [name, TRANSFER if source.transfer else "", digest(method.settings)[:8] if method.settings else ""]
+        transfer = f"from-{source.transfer}" if source.transfer else ""
+        parts = [name, transfer, digest(method.settings)[:8] if method.settings else ""]
         return "-".join(part for part in parts if part)
+
+    def judged(self, method: str) -> list[str]:
+        """Return the methods whose fits λ̂ is chosen among: the method's own, or those it names."""
+        return list(self.methods[method].among or [method])
 
     def fits(self, method: Method) -> dict[str, list[str]]:
         """Return the labels of a method's fits, and the parts S_g whose pools each draws on.
@@ -168,9 +172,9 @@ class Study:
             raise CodsaError(f"experiment '{self.label}' has no source set")
         return self.experiment.source
 
-    def pretrain(self) -> list[str]:
+    def pretrain(self, kind: str) -> list[str]:
         """Return the arguments of codsa-train-gen --pretrain."""
-        return ["--pretrain", *settings(self.experiment.pretrain), *self._work()]
+        return ["--pretrain", kind, *settings(getattr(self.experiment.pretrain, kind, {})), *self._work()]
 
     def split(self, replicate: int | str) -> list[str]:
         """Return the arguments of codsa-split."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from codsa.artefacts import (
     digest,
     file_digest,
@@ -19,12 +21,13 @@ from codsa.artefacts import (
     whole,
     write_json,
     write_manifest,
+    write_parquet,
 )
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, make
 from codsa.prepare import Dataset
 from codsa.registry import GENERATORS, check_settings, load
-from codsa.schema import Schema
+from codsa.schema import Schema, check_choice
 from codsa.split import TRAIN, Split, part_label
 from codsa.streams import Work
 
@@ -101,8 +104,42 @@ def write_generator(
         seal(part, "train-gen", inputs, parameters)
 
 
+def pretrain_encoder(
+    folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, scratch: Path
+) -> None:
+    """Fit an encoder–decoder; settings are keyword arguments of `codsa.encoders.autoencoder.pretrain`."""
+    from codsa.encoders.autoencoder import pretrain
+
+    check_settings("encoder", "autoencoder", pretrain, settings)
+    losses = pretrain(source.rows, source.schema, stream, folder, scratch, **settings)
+    losses.to_csv(folder / "losses.csv", index=False)
+
+
+def pretrain_denoiser(
+    folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, scratch: Path
+) -> None:
+    """Fit a `tabular-diffusion` generator, with every column modelled."""
+    columns = [c.name for c in source.schema.modelled]
+    made = make("tabular-diffusion", {**settings, "ties": False})
+    made.fit(source.rows[columns], source.regions(), source.schema, stream, scratch).save(folder)
+
+
+def keep_rows(
+    folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, scratch: Path
+) -> None:
+    """Keep the source rows themselves, for the generator `source-rows`; there is nothing to set."""
+    check_settings("pretrained", "rows", lambda: None, settings)
+    columns = [c.name for c in source.schema.modelled]
+    write_parquet(folder / "rows.parquet", source.rows[columns])
+
+
+PRETRAINERS = {"encoder": pretrain_encoder, "denoiser": pretrain_denoiser, "rows": keep_rows}
+"""What can be carried over from a source set."""
+
+
 def write_pretrained(
     folder: Path,
+    kind: str,
     source: Dataset,
     settings: Mapping[str, Any],
     work: Work,
@@ -110,24 +147,23 @@ def write_pretrained(
     inputs: Mapping[str, str],
     parameters: Mapping[str, Any],
 ) -> None:
-    """Fit an encoder–decoder on all rows of a source set and write its folder.
+    """Learn from all rows of a source set what is to be carried over, and write its folder.
 
     Parameters
     ----------
+    kind : {'encoder', 'denoiser', 'rows'}
     settings : mapping
-        Keyword arguments of `codsa.encoders.autoencoder.pretrain`.
+        See `PRETRAINERS`.
     scratch : Path
         Where checkpoints go.
     inputs, parameters : mapping
         For the manifest.
     """
-    from codsa.encoders.autoencoder import pretrain
-
-    check_settings("encoder", "autoencoder", pretrain, settings)
+    check_choice("pretrain", kind, tuple(PRETRAINERS))
     with whole(folder) as part:
         part.mkdir(parents=True)
-        losses = pretrain(source.rows, source.schema, work.stream("pretrain"), part, scratch, **settings)
-        losses.to_csv(part / "losses.csv", index=False)
+        PRETRAINERS[kind](part, source, settings, work.stream("pretrain"), scratch)
+        write_json(part / "schema.json", source.schema.to_dict())
         seal(part, "pretrain", inputs, parameters)
 
 

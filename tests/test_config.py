@@ -222,7 +222,7 @@ def arguments(made: Experiment) -> dict[str, list[str]]:
     return {
         "prepare": study.prepare(made.data),
         "source": study.prepare(study.source),
-        "pretrain": study.pretrain(),
+        "pretrain": study.pretrain("encoder"),
         "split": study.split(0),
         "train": study.train(0, name, "0.8"),
         "sample": study.sample(0, name, "0.8"),
@@ -256,7 +256,7 @@ EVERY_STAGE = set(arguments(experiment()))
         ({"source": {"simulation": {"minority": 9}}}, {"source"}),
         ({"regions": {"by": "quantile", "column": "x1", "quantiles": 4}}, {"prepare", "source"}),
         ({"regions": {"pool": False}}, {"prepare", "source"}),
-        ({"pretrain": {"latent": 2}}, {"pretrain"}),
+        ({"pretrain": {"encoder": {"latent": 2}}}, {"pretrain"}),
         ({"seed": 1}, EVERY_STAGE - {"prepare", "source"}),
         ({"replicates": 9}, set()),
         ({"title": "Another"}, set()),
@@ -294,8 +294,8 @@ def test_replicate_and_label_are_part_of_the_work() -> None:
 
 def test_methods_that_differ_in_the_grid_alone_share_a_generator() -> None:
     study = Study("toy", experiment())
-    assert set(study.generators) == {"smote", "tabular-diffusion", "tabular-diffusion-transfer"}
-    assert study.generator_ratios("tabular-diffusion") == [0.5, 0.8] and study.generator_ratios("smote") == [1.0]
+    assert set(study.generators) == {"smote", "tabular-diffusion", "tabular-diffusion-from-encoder"}
+    assert study.fits(study.methods["smote"]) == {"1.0": ["1.0"]}
     grids = [json.loads(word) for word in study.sample(0, "tabular-diffusion", "0.8") if word.startswith("{")]
     assert sorted(str(grid["alpha"]) for grid in grids) == ["['balance']", "['training']"]
 
@@ -311,9 +311,9 @@ def test_methods_with_settings_of_their_own_have_a_generator_of_their_own() -> N
 
 def test_non_adaptive_is_fitted_at_the_largest_ratio_below_one() -> None:
     study = Study("toy", experiment(grid={"r": [0.5, 0.8, 1.0]}))
-    assert study.ratios(study.methods["non-adaptive"]) == [0.8]
-    assert study.ratios(study.methods["codsa"]) == [0.5, 0.8, 1.0]
-    assert study.ratios(study.methods["none"]) == [1.0]
+    assert list(study.fits(study.methods["non-adaptive"])) == ["0.8"]
+    assert list(study.fits(study.methods["codsa"])) == ["0.5", "0.8", "1.0"]
+    assert study.fits(study.methods["none"]) == {"1.0": []}
 
 
 @pytest.mark.parametrize(

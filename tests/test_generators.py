@@ -20,7 +20,7 @@ from codsa.train import load_generator, write_generator
 SMALL: dict[str, dict[str, Any]] = {
     "tabular-diffusion": {"steps": 40, "batch": 64, "width": 32, "depth": 1, "sampler_steps": 5}
 }
-NAMES = sorted(GENERATORS)
+NAMES = sorted(set(GENERATORS) - {"oracle"})  # the oracle draws a simulation, whatever table it is given
 
 
 def fitted(name: str, dataset: Dataset, seed: int = 0, **settings: Any) -> Generator:
@@ -75,7 +75,7 @@ def test_a_saved_generator_draws_the_same_rows(name: str, dataset: Dataset, tmp_
 def test_no_pickle_is_written(name: str, dataset: Dataset, tmp_path: Path) -> None:
     write_generator(tmp_path / "g", fitted(name, dataset), dataset.schema, {}, {"generator": name})
     suffixes = {p.suffix for p in (tmp_path / "g").rglob("*") if p.is_file()}
-    assert suffixes <= {".json", ".parquet", ".safetensors", ".csv"}
+    assert suffixes <= {".json", ".parquet", ".safetensors", ".csv", ".skops"}
 
 
 @pytest.mark.parametrize("name", NAMES)

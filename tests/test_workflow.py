@@ -28,7 +28,7 @@ EXPERIMENT: dict[str, Any] = {
     "methods": ["none", "bootstrap", "codsa", {"name": "codsa-transfer", "r": [0.5]}, CROSS],
     "grid": {"r": [0.5, 1.0], "m": [1.0, 4.0], "alpha": ["balance", 0.6]},
     "generators": {"tabular-diffusion": {"steps": 30, "batch": 64, "width": 32, "depth": 1, "sampler_steps": 4}},
-    "pretrain": {"latent": 3, "steps": 30, "width": 32},
+    "pretrain": {"encoder": {"latent": 3, "steps": 30, "width": 32}},
     "estimator": {"name": "gradient-boosting", "settings": {"max_iter": 10}},
     "keep_grid": True,
 }

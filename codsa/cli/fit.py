@@ -49,7 +49,7 @@ def fit(
         str,
         typer.Option("--estimator", help="gradient-boosting, random-forest, logistic, mlp, or module:Class."),
     ] = "gradient-boosting",
-    preprocess: Annotated[str, typer.Option("--preprocess", help="auto, none, ordinal or standard.")] = "auto",
+    preprocess: Annotated[str, typer.Option("--preprocess", help="auto, none, ordinal, standard or smooth.")] = "auto",
     settings: Settings = None,
     metric: Annotated[
         str | None, typer.Option("--metric", help="By which λ is chosen; default: cross-entropy or mse.")

@@ -35,17 +35,21 @@ def train_gen(
     ] = None,
     generator: Annotated[
         str,
-        typer.Option("--generator", help="tabular-diffusion, smote, adasyn, smogn, bootstrap, or module:Class."),
+        typer.Option(
+            "--generator",
+            help="tabular-diffusion, smote, adasyn, smogn, bootstrap, source-rows, oracle, or module:Class.",
+        ),
     ] = "tabular-diffusion",
     r: Ratio = 1.0,
     fold: Fold = None,
     settings: Settings = None,
     pretrained: Annotated[
-        Path | None, typer.Option("--pretrained", help="Frozen encoder–decoder made by --pretrain.")
+        Path | None, typer.Option("--pretrained", help="What --pretrain made of a source set.")
     ] = None,
     pretrain: Annotated[
-        bool, typer.Option("--pretrain", help="Fit an encoder–decoder on --data, a source set, instead.")
-    ] = False,
+        str | None,
+        typer.Option("--pretrain", help="Learn from --data, a source set, instead: encoder, denoiser or rows."),
+    ] = None,
     seed: Seed = 0,
     experiment: Experiment = "study",
     replicate: Replicate = 0,
@@ -57,14 +61,17 @@ def train_gen(
 
     **Writes** OUT/manifest.json, OUT/schema.json, and the generator's own files (safetensors, losses.csv).
 
-    **Transfer**: first fit an encoder–decoder on a source set with --pretrain, then train in its codes with
-    --pretrained.
+    **Transfer**: first learn from a source set with --pretrain, then give --pretrained. encoder: an encoder–decoder,
+    frozen, in whose codes the generator is trained. denoiser: a whole generator, whose weights are trained further
+    (--set tune=full, head or lora). rows: the source rows themselves, for the baseline source-rows.
 
     **Examples**
 
     codsa-train-gen --data data --split rep~0/split.parquet --r 0.8 --set steps=3000 --out gen
 
-    codsa-train-gen --data source --pretrain --set latent=3 --out encoder
+    codsa-train-gen --data source --pretrain denoiser --out pretrained
+
+    codsa-train-gen --data data --split rep~0/split.parquet --pretrained pretrained --set tune=lora --out gen
     """
     from codsa.prepare import load_dataset
     from codsa.split import FOLD_RATIO, load_split
@@ -74,9 +81,10 @@ def train_gen(
     dataset = load_dataset(data)
     inputs = {"dataset": dataset.digest}
     parameters = {"settings": given, "seed": seed, "experiment": experiment}
-    if pretrain:
+    if pretrain is not None:
+        parameters |= {"pretrain": pretrain}
         with scratch_of(out, inputs, parameters) as scratch:
-            write_pretrained(out, dataset, given, work, scratch, inputs, parameters)
+            write_pretrained(out, pretrain, dataset, given, work, scratch, inputs, parameters)
         return
     if split is None:
         raise CodsaError("--split is needed to know S_g; codsa-split writes it")

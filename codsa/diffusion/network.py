@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -48,6 +49,15 @@ class Denoiser(nn.Module):
         self.blocks = nn.ModuleList(Block(width) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.leave = nn.Linear(width, dimension)
+
+    @classmethod
+    def of(cls, weights: Mapping[str, torch.Tensor]) -> Denoiser:
+        """Return the network that has these weights, its sizes read from them."""
+        width, dimension = weights["enter.weight"].shape
+        depth = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
+        made = cls(dimension, len(weights["region.weight"]), width, depth)
+        made.load_state_dict(dict(weights))
+        return made
 
     def forward(self, x: torch.Tensor, noise: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
         """Return the network's output F of Karras 2022, Eq. (7).

@@ -15,9 +15,8 @@ from torch import nn
 from codsa.artefacts import read_json, write_json
 from codsa.diffusion.network import initialise
 from codsa.diffusion.training import Recipe, Trainer
+from codsa.encoders.scaling import AUTO
 from codsa.encoders.tabular import TabularEncoder
-from codsa.encoders.ties import Ties
-from codsa.errors import CodsaError
 from codsa.regions import Regions
 from codsa.schema import Column, Schema
 from codsa.streams import child, integer, rng
@@ -81,8 +80,6 @@ class LatentSpace:
     ----------
     regions : Regions
         The partition that the encoder is for.
-    ties : Ties
-        Those of the study's rows; decoded columns that are tied are set anew.
     """
 
     def __init__(
@@ -96,7 +93,6 @@ class LatentSpace:
     ) -> None:
         self.table, self.model, self.settings = table, model.eval(), settings
         self.centre, self.scale, self.regions = centre, scale, regions
-        self.ties = Ties([block.column for block in table.blocks])
 
     @property
     def width(self) -> int:
@@ -115,7 +111,7 @@ class LatentSpace:
         """Return rows in the schema's types, each in its region, from codes of shape (n, latent)."""
         raw = torch.from_numpy((code * self.scale + self.centre).astype(np.float32))
         x = self.model.decode(raw, torch.from_numpy(np.asarray(region))).numpy()
-        return self.ties.rebuild(self.table.decode(x, region), region)
+        return self.table.decode(x, region)
 
     def save(self, folder: Path) -> None:
         """Write weights, scales and the encoder's tables into an existing folder."""
@@ -126,10 +122,8 @@ class LatentSpace:
         save_file(tensors, folder / "autoencoder.safetensors")
         record = {
             "settings": self.settings,
-            "columns": [asdict(block.column) for block in self.table.blocks],
+            "columns": [asdict(column) for column in self.table.ties.columns],
             "regions": self.regions.to_dict(),
-            "ties": self.ties.facts(),
-            "tied": [asdict(column) for column in self.ties.columns],
         }
         write_json(folder / "autoencoder.json", record)
 
@@ -144,9 +138,7 @@ class LatentSpace:
         model = Autoencoder(table.width, **record["settings"])
         model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
         regions = Regions.from_dict(record["regions"])
-        made = cls(table, model, record["settings"], tensors["centre"].numpy(), tensors["scale"].numpy(), regions)
-        made.ties = Ties.from_facts([Column(**c) for c in record["tied"]], record["ties"])
-        return made
+        return cls(table, model, record["settings"], tensors["centre"].numpy(), tensors["scale"].numpy(), regions)
 
     def adapt(self, rows: pd.DataFrame, columns: list[Column], regions: Regions, region: np.ndarray) -> None:
         """Fit what depends on the study's own rows: its regions, levels, bounds and ties.
@@ -164,29 +156,13 @@ class LatentSpace:
         CodsaError
             When the source was prepared with other columns, types or regions.
         """
-        self.check(columns)
-        mine, theirs = ((r.kind, r.column, len(r)) for r in (self.regions, regions))
-        if self.table.regional and mine != theirs:
-            raise CodsaError(
-                f"the pretrained encoder is for regions (kind, column, number) {mine}, the data have {theirs}; "
-                "prepare the source set with the same regions"
-            )
-        same = regions.members == self.regions.members
-        blocks = zip(self.table.blocks, columns, strict=True)
-        self.table.blocks = [
-            block.adapt(rows[c.name], c, None if same else region, len(regions)) for block, c in blocks
-        ]
+        self.table = self.table.adapt(rows, columns, self.regions, regions, region)
         self.regions = regions
-        self.ties = Ties.fit(rows, columns, region, regions.column)
 
-    def check(self, columns: list[Column]) -> None:
-        """Raise a `CodsaError` unless it was fitted on these columns."""
-        mine, theirs = [(b.column.name, b.column.type) for b in self.table.blocks], [(c.name, c.type) for c in columns]
-        if mine != theirs:
-            raise CodsaError(
-                f"the pretrained encoder models columns {mine}, the data have {theirs}; prepare the source "
-                "set with the same columns and types"
-            )
+
+def is_latent_space(folder: Path) -> bool:
+    """Say whether a folder holds a pretrained encoder–decoder."""
+    return (folder / "autoencoder.json").exists()
 
 
 def pretrain(
@@ -221,7 +197,7 @@ def pretrain(
     """
     columns = schema.generated
     index = schema.regions.assign(rows)
-    table = TabularEncoder.fit(rows, columns, schema.regions, index)
+    table = TabularEncoder.fit(rows, columns, schema.regions, index, scaling=AUTO)
     x, region = torch.from_numpy(table.encode(rows, index)), torch.from_numpy(index)
     told = len(schema.regions) if table.regional else 0
     settings = {"latent": min(latent, x.shape[1]), "width": width, "depth": depth, "regions": told}

@@ -11,7 +11,7 @@ import pandas as pd
 
 from codsa.encoders.grain import Grain
 from codsa.encoders.mixed import from_codes, level_codes
-from codsa.encoders.scaling import SCALINGS, Scaling
+from codsa.encoders.scaling import AUTO, NAMES, SCALINGS, Scaling, suited
 from codsa.errors import CodsaError
 from codsa.schema import Column, check_choice
 
@@ -113,9 +113,10 @@ class OrderedBlock:
         atoms : bool
             Whether only the values seen in a region exist there.
         """
-        check_choice("scaling", scaling, tuple(SCALINGS))
+        check_choice("scaling", scaling, NAMES)
         grain = Grain.fit(column, values)
         numbers = grain.numbers(values)
+        scaling = suited(numbers) if scaling == AUTO else scaling
         index = np.full(len(numbers), -1) if region is None else region
         parts = {int(k): Marginal.fit(numbers[index == k], scaling, atoms) for k in np.unique(index)}
         return cls(column, grain, parts, scaling)

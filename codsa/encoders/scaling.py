@@ -10,6 +10,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 QUANTILES = 1000
+LARGEST = 1e100
+"""Beyond, differences and squares are no longer safe."""
 
 
 class Scaling(Protocol):
@@ -94,4 +96,83 @@ class NormalScore:
         return cls(np.linspace(0.0, 1.0, knots), np.asarray(arrays["values"]), count)
 
 
-SCALINGS: dict[str, type[Scaling]] = {"normal-score": NormalScore}
+@dataclass
+class Asinh:
+    """asinh of the number, centred at the median and in units of the spread, brought to unit variance.
+
+    Nearly linear in the bulk, logarithmic in the tails: columns that are smooth functions of each
+    other stay so, which ranks would bend.
+
+    Attributes
+    ----------
+    centre, spread : float
+        Median, and interquartile range as a standard deviation.
+    mean, sd : float
+        Of the asinh.
+    least, most : float
+        What was seen.
+    """
+
+    centre: float
+    spread: float
+    mean: float
+    sd: float
+    least: float
+    most: float
+
+    @classmethod
+    def fit(cls, numbers: np.ndarray) -> Self:
+        """Learn the scales."""
+        low, centre, high = np.quantile(numbers, [0.25, 0.5, 0.75])
+        spread = next((s for s in ((high - low) / 1.349, _deviation(numbers)) if np.isfinite(s) and s > 0), 1.0)
+        spread = max(spread, float(np.abs(numbers).max()) * 1e-12)  # the ratio stays finite
+        bent = np.arcsinh((numbers - centre) / spread)
+        sd = bent.std()
+        return cls(*map(float, (centre, spread, bent.mean(), sd if sd > 0 else 1.0, numbers.min(), numbers.max())))
+
+    def encode(self, numbers: np.ndarray) -> np.ndarray:
+        """Return scores, ndarray of float64, shape (n,)."""
+        return np.asarray((np.arcsinh((numbers - self.centre) / self.spread) - self.mean) / self.sd)
+
+    def decode(self, scores: np.ndarray) -> np.ndarray:
+        """Return numbers from scores, ndarray of float64, shape (n,)."""
+        edges = self.encode(np.array([self.least, self.most]))
+        bent = np.clip(scores, *edges) * self.sd + self.mean
+        return np.clip(np.sinh(bent) * self.spread + self.centre, self.least, self.most)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what was learned."""
+        return {"facts": np.array([self.centre, self.spread, self.mean, self.sd, self.least, self.most])}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> Self:
+        """Read what `arrays` gave."""
+        return cls(*map(float, arrays["facts"]))
+
+
+def _deviation(numbers: np.ndarray) -> float:
+    largest = float(np.abs(numbers).max())
+    return float((numbers / largest).std() * largest) if largest > 0 else 0.0
+
+
+SCALINGS: dict[str, type[Scaling]] = {"asinh": Asinh, "normal-score": NormalScore}
+AUTO = "auto"
+NAMES = (AUTO, *SCALINGS)
+MASS = 0.02
+"""A value that so large a share of a column has is a point mass."""
+MANY = 50
+
+
+def suited(numbers: np.ndarray) -> str:
+    """Return the scaling that suits numbers: ranks where they have point masses or are few, asinh where smooth.
+
+    Parameters
+    ----------
+    numbers : ndarray of float64, shape (n,)
+        NaN for missing.
+    """
+    present = numbers[~np.isnan(numbers)]
+    if len(present) < MANY or float(np.abs(present).max()) > LARGEST:
+        return "normal-score"
+    counts = np.unique(present, return_counts=True)[1]
+    return "normal-score" if counts.max() > MASS * len(present) else "asinh"

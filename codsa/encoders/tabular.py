@@ -55,7 +55,7 @@ class TabularEncoder:
         ties : bool
             Leave out columns that others determine, and rebuild them (see `codsa.encoders.ties`).
         scaling : str
-            How numbers are scaled: a name of `codsa.encoders.scaling.SCALINGS`.
+            How numbers are scaled: a name of `codsa.encoders.scaling.NAMES`.
 
         Raises
         ------
@@ -98,6 +98,45 @@ class TabularEncoder:
         wide = array.astype(np.float64)
         made = {b.column.name: b.decode(wide[:, i:j], region) for b, i, j in parts}
         return self.ties.rebuild(pd.DataFrame(made, index=range(len(array))), region)
+
+    def adapt(
+        self, rows: pd.DataFrame, columns: list[Column], source: Regions, regions: Regions, region: np.ndarray
+    ) -> TabularEncoder:
+        """Return the encoder of a source set for a study: its regions, levels, bounds and ties.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n_g, d)
+        columns : list of Column
+        source, regions : Regions
+            The partitions of the source set and of the study: by the same column into as many.
+        region : ndarray of int64, shape (n_g,)
+
+        Raises
+        ------
+        CodsaError
+            When the source was prepared with other columns, types or regions.
+        """
+        self.check(columns)
+        mine, theirs = ((r.kind, r.column, len(r)) for r in (source, regions))
+        if self.regional and mine != theirs:
+            raise CodsaError(
+                f"the pretrained encoder is for regions (kind, column, number) {mine}, the data have {theirs}; "
+                "prepare the source set with the same regions"
+            )
+        index = None if regions.members == source.members else region
+        pairs = zip(self.blocks, columns, strict=True)
+        blocks: list[Block] = [b.adapt(rows[c.name], c, index, len(regions)) for b, c in pairs]
+        return TabularEncoder(blocks, Ties.fit(rows, columns, region, regions.column))
+
+    def check(self, columns: list[Column]) -> None:
+        """Raise a `CodsaError` unless it was fitted on these columns."""
+        mine, theirs = [(b.column.name, b.column.type) for b in self.blocks], [(c.name, c.type) for c in columns]
+        if mine != theirs:
+            raise CodsaError(
+                f"the pretrained encoder models columns {mine}, the data have {theirs}; prepare the source "
+                "set with the same columns and types"
+            )
 
     def to_arrays(self) -> Arrays:
         """Return what was learned as named arrays, for safetensors."""

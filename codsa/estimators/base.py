@@ -16,7 +16,7 @@ from codsa.registry import ESTIMATORS, check_settings, load
 from codsa.schema import Schema, check_choice
 from codsa.streams import integer
 
-PREPROCESSING = ("auto", "none", "ordinal", "standard")
+PREPROCESSING = ("auto", "none", "ordinal", "standard", "smooth")
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,10 @@ class Judge:
     ----------
     name : str
         A registered name, or `module:Class` of scikit-learn's protocol.
-    preprocess : {'auto', 'none', 'ordinal', 'standard'}
+    preprocess : {'auto', 'none', 'ordinal', 'standard', 'smooth'}
         none: raw numbers; ordinal: categories as codes, for trees; standard: imputed, scaled,
-        one-hot; auto: what the estimator is best served with.
+        one-hot; smooth: as standard, with every number twice, as its rank and by asinh, so that
+        heavy tails do no harm; auto: what the estimator is best served with.
     settings : mapping
         Its keyword arguments.
     """
@@ -148,12 +149,27 @@ def preprocessor(kind: str, layout: Layout) -> Any:
     if kind == "none" and layout.coded:
         raise CodsaError("estimator: preprocess none takes numbers only, and the table has categories; use auto")
     if kind in ("none", "ordinal"):
-        return FunctionTransformer()
-    numbers = make_pipeline(
-        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler()
-    )
+        return FunctionTransformer(fill_empty)
+    imputer = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    numbers = make_pipeline(imputer, _smooth(layout) if kind == "smooth" else StandardScaler())
     levels = OneHotEncoder(handle_unknown="ignore", max_categories=50, sparse_output=False)
     return ColumnTransformer([("ordered", numbers, layout.ordered), ("coded", levels, layout.coded)])
+
+
+def fill_empty(x: np.ndarray) -> np.ndarray:
+    """Return the features with columns that are missing throughout set to 0, which trees cannot bin otherwise."""
+    empty = np.isnan(x).all(axis=0)
+    return np.where(empty, 0.0, x) if empty.any() else x
+
+
+def _smooth(layout: Layout) -> Any:
+    """Return an unfitted transformer that gives every number as its rank and by asinh, both of about unit scale."""
+    from sklearn.pipeline import make_pipeline, make_union
+    from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, RobustScaler, StandardScaler
+
+    ranks = QuantileTransformer(n_quantiles=min(1000, max(layout.steps_rows // 2, 2)), subsample=None)
+    tails = make_pipeline(RobustScaler(), FunctionTransformer(np.arcsinh))
+    return make_pipeline(make_union(ranks, tails), StandardScaler())
 
 
 class Fitted:

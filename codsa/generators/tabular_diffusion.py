@@ -12,15 +12,21 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from codsa.artefacts import read_json
 from codsa.diffusion import edm
 from codsa.diffusion.network import Denoiser, initialise
 from codsa.diffusion.training import Recipe, Trainer
-from codsa.encoders.autoencoder import LatentSpace
+from codsa.diffusion.tuning import MODES, plain_weights, tunable
+from codsa.encoders.autoencoder import LatentSpace, is_latent_space
+from codsa.encoders.scaling import NAMES
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
-from codsa.schema import Schema
+from codsa.generators.labels import Labels
+from codsa.schema import Schema, check_choice
 from codsa.streams import child, integer, rng
+
+LABELS = ("ensemble", "denoiser")
 
 
 class TabularDiffusion(Generator):
@@ -44,6 +50,16 @@ class TabularDiffusion(Generator):
         Calls of the network to draw a row.
     precision : {'no', 'bf16', 'fp16', 'auto'}
         Mixed precision of training; auto: bf16 where the hardware computes in it.
+    labels : {'ensemble', 'denoiser'}
+        What decides the label of a row: the cross-fitted ensemble of `codsa.generators.labels`,
+        or the denoiser, as it decides every other column.
+    scaling : {'auto', 'asinh', 'normal-score'}
+        How numbers are brought to unit scale; auto: asinh where a column is smooth, ranks where it
+        has point masses. A pretrained space keeps its own.
+    tune : {'full', 'head', 'lora'}
+        Which weights of a pretrained denoiser are trained further (see `codsa.diffusion.tuning`).
+    ties : bool
+        Leave out columns that others determine, and rebuild them (see `codsa.encoders.ties`).
     """
 
     def __init__(
@@ -59,6 +75,10 @@ class TabularDiffusion(Generator):
         patience: int = 6,
         sampler_steps: int = 24,
         precision: str = "no",
+        labels: str = "ensemble",
+        scaling: str = "auto",
+        tune: str = "full",
+        ties: bool = True,
     ) -> None:
         if not 0 <= holdout < 1:
             raise CodsaError(f"tabular-diffusion: holdout = {holdout}; it must lie in [0, 1)")
@@ -70,7 +90,15 @@ class TabularDiffusion(Generator):
         self.batch, self.width, self.depth = batch, width, depth
         self.holdout, self.sampler_steps = holdout, sampler_steps
         self.noise = edm.Noise()
+        check_choice("tabular-diffusion: labels", labels, LABELS)
+        check_choice("tabular-diffusion: scaling", scaling, NAMES)
+        check_choice("tabular-diffusion: tune", tune, MODES)
+        self.scaling, self.tune, self.ties = scaling, tune, ties
+        self.by_ensemble = labels == "ensemble"
+        self.labels: Labels | None = None
+        self.source_labels: Labels | None = None
         self.losses = pd.DataFrame()
+        self.schema: Schema
         self.model: Denoiser
 
     def fit(
@@ -83,13 +111,13 @@ class TabularDiffusion(Generator):
         pretrained: Path | None = None,
     ) -> Self:
         """Train the denoiser on S_g (see `Generator.fit`)."""
-        self._use(schema, rows, regions, pretrained)
+        self.schema = schema
+        net = self._start(rows, regions, pretrained, child(stream, "weights"))
         x = torch.from_numpy(self.space.encode(rows, regions))
         region = torch.from_numpy(np.asarray(regions))
         held = torch.from_numpy(hold_out(regions, self.holdout, rng(child(stream, "held out"))))
-        initialise(self.model, torch.Generator().manual_seed(integer(child(stream, "weights"))), zero=self.model.leave)
         trainer = Trainer(
-            self.model,
+            net,
             self.recipe,
             self._loss(x[~held], region[~held]),
             self._held_out(x[held], region[held], child(stream, "check")) if held.any() else None,
@@ -97,26 +125,42 @@ class TabularDiffusion(Generator):
             None if work is None else work / "denoiser.safetensors",
         )
         self.losses = trainer.run()
-        self.model = self._network()
-        self.model.load_state_dict(trainer.weights())
+        self.model = Denoiser.of(plain_weights(net, trainer.weights()))
+        if self.by_ensemble and Labels.useful(schema):
+            self.labels = Labels(schema).fit(rows, regions, child(stream, "labels"), self.source_labels)
         return self
 
-    def _use(
-        self, schema: Schema, rows: pd.DataFrame | None, regions: np.ndarray | None, pretrained: Path | None
-    ) -> None:
-        self.schema = schema
-        columns = schema.generated
+    def _start(
+        self, rows: pd.DataFrame, regions: np.ndarray, pretrained: Path | None, stream: np.random.SeedSequence
+    ) -> nn.Module:
+        """Choose the space that rows are denoised in, and return the network that training starts from."""
+        columns, generator = self.schema.generated, torch.Generator().manual_seed(integer(stream))
         self.space: TabularEncoder | LatentSpace
+        if pretrained is not None and not is_latent_space(pretrained):
+            return tunable(self._pretrained(rows, regions, pretrained), self.tune, generator)
         if pretrained is not None:
             self.space = LatentSpace.load(pretrained)
-            if rows is not None and regions is not None:
-                self.space.adapt(rows, columns, schema.regions, regions)
-        elif rows is not None and regions is not None:
-            self.space = TabularEncoder.fit(rows, columns, schema.regions, regions, ties=True)
-        self.model = self._network()
+            self.space.adapt(rows, columns, self.schema.regions, regions)
+        else:
+            self.space = TabularEncoder.fit(rows, columns, self.schema.regions, regions, self.ties, self.scaling)
+        made = Denoiser(self.space.width, len(self.schema.regions), self.width, self.depth)
+        initialise(made, generator, zero=made.leave)
+        return made
 
-    def _network(self) -> Denoiser:
-        return Denoiser(self.space.width, len(self.schema.regions), self.width, self.depth)
+    def _pretrained(self, rows: pd.DataFrame, regions: np.ndarray, folder: Path) -> Denoiser:
+        """Return a source set's denoiser, its regions' embeddings put in the study's order."""
+        theirs = Schema.from_dict(read_json(folder / "schema.json"))
+        source = type(self).load(folder, theirs, {})
+        assert isinstance(source.space, TabularEncoder)
+        self.space = source.space.adapt(rows, self.schema.generated, theirs.regions, self.schema.regions, regions)
+        if self.space.width != source.space.width:
+            raise CodsaError(f"{folder}: pretrained on columns of other levels; prepare the source set with the same")
+        self.source_labels = source.labels
+        weights = source.model.state_dict()
+        known = weights["region.weight"]
+        names = theirs.regions.names
+        embedded = [known[names.index(n)] if n in names else known.mean(0) for n in self.schema.regions.names]
+        return Denoiser.of({**weights, "region.weight": torch.stack(embedded)})
 
     def _loss(self, x: torch.Tensor, region: torch.Tensor) -> Any:
         members = [torch.nonzero(region == k).flatten() for k in range(len(self.schema.regions))]
@@ -156,18 +200,24 @@ class TabularDiffusion(Generator):
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
         """Draw rows of one region (see `Generator.sample`)."""
+        if self.labels is None:
+            return self._denoise(np.full(count, region), region, stream)
+        return self.labels.sample(self._denoise, region, count, stream)
+
+    def _denoise(self, drawn_as: np.ndarray, region: int, stream: np.random.SeedSequence) -> pd.DataFrame:
+        """Draw rows as the regions say that are given one per row, and set what `region` fixes."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = self.model.to(device).eval()
         drawn = edm.sample(
             model,
-            torch.full((count,), region, dtype=torch.long),
+            torch.from_numpy(drawn_as),
             self.space.width,
             self.sampler_steps,
             self.noise,
             torch.Generator().manual_seed(integer(stream)),
             device,
         )
-        return complete(self.space.decode(drawn.numpy(), np.full(count, region)), region, self.schema)
+        return complete(self.space.decode(drawn.numpy(), drawn_as), region, self.schema)
 
     def save(self, folder: Path) -> None:
         """Write weights, encoder and losses (see `Generator.save`)."""
@@ -179,19 +229,23 @@ class TabularDiffusion(Generator):
             tensors |= {f"table.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}
         save_file(tensors, folder / "denoiser.safetensors")
         self.losses.to_csv(folder / "losses.csv", index=False)
+        if self.labels is not None:
+            self.labels.save(folder / "labels")
 
     @classmethod
     def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
         """Read what `save` wrote (see `Generator.load`)."""
         made = cls(**settings)
+        made.schema = schema
         tensors = load_file(folder / "denoiser.safetensors")
         arrays = {k.removeprefix("table."): v.numpy() for k, v in tensors.items() if k.startswith("table.")}
         if arrays:
             made.space = TabularEncoder.from_arrays(arrays, schema.generated)
-            made._use(schema, None, None, None)
         else:
-            made._use(schema, None, None, folder)
-        made.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+            made.space = LatentSpace.load(folder)
+        made.model = Denoiser.of({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        if (folder / "labels").is_dir():
+            made.labels = Labels.load(folder / "labels", schema)
         return made
 
 

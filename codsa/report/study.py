@@ -12,7 +12,7 @@ import pandas as pd
 from codsa.artefacts import read_json, read_parquet
 from codsa.errors import CodsaError
 from codsa.metrics import OVERALL
-from codsa.report.verdict import PLAIN, SIMPLE, is_codsa
+from codsa.report.verdict import ORACLE, PLAIN, SIMPLE, is_codsa
 
 NEEDED = (
     "chosen",
@@ -175,4 +175,5 @@ def _check_distinct(found: Sequence[tuple[Path, Evaluation]]) -> None:
 def _place(one: Evaluation) -> tuple[int, str, int]:
     order = [PLAIN, *SIMPLE]
     rank = order.index(one.method) if one.method in order else len(order) + is_codsa(one.method)
+    rank += 2 * (one.method == ORACLE)
     return rank, one.method, one.replicate

@@ -13,7 +13,7 @@ import pandas as pd
 from codsa.metrics import HIGHER_IS_BETTER, OVERALL
 from codsa.report.study import Evaluation, Study
 from codsa.report.text import DASH, arrow, decimals_of, enough, method_name, metric_name, number, percent
-from codsa.report.verdict import PLAIN, Difference, Verdict, compare, is_codsa
+from codsa.report.verdict import ORACLE, PLAIN, Difference, Verdict, compare, is_codsa, share_of_way
 
 METRICS = ["experiment", "method", "replicate", "region", "metric", "value", "m", "r", "alpha"]
 SUMMARY = ["experiment", "method", "region", "metric", "mean", "sd", "replicates"]
@@ -139,9 +139,11 @@ def main_table(study: Study, verdict: Verdict) -> Table:
     rows = []
     for method in study.methods:
         cells = [_mean_cell(study.values(method, c), decimals, means[c]) for c in columns]
-        rows.append([name_cell(method), *cells, *(difference_cell(study, method, other) for other in against)])
+        way = [Cell(percent(share_of_way(metric, study.overall(), method)))] if ORACLE in study.methods else []
+        rows.append([name_cell(method), *cells, *(difference_cell(study, method, other) for other in against), *way])
     interval = "with 95 % CI" if len(study.replicates) > 1 else ""
     heads = [Cell(f"Difference to {against_name(one)}", interval) for one in against]
+    heads += [Cell("Way to the oracle")] if ORACLE in study.methods else []
     return Table([Cell("Method"), *(Cell(c) for c in study.regions), Cell("Under Q"), *heads], rows)
 
 

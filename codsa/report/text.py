@@ -25,6 +25,10 @@ METHOD_NAMES = {
     "adasyn": "ADASYN",
     "smogn": "SMOGN",
     "non-adaptive": "Non-adaptive augmentation",
+    "bootstrap-bagged": "Plain oversampling, bagged",
+    "smote-bagged": "SMOTE, bagged",
+    "source-rows": "Source rows added",
+    "oracle": "Oracle",
     "codsa": "CoDSA",
 }
 

@@ -12,6 +12,8 @@ from codsa.metrics import HIGHER_IS_BETTER, paired_interval
 from codsa.report.text import counted, decimals_of, enough, listed, metric_name, named, number, percent
 
 PLAIN = "none"
+ORACLE = "oracle"
+"""The method whose pool are fresh true rows: no rival, but the end of the way."""
 SIMPLE = ("weighted", "bootstrap", "smote", "adasyn", "smogn", "non-adaptive")
 Values = Mapping[str, pd.Series]
 """Method → its figures under Q, indexed by replicate."""
@@ -111,8 +113,19 @@ def best_of(metric: str, values: Values, methods: Iterable[str]) -> str | None:
 
 
 def rivals_of(values: Values) -> list[str]:
-    """Return the methods that are neither CoDSA nor the plain model."""
-    return [name for name in values if name != PLAIN and not is_codsa(name)]
+    """Return the methods that are neither CoDSA nor the plain model nor the oracle."""
+    return [name for name in values if name not in (PLAIN, ORACLE) and not is_codsa(name)]
+
+
+def share_of_way(metric: str, values: Values, method: str) -> float:
+    """Return how far a method's mean is on the way from the plain model's to the oracle's; NaN without an oracle.
+
+    Means are over the replicates that all three have; 1 is as good as fresh true rows.
+    """
+    if not {PLAIN, ORACLE, method} <= set(values):
+        return float("nan")
+    plain, oracle, mean = pd.concat([values[name] for name in (PLAIN, ORACLE, method)], axis=1).dropna().mean()
+    return float((plain - mean) / (plain - oracle)) if plain != oracle else float("nan")
 
 
 def judge(metric: str, values: Values) -> Verdict:
@@ -127,6 +140,15 @@ def judge(metric: str, values: Values) -> Verdict:
     values : mapping of str to Series of float64
         Method → its figures under Q, indexed by replicate.
     """
+    verdict = _judge(metric, values)
+    share = share_of_way(metric, values, verdict.best) if verdict.best else float("nan")
+    if np.isfinite(share):
+        way = "the way from the plain model to the oracle, whose pool are fresh true rows"
+        verdict.details.append(f"{named(str(verdict.best))} goes {percent(share)} of {way}.")
+    return verdict
+
+
+def _judge(metric: str, values: Values) -> Verdict:
     best = best_of(metric, values, filter(is_codsa, values))
     rival = best_of(metric, values, rivals_of(values))
     if best is None:
@@ -152,7 +174,7 @@ _Judgement = tuple[str, str, list[str]]
 
 
 def _decide(metric: str, values: Values, best: str, rival: str | None, plain: Difference) -> _Judgement:
-    against = {name: compare(metric, values, name, PLAIN) for name in values if name != PLAIN}
+    against = {name: compare(metric, values, name, PLAIN) for name in values if name not in (PLAIN, ORACLE)}
     winners = [name for name, one in against.items() if one is not None and one.clear == 1]
     matches = matching(metric, values, best)
     if not winners:

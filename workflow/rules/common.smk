@@ -35,6 +35,7 @@ wildcard_constraints:
     replicate=r"\d+",
     generator=r"[^/]+",
     method=r"[^/]+",
+    kind="encoder|denoiser|rows",
     r=r"[0-9.]+(-fold\d+|-cross)?",
     shard=r"\d{4}",
     shards=r"\d{4}",
@@ -54,10 +55,10 @@ def raw_file(data):
     return [data.path] if data.path is not None else []
 
 
-def encoder_of(wildcards):
-    """The pretrained encoder of a generator, as a list: empty without transfer."""
-    source = study_of(wildcards).generators[wildcards.generator]
-    return [f"{RESULTS}/{wildcards.study}/encoder"] if source.transfer else []
+def pretrained_of(wildcards):
+    """What a generator takes from the source set, as a list: empty without transfer."""
+    kind = study_of(wildcards).generators[wildcards.generator].transfer
+    return [f"{RESULTS}/{wildcards.study}/pretrained~{kind}"] if kind else []
 
 
 def shards_of(study, replicate, generator, r):
@@ -67,29 +68,43 @@ def shards_of(study, replicate, generator, r):
     return [f"{pool}/shard-{i:04d}-of-{count:04d}.json" for i in range(count)]
 
 
-def fits_and_parts(wildcards):
-    """The fits of a method by their labels, and the parts S_g whose pools each draws on."""
-    study = study_of(wildcards)
-    return study.fits(study.methods[wildcards.method])
-
-
 def fits_of(wildcards):
-    """The folders of fits of a method, one per r."""
-    folder = f"{RESULTS}/{wildcards.study}/rep~{wildcards.replicate}/fit~{wildcards.method}"
-    return [f"{folder}/r~{label}" for label in fits_and_parts(wildcards)]
-
-
-def pools_of(wildcards):
-    """The shard manifests of the pools that a method's fit at r draws on, or without r all its fits."""
+    """The folders of the fits that a method is judged by, one per method and r."""
     study = study_of(wildcards)
-    fits = fits_and_parts(wildcards)
-    labels = [wildcards.r] if "r" in wildcards.keys() else list(fits)
-    parts = [part for label in labels for part in fits[label]]
-    generator = study.generator_of(study.methods[wildcards.method]) if parts else None
+    folder = f"{RESULTS}/{wildcards.study}/rep~{wildcards.replicate}"
+    return [
+        f"{folder}/fit~{name}/r~{label}"
+        for name in study.judged(wildcards.method)
+        for label in study.fits(study.methods[name])
+    ]
+
+
+def pools_at(wildcards, name, labels):
+    """The shard manifests of the pools that some of a method's fits draw on."""
+    study = study_of(wildcards)
+    method = study.methods[name]
+    parts = [part for label in labels for part in study.fits(method)[label]]
     return [
         manifest
         for part in parts
-        for manifest in shards_of(wildcards.study, wildcards.replicate, generator, part)
+        for manifest in shards_of(
+            wildcards.study, wildcards.replicate, study.generator_of(method), part
+        )
+    ]
+
+
+def pools_of_fit(wildcards):
+    """The shard manifests of the pools that one fit draws on: none without a generator."""
+    return pools_at(wildcards, wildcards.method, [wildcards.r])
+
+
+def pools_of(wildcards):
+    """The shard manifests of all pools behind the fits that a method is judged by."""
+    study = study_of(wildcards)
+    return [
+        manifest
+        for name in study.judged(wildcards.method)
+        for manifest in pools_at(wildcards, name, study.fits(study.methods[name]))
     ]
 
 

@@ -4,7 +4,7 @@ rule fit:
         schema=f"{STUDY}/data/schema.json",
         split=f"{REPLICATE}/split.parquet",
         laws=f"{REPLICATE}/split.json",
-        pools=pools_of,
+        pools=pools_of_fit,
     output:
         fits=directory(f"{REPLICATE}/fit~{{method}}/r~{{r}}"),
     log:

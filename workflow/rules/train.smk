@@ -3,22 +3,26 @@ rule pretrain:
         rows=f"{STUDY}/source/rows.parquet",
         schema=f"{STUDY}/source/schema.json",
     output:
-        encoder=directory(f"{STUDY}/encoder"),
+        pretrained=directory(f"{STUDY}/pretrained~{{kind}}"),
     log:
-        f"{STUDY}/logs/pretrain.log",
+        f"{STUDY}/logs/pretrain-{{kind}}.log",
     benchmark:
-        f"{STUDY}/benchmarks/pretrain.tsv"
+        f"{STUDY}/benchmarks/pretrain-{{kind}}.tsv"
     threads: 1
     resources:
         mem_mb=6000,
         runtime=240,
     params:
-        arguments=lambda w: words(study_of(w).pretrain()),
-        code=stage_digest("codsa.cli.train_gen", "codsa.encoders.autoencoder"),
+        arguments=lambda w: words(study_of(w).pretrain(w.kind)),
+        code=stage_digest(
+            "codsa.cli.train_gen",
+            "codsa.encoders.autoencoder",
+            "codsa.generators.tabular_diffusion",
+        ),
     shell:
         """
         codsa-train-gen --data "$(dirname {input.rows})" {params.arguments} \
-            --out {output.encoder} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
+            --out {output.pretrained} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """
 
 
@@ -28,7 +32,7 @@ rule train_generator:
         schema=f"{STUDY}/data/schema.json",
         split=f"{REPLICATE}/split.parquet",
         laws=f"{REPLICATE}/split.json",
-        encoder=encoder_of,
+        pretrained=pretrained_of,
     output:
         generator=directory(f"{GENERATOR}/generator"),
     log:
@@ -41,7 +45,7 @@ rule train_generator:
         runtime=240,
     params:
         arguments=lambda w: words(study_of(w).train(w.replicate, w.generator, w.r)),
-        pretrained=lambda w, input: repeated("--pretrained", input.encoder),
+        pretrained=lambda w, input: repeated("--pretrained", input.pretrained),
         code=lambda w: stage_digest(
             "codsa.cli.train_gen", study_of(w).generator_module(w.generator)
         ),
