@@ -24,7 +24,8 @@ CHUNK = 1 << 16
 STREAMED = 20_000_000
 """A table with more cells than this is not held in memory."""
 FITTED = 1_000_000
-"""So many rows at most are what scales and ties are learned from."""
+"""So many rows at most are what scales and ties are learned from, and so many `CELLS`."""
+CELLS = 20_000_000
 LEAST = 1000
 """So many of them come from each region, where it has them."""
 
@@ -206,7 +207,7 @@ def merged(a: Column, b: Column) -> Column:
 def thinned(
     rows: Rows, regions: np.ndarray, columns: list[Column], random: np.random.Generator
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return rows to learn scales from: all, or `FITTED` drawn of more, with every region and level.
+    """Return rows to learn scales from: all, or some drawn of many, with every region and level.
 
     Parameters
     ----------
@@ -218,9 +219,10 @@ def thinned(
     rows : DataFrame
     regions : ndarray of int64
     """
-    if len(rows) <= FITTED:
+    most = min(FITTED, CELLS // max(len(columns), 1))
+    if len(rows) <= most:
         return whole(rows), regions
-    chosen = _by_region(regions, FITTED, random)
+    chosen = _by_region(regions, most, random)
     known: dict[str, set[object]] = {c.name: set() for c in columns}
     kept: list[pd.DataFrame] = []
     first = 0

@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,17 @@ from codsa.errors import CodsaError
 from codsa.generators.base import Generator, make
 from codsa.prepare import Dataset
 from codsa.registry import GENERATORS, check_settings, load
+from codsa.rows import AnyDataset
+from codsa.rows import whole as whole_rows
 from codsa.schema import Schema, check_choice
 from codsa.split import TRAIN, Split, part_label
-from codsa.streams import Work
+from codsa.streams import Work, rng
 
 log = logging.getLogger(__name__)
 
 
 def train(
-    dataset: Dataset,
+    dataset: AnyDataset,
     split: Split,
     r: float,
     name: str,
@@ -74,11 +76,12 @@ def train(
             raise CodsaError(f"region '{region_name}' has no row in S_g at r = {r}; raise r or pool small regions")
     if pretrained is not None:
         check_folder(pretrained, "pretrain")
-    columns = [c.name for c in dataset.schema.modelled]
-    table = dataset.rows.iloc[rows][columns].reset_index(drop=True)
+    generator = make(name, settings)
+    part = dataset.part(rows)
+    table: Any = part if generator.streams else whole_rows(part)
     log.info("training %s on %d rows (r = %s)", name, len(table), r)
     stream = work.stream("train", name, part_label(r, fold))
-    return make(name, settings).fit(table, region, dataset.schema, stream, scratch, pretrained)
+    return generator.fit(table, region, dataset.schema, stream, scratch, pretrained)
 
 
 def write_generator(
@@ -133,6 +136,15 @@ def keep_rows(
     write_parquet(folder / "rows.parquet", source.rows[columns])
 
 
+def _some_rows(source: Dataset, count: int | None, work: Work) -> Dataset:
+    if count is None:
+        return source
+    if count > len(source.rows):
+        raise CodsaError(f"--source-rows {count}: the source set has {len(source.rows)} rows")
+    chosen = rng(work.stream("source rows")).permutation(len(source.rows))[:count]
+    return replace(source, rows=source.rows.iloc[np.sort(chosen)].reset_index(drop=True))
+
+
 PRETRAINERS = {"encoder": pretrain_encoder, "denoiser": pretrain_denoiser, "rows": keep_rows}
 """What can be carried over from a source set."""
 
@@ -146,8 +158,9 @@ def write_pretrained(
     scratch: Path,
     inputs: Mapping[str, str],
     parameters: Mapping[str, Any],
+    rows: int | None = None,
 ) -> None:
-    """Learn from all rows of a source set what is to be carried over, and write its folder.
+    """Learn from the rows of a source set what is to be carried over, and write its folder.
 
     Parameters
     ----------
@@ -158,11 +171,13 @@ def write_pretrained(
         Where checkpoints go.
     inputs, parameters : mapping
         For the manifest.
+    rows : int, optional
+        Only so many rows, drawn at random; fewer are a part of more.
     """
     check_choice("pretrain", kind, tuple(PRETRAINERS))
     with whole(folder) as part:
         part.mkdir(parents=True)
-        PRETRAINERS[kind](part, source, settings, work.stream("pretrain"), scratch)
+        PRETRAINERS[kind](part, _some_rows(source, rows, work), settings, work.stream("pretrain"), scratch)
         write_json(part / "schema.json", source.schema.to_dict())
         seal(part, "pretrain", inputs, parameters)
 

@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 
 from codsa import rows as stored
-from codsa.generators.tabular_diffusion import TabularDiffusion
+from codsa.encoders.tabular import TabularEncoder
 from codsa.prepare import Dataset
 from codsa.rows import StoredDataset, StoredRows, encoded, open_dataset, thinned
-from codsa.split import Size, target_law
+from codsa.split import Size, Split, load_split, target_law
 from codsa.split import split as split_rows
-from codsa.streams import rng, stream
+from codsa.streams import Work, rng, stream
+from codsa.train import train
 
 SMALL = {"steps": 20, "batch": 64, "width": 16, "depth": 1, "sampler_steps": 4}
 
@@ -69,6 +70,19 @@ def test_the_split_is_the_same(group: str | None, mixed_table: pd.DataFrame, tmp
     pd.testing.assert_frame_equal(*frames)
 
 
+@pytest.mark.parametrize("name", ["tabular-diffusion", "bootstrap"])
+def test_a_generator_is_the_same(
+    name: str, dataset: Dataset, kept: StoredDataset, split: Split, tmp_path: Path
+) -> None:
+    settings = SMALL if name == "tabular-diffusion" else {}
+    roles = load_split(tmp_path / "split.parquet", kept)  # type: ignore[arg-type]
+    work = Work(0, "e", 0)
+    a = train(dataset, split, 0.5, name, settings, work)
+    b = train(kept, roles, 0.5, name, settings, work, tmp_path / "scratch")
+    pd.testing.assert_frame_equal(a.sample(1, 50, stream(0, "d")), b.sample(1, 50, stream(0, "d")))
+    assert (tmp_path / "scratch/encoded.f32").exists() == (name == "tabular-diffusion")
+
+
 def test_scales_are_learned_from_some_rows_of_every_region_and_level(
     dataset: Dataset, kept: StoredDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,13 +103,12 @@ def test_scales_are_learned_from_some_rows_of_every_region_and_level(
 
 
 def test_rows_are_encoded_into_a_file(dataset: Dataset, kept: StoredDataset, tmp_path: Path) -> None:
-    model = TabularDiffusion(**SMALL)  # type: ignore[arg-type]
     regions = dataset.regions()
     held = dataset.part(np.arange(len(dataset)))
-    model._use(dataset.schema, held, regions, None)
+    encode = TabularEncoder.fit(held, dataset.schema.generated, dataset.schema.regions, regions).encode
     part = kept.part(np.arange(len(dataset)))
     assert isinstance(part, StoredRows)
-    found = encoded(part, regions, model.space.encode, tmp_path)
+    found = encoded(part, regions, encode, tmp_path)
     assert isinstance(found, np.memmap)
-    assert np.array_equal(found, model.space.encode(held, regions))
-    assert np.array_equal(found, encoded(part, regions, model.space.encode, None))
+    assert np.array_equal(found, encode(held, regions))
+    assert np.array_equal(found, encoded(part, regions, encode, None))

@@ -50,6 +50,9 @@ def train_gen(
         str | None,
         typer.Option("--pretrain", help="Learn from --data, a source set, instead: encoder, denoiser or rows."),
     ] = None,
+    source_rows: Annotated[
+        int | None, typer.Option("--source-rows", min=1, help="With --pretrain: only so many rows, at random.")
+    ] = None,
     seed: Seed = 0,
     experiment: Experiment = "study",
     replicate: Replicate = 0,
@@ -74,22 +77,25 @@ def train_gen(
     codsa-train-gen --data data --split rep~0/split.parquet --pretrained pretrained --set tune=lora --out gen
     """
     from codsa.prepare import load_dataset
+    from codsa.rows import open_dataset
     from codsa.split import FOLD_RATIO, load_split
     from codsa.train import encoder_digest, scratch_of, train, write_generator, write_pretrained
 
     given, work = parse_settings(settings), work_of(seed, experiment, replicate)
-    dataset = load_dataset(data)
-    inputs = {"dataset": dataset.digest}
     parameters = {"settings": given, "seed": seed, "experiment": experiment}
     if pretrain is not None:
-        parameters |= {"pretrain": pretrain}
+        source = load_dataset(data)
+        inputs = {"dataset": source.digest}
+        parameters |= {"pretrain": pretrain, "source_rows": source_rows}
         with scratch_of(out, inputs, parameters) as scratch:
-            write_pretrained(out, pretrain, dataset, given, work, scratch, inputs, parameters)
+            write_pretrained(out, pretrain, source, given, work, scratch, inputs, parameters, source_rows)
         return
     if split is None:
         raise CodsaError("--split is needed to know S_g; codsa-split writes it")
+    dataset = open_dataset(data)
     roles = load_split(split, dataset)
-    inputs |= {"split": roles.digest} | ({"pretrained": encoder_digest(pretrained)} if pretrained else {})
+    inputs = {"dataset": dataset.digest, "split": roles.digest}
+    inputs |= {"pretrained": encoder_digest(pretrained)} if pretrained else {}
     r = FOLD_RATIO if fold is not None else r
     parameters |= {"generator": generator, "r": r, "fold": fold, "replicate": replicate}
     with scratch_of(out, inputs, parameters) as scratch:

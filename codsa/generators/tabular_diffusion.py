@@ -23,10 +23,13 @@ from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
 from codsa.generators.labels import Labels
+from codsa.rows import Rows, encoded, thinned
 from codsa.schema import Schema, check_choice
 from codsa.streams import child, integer, rng
 
 LABELS = ("ensemble", "denoiser")
+CHECKED = 100_000
+"""At most so many of the rows held out for the early stop are measured."""
 
 
 class TabularDiffusion(Generator):
@@ -62,6 +65,8 @@ class TabularDiffusion(Generator):
         Leave out columns that others determine, and rebuild them (see `codsa.encoders.ties`).
     """
 
+    streams = True
+
     def __init__(
         self,
         *,
@@ -95,6 +100,7 @@ class TabularDiffusion(Generator):
         check_choice("tabular-diffusion: tune", tune, MODES)
         self.scaling, self.tune, self.ties = scaling, tune, ties
         self.by_ensemble = labels == "ensemble"
+        self.half: torch.dtype | None = None
         self.labels: Labels | None = None
         self.source_labels: Labels | None = None
         self.losses = pd.DataFrame()
@@ -103,7 +109,7 @@ class TabularDiffusion(Generator):
 
     def fit(
         self,
-        rows: pd.DataFrame,
+        rows: Rows,
         regions: np.ndarray,
         schema: Schema,
         stream: np.random.SeedSequence,
@@ -112,22 +118,24 @@ class TabularDiffusion(Generator):
     ) -> Self:
         """Train the denoiser on S_g (see `Generator.fit`)."""
         self.schema = schema
-        net = self._start(rows, regions, pretrained, child(stream, "weights"))
-        x = torch.from_numpy(self.space.encode(rows, regions))
+        seen = thinned(rows, regions, schema.generated, rng(child(stream, "scales")))
+        net = self._start(*seen, pretrained, child(stream, "weights"))
+        x = torch.from_numpy(encoded(rows, regions, self.space.encode, work))
         region = torch.from_numpy(np.asarray(regions))
-        held = torch.from_numpy(hold_out(regions, self.holdout, rng(child(stream, "held out"))))
+        held = hold_out(regions, self.holdout, rng(child(stream, "held out")))
+        check = torch.from_numpy(np.flatnonzero(held)[:: 1 + int(held.sum()) // CHECKED])
         trainer = Trainer(
             net,
             self.recipe,
-            self._loss(x[~held], region[~held]),
-            self._held_out(x[held], region[held], child(stream, "check")) if held.any() else None,
+            self._loss(x, region, torch.from_numpy(np.flatnonzero(~held))),
+            self._held_out(x[check], region[check], child(stream, "check")) if held.any() else None,
             integer(child(stream, "steps")),
             None if work is None else work / "denoiser.safetensors",
         )
         self.losses = trainer.run()
         self.model = Denoiser.of(plain_weights(net, trainer.weights()))
         if self.by_ensemble and Labels.useful(schema):
-            self.labels = Labels(schema).fit(rows, regions, child(stream, "labels"), self.source_labels)
+            self.labels = Labels(schema).fit(*seen, child(stream, "labels"), self.source_labels)
         return self
 
     def _start(
@@ -162,8 +170,9 @@ class TabularDiffusion(Generator):
         embedded = [known[names.index(n)] if n in names else known.mean(0) for n in self.schema.regions.names]
         return Denoiser.of({**weights, "region.weight": torch.stack(embedded)})
 
-    def _loss(self, x: torch.Tensor, region: torch.Tensor) -> Any:
-        members = [torch.nonzero(region == k).flatten() for k in range(len(self.schema.regions))]
+    def _loss(self, x: torch.Tensor, region: torch.Tensor, rows: torch.Tensor) -> Any:
+        """Return the loss on batches of some rows of x, which may be a file mapped to memory and is not copied."""
+        members = [rows[region[rows] == k] for k in range(len(self.schema.regions))]
         members = [m for m in members if len(m)]
         sizes = torch.tensor([len(m) for m in members])
         starts = torch.cumsum(sizes, 0) - sizes
@@ -216,6 +225,7 @@ class TabularDiffusion(Generator):
             self.noise,
             torch.Generator().manual_seed(integer(stream)),
             device,
+            self.half,
         )
         return complete(self.space.decode(drawn.numpy(), drawn_as), region, self.schema)
 
