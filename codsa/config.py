@@ -143,6 +143,7 @@ class Method(Strict):
     transfer: Literal["encoder", "denoiser", "rows"] | None = Field(
         default=None, description="what is carried over from the source set: see codsa-train-gen --pretrain"
     )
+    source_rows: int | None = Field(default=None, ge=1, description="so many of the source set's rows; default: all")
     weighted: bool = Field(default=False, description="weigh real rows by q/p")
     reserve: Literal["disjoint", "all"] = Field(
         default="disjoint", description="real rows of the estimator: S_r, or all, which uses rows twice"
@@ -215,6 +216,8 @@ class Experiment(Strict):
             strange = [name for name in method.among or [] if name not in names or name == method.name]
             if strange:
                 raise CodsaError(f"method '{method.name}': among: no other method '{strange[0]}' in the experiment")
+            if method.source_rows is not None and method.transfer is None:
+                raise CodsaError(f"method '{method.name}': source_rows without transfer; say what is carried over")
             if method.transfer is not None and self.source is None:
                 raise CodsaError(f"method '{method.name}' transfers from a source set; give source")
             if method.cross_fit and (method.generator is None or method.r is not None):

@@ -52,7 +52,7 @@ class Source:
         Its registered name or `module:Class`.
     settings : mapping
     transfer : str, optional
-        What is carried over from the source set.
+        What is carried over from the source set, and from how many rows: 'encoder', 'encoder-3000'.
     """
 
     name: str
@@ -94,7 +94,9 @@ class Study:
         assert method.generator is not None
         locate("generator", method.generator, GENERATORS)
         common = self.experiment.generators.get(method.generator, {})
-        return Source(method.generator, {**common, **method.settings}, method.transfer)
+        rows = "" if method.source_rows is None else f"-{method.source_rows}"
+        transfer = None if method.transfer is None else method.transfer + rows
+        return Source(method.generator, {**common, **method.settings}, transfer)
 
     def generator_of(self, method: Method) -> str:
         """Return the name of a method's generator folder; equal generators share one."""
@@ -172,9 +174,11 @@ class Study:
             raise CodsaError(f"experiment '{self.label}' has no source set")
         return self.experiment.source
 
-    def pretrain(self, kind: str) -> list[str]:
-        """Return the arguments of codsa-train-gen --pretrain."""
-        return ["--pretrain", kind, *settings(getattr(self.experiment.pretrain, kind, {})), *self._work()]
+    def pretrain(self, transfer: str) -> list[str]:
+        """Return the arguments of codsa-train-gen --pretrain for a `Source.transfer`."""
+        kind, _, rows = transfer.partition("-")
+        chosen = options(pretrain=kind, source_rows=int(rows) if rows else None)
+        return [*chosen, *settings(getattr(self.experiment.pretrain, kind, {})), *self._work()]
 
     def split(self, replicate: int | str) -> list[str]:
         """Return the arguments of codsa-split."""

@@ -35,7 +35,7 @@ wildcard_constraints:
     replicate=r"\d+",
     generator=r"[^/]+",
     method=r"[^/]+",
-    kind="encoder|denoiser|rows",
+    kind=r"(encoder|denoiser|rows)(-\d+)?",
     r=r"[0-9.]+(-fold\d+|-cross)?",
     shard=r"\d{4}",
     shards=r"\d{4}",
