@@ -17,6 +17,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,6 +134,8 @@ def main() -> None:
     parser.add_argument("--judge", action="store_true", help="fit and measure again, with the pools that are there")
     parser.add_argument("--out", type=Path, default=HERE.parent / "results" / "peers", help="without its ending")
     options = parser.parse_args()
+    if os.environ.get("OMP_NUM_THREADS") != "1":  # libraries read it when they are loaded
+        os.execve(sys.executable, [sys.executable, *sys.argv], one_thread())
     options.work = options.work.resolve()
     for replicate in range(options.replicates):
         for task in options.tasks:
