@@ -83,7 +83,7 @@ def _opening(table: pd.DataFrame, limit: float) -> str:
     return f"""# CoDSA's generator and its rivals on the same work
 
 ```
-python benchmarks/peers/run.py --replicates {int(table["replicate"].max()) + 1}
+{_commands(table)}
 ```
 
 Every method gets the same training rows, {VALIDATION_ROWS} validation and {TEST_ROWS} test rows, half of them from each
@@ -107,6 +107,11 @@ project whose examples include these two simulations, and the rivals' were not.
 
 {_caution(table)}
 """
+
+
+def _commands(table: pd.DataFrame) -> str:
+    most = table.groupby("task")["replicate"].max() + 1
+    return "\n".join(f"python benchmarks/peers/run.py --tasks {name} --replicates {n}" for name, n in most.items())
 
 
 def _caution(table: pd.DataFrame) -> str:
