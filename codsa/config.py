@@ -208,10 +208,6 @@ class Experiment(Strict):
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise CodsaError(f"experiment: method '{twice[0]}' stands twice; give one another name")
-        used = {method.generator for method in self.methods}
-        for name in self.generators:
-            if name not in used:
-                raise CodsaError(f"generators: no method uses '{name}'; {suggest(name, filter(None, used))}")
         for method in self.methods:
             strange = [name for name in method.among or [] if name not in names or name == method.name]
             if strange:
@@ -227,6 +223,10 @@ class Experiment(Strict):
             real = method.generator is None or method.cross_fit or method.reserve == "all"
             if not real and not any(method.m or self.grid.m) and set(method.r or self.grid.r) == {1.0}:
                 raise CodsaError(f"method '{method.name}': m = 0 with r = 1 leaves no row to fit on")
+        used = {method.generator for method in self.methods}
+        for name in self.generators:
+            if name not in used:
+                raise CodsaError(f"generators: no method uses '{name}'; {suggest(name, filter(None, used))}")
         return self
 
     def _method(self, name: str) -> Method:

@@ -96,6 +96,15 @@ def test_an_unknown_key_of_the_configuration_suggests_the_nearest() -> None:
         ({"generators": {"smotte": {}}}, "generators: no method uses 'smotte'; did you mean 'smote'"),
         ({"source": None}, "method 'codsa-transfer' transfers from a source set; give source"),
         ({"grid": {"m": [0], "r": [1]}}, "method 'non-adaptive': m = 0 with r = 1 leaves no row"),
+        ({"methods": ["none", {"name": "a", "among": ["none", "b"]}]}, "method 'a': among: no other method 'b'"),
+        (
+            {"methods": ["none", {"name": "a", "among": ["none"]}, {"name": "b", "among": ["a"]}]},
+            "method 'b': among takes methods that are fitted",
+        ),
+        ({"methods": [{"name": "codsa", "source_rows": 5}]}, "method 'codsa': source_rows without transfer"),
+        ({"methods": [{"name": "codsa", "transfer": "rowz"}]}, "methods.0.transfer = 'rowz'"),
+        ({"methods": [{"name": "none", "cross_fit": True}]}, "method 'none': cross_fit takes a generator and no r"),
+        ({"pretrain": {"latent": 3}}, "pretrain: unknown key 'latent'"),
     ],
 )
 def test_wrong_values_are_named(changes: dict[str, Any], message: str) -> None:
@@ -483,3 +492,32 @@ def test_new_quotes_what_yaml_would_read_otherwise(name: str, target: str, tmp_p
     text = path.read_text(encoding="utf-8").replace("columns: {} ", "columns: ")
     path.write_text(re.sub(r"^    # (.*\{type)", r"    \1", text, flags=re.MULTILINE), encoding="utf-8")
     assert set(load_experiment(path, "quick")[1].data.columns) == {"on", "a: {b}\n#"}
+
+
+def test_a_choice_among_methods_is_judged_by_their_fits() -> None:
+    auto = {"name": "codsa-auto", "among": ["none", "smote"]}
+    study = Study("toy", experiment(methods=["none", "smote", "codsa", auto]))
+    assert study.judged("codsa-auto") == ["none", "smote"] and study.judged("none") == ["none"]
+
+
+def test_a_transfer_from_fewer_source_rows_has_a_model_of_its_own() -> None:
+    methods = [
+        {"name": "a", "generator": "tabular-diffusion", "transfer": "encoder", "source_rows": 100},
+        {"name": "b", "generator": "tabular-diffusion", "transfer": "encoder"},
+        {"name": "c", "generator": "tabular-diffusion", "transfer": "denoiser"},
+    ]
+    made = experiment(methods=methods, generators={}, pretrain={"encoder": {"latent": 2}, "denoiser": {"steps": 9}})
+    study = Study("toy", made)
+    assert [one.transfer for one in study.generators.values()] == ["encoder-100", "encoder", "denoiser"]
+    few, whole = study.pretrain("encoder-100"), study.pretrain("encoder")
+    assert few[:4] == ["--pretrain", "encoder", "--source-rows", "100"] and "--source-rows" not in whole
+    assert "latent=2" in few and "latent=2" in whole and "steps=9" in study.pretrain("denoiser")
+
+
+def test_cross_fitting_draws_on_the_pools_of_all_folds() -> None:
+    study = Study("toy", experiment(methods=["none", "codsa-crossfit", "codsa-bagged"]))
+    for name in ("codsa-crossfit", "codsa-bagged"):
+        assert study.fits(study.methods[name]) == {"0.8-cross": [f"0.8-fold{fold}" for fold in range(5)]}
+    assert len(study.generators) == 1
+    arguments = study.train(0, "tabular-diffusion", "0.8-fold3")
+    assert arguments[2:4] == ["--fold", "3"] and "--r" not in arguments

@@ -14,7 +14,7 @@ from codsa.encoders.evidence import determines, steps, surprise
 from codsa.encoders.grain import Grain
 from codsa.encoders.linear import Linear, find_linear, solve
 from codsa.encoders.mixed import MixedTable, from_float
-from codsa.encoders.scaling import NormalScore
+from codsa.encoders.scaling import Asinh, NormalScore, suited
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.prepare import Dataset
@@ -185,3 +185,35 @@ def test_a_rounded_column_is_not_rebuilt_from_finer_ones() -> None:
     grains = {name: Grain(Column(name, "numeric"), decimals=2 if name == "b" else -1) for name in numbers}
     assert [t.name for t in find_linear(numbers, codes, grains, 20.0, None)] == ["total"]
     assert [t.name for t in find_linear(numbers, codes, grains, 20.0, "total")] == ["a"]
+
+
+def test_asinh_is_monotone_of_unit_variance_and_keeps_what_was_seen() -> None:
+    numbers = np.random.default_rng(0).standard_t(2, 3000)
+    scaling = Asinh.fit(numbers)
+    scores = scaling.encode(np.sort(numbers))
+    assert (np.diff(scores) > 0).all() and abs(scores.mean()) < 1e-9 and abs(scores.std() - 1) < 1e-9
+    assert np.allclose(scaling.decode(scaling.encode(numbers)), numbers)
+    assert scaling.decode(np.array([-1e3, 1e3])).tolist() == [numbers.min(), numbers.max()]
+
+
+def test_asinh_keeps_a_linear_tie_linear_in_the_bulk() -> None:
+    """What ranks would bend: y = 2x of a bimodal x."""
+    random = np.random.default_rng(1)
+    x = np.r_[random.normal(-3, 0.3, 500), random.normal(3, 0.3, 500)]
+    assert np.allclose(Asinh.fit(x).encode(x), Asinh.fit(2 * x).encode(2 * x))
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-9, 1.0, 1e90])
+def test_asinh_is_finite(scale: float) -> None:
+    numbers = scale * np.r_[np.linspace(-1, 1, 60), 1e6]
+    scores = Asinh.fit(numbers).encode(numbers)
+    assert np.isfinite(scores).all() and np.isfinite(Asinh.fit(numbers).decode(scores)).all()
+
+
+def test_the_scaling_suits_the_column() -> None:
+    random = np.random.default_rng(2)
+    smooth = random.normal(size=500)
+    assert suited(smooth) == "asinh"
+    assert suited(np.r_[smooth, np.full(100, np.nan)]) == "asinh"
+    assert suited(np.where(random.random(500) < 0.3, 0.0, smooth)) == "normal-score"  # a point mass
+    assert suited(smooth[:20]) == "normal-score" and suited(1e200 * smooth) == "normal-score"

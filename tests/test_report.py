@@ -20,7 +20,7 @@ from codsa.report import judge, metrics_table, plain_text, read_study, summary_t
 from codsa.report.surfaces import alpha_order, surface, surface_figure, sweeps
 from codsa.report.tables import main_table, quality_table
 from codsa.report.text import decimals_of, enough, listed, number, percent
-from codsa.report.verdict import best_of, compare
+from codsa.report.verdict import best_of, compare, rivals_of, share_of_way
 
 REGIONS = ["majority", "minority"]
 LEVELS = {"none": 0.576, "bootstrap": 0.510, "smote": 0.474, "codsa": 0.464, "codsa-transfer": 0.459}
@@ -443,3 +443,26 @@ def test_missing_or_partial_evaluations(tmp_path: Path) -> None:
     write_json(tmp_path / "part" / "metrics.json", {"method": "none"})
     with pytest.raises(CodsaError, match="'chosen' is missing"):
         read_study([tmp_path / "part"])
+
+
+def values_of(**levels: Sequence[float]) -> dict[str, pd.Series]:
+    return {name: pd.Series(level, dtype=float) for name, level in levels.items()}
+
+
+def test_the_way_to_the_oracle() -> None:
+    values = values_of(none=[0.6, 0.5], smote=[0.5, 0.5], codsa=[0.42, 0.38], oracle=[0.4, 0.3])
+    assert share_of_way("cross-entropy", values, "codsa") == pytest.approx((0.55 - 0.40) / (0.55 - 0.35))
+    assert np.isnan(share_of_way("cross-entropy", {k: v for k, v in values.items() if k != "oracle"}, "codsa"))
+    assert "75 % of the way" in " ".join(judge("cross-entropy", values).details)
+
+
+def test_the_oracle_is_no_rival() -> None:
+    values = values_of(none=[0.60, 0.61, 0.60], smote=[0.5, 0.51, 0.5], codsa=[0.4, 0.41, 0.4], oracle=[0.3, 0.31, 0.3])
+    assert rivals_of(values) == ["smote"]
+    verdict = judge("cross-entropy", values)
+    assert verdict.kind == "gain" and verdict.rival == "smote"
+
+
+def test_without_a_gain_an_oracle_is_no_winner() -> None:
+    values = values_of(none=[0.60, 0.50], codsa=[0.50, 0.60], oracle=[0.3, 0.31])
+    assert judge("cross-entropy", values).kind == "no-gain"

@@ -30,9 +30,11 @@ NEAREST = 20
 """A number's noise is a residual of one of so many rows with the nearest predictions."""
 MOST = 20_000
 """So many rows of S_g are used at most, spread evenly over the regions."""
+BATCH, EPOCHS, STEPS = 256, 100, 1500
+"""A perceptron passes so often over its rows, and makes about so many gradient steps, at most."""
 JUDGES = (
-    Judge("mlp", "smooth", {"batch": 256, "epochs": 100, "patience": 15}),
-    Judge("gradient-boosting", "ordinal", {}),
+    Judge("mlp", "smooth", {"batch": BATCH, "patience": 15}),
+    Judge("gradient-boosting", "ordinal"),
 )
 MOST_REGIONS = 16
 """Candidates are drawn for every region where the region is the class; beyond so many that is too dear."""
@@ -85,7 +87,9 @@ def fit_ensemble(
     """
     fold = rng(child(stream, "folds")).permutation(len(rows.y)) % FOLDS
     parts = [(_some(rows, fold != j), _some(rows, fold == j)) for j in range(FOLDS)]
-    members = [_fit_kind(judge, parts, layout, child(stream, judge.name)) for judge in JUDGES]
+    passes = {"epochs": int(np.clip(STEPS * BATCH // len(rows.y), 1, EPOCHS))}
+    perceptron = replace(JUDGES[0], settings={**JUDGES[0].settings, **passes})
+    members = [_fit_kind(judge, parts, layout, child(stream, judge.name)) for judge in (perceptron, *JUDGES[1:])]
     held_out = np.stack([_held_out(kind, parts, fold) for kind in members])
     kinds: list[Average | Ensemble] = [Average(kind) for kind in members]
     if source is not None:
