@@ -1,11 +1,13 @@
 """What helps on seven real tables: every method, the same splits, the same estimator.
 
-    python benchmarks/real_tables.py --data FOLDER [--only NAME …] [--replicates 3] [--cores 2]
+    python benchmarks/real_tables.py --data FOLDER [--only NAME …] [--estimator logistic] [--replicates 5] [--cores 2]
 
 FOLDER holds one folder per table (adult, german_credit, california_housing, abalone, thyroid_sick,
 mammography, wine_quality) with its CSV as the UCI repository and its mirrors publish them, with a
 header. Each table becomes an experiment without hand-work: types, roles and missing values are
-inferred. Results go to results/real-tables, the table of all studies to its summary.md.
+inferred. codsa-reuse gives the generator and the estimator every training row, as the resamplers do;
+codsa-auto chooses among all others on validation rows. Results go to results/real-tables-ESTIMATOR, the table
+of all studies to its summary.md.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ TABLES: dict[str, dict[str, Any]] = {
     },
     "adult": {"files": ["adult_train.csv.gz", "adult_test.csv.gz"], "target": "income"},
 }
-ORDER = ["none", "weighted", "bootstrap", "smote", "adasyn", "smogn", "non-adaptive", "codsa"]
+SIMPLE = ["none", "weighted", "bootstrap", "smote"]
+ORDER = [*SIMPLE, "adasyn", "smogn", "codsa", "codsa-reuse", "codsa-auto"]
 REGRESSION = {"abalone", "california_housing"}
 
 
@@ -47,16 +50,19 @@ def one_file(folder: Path, files: list[str], work: Path) -> Path:
 
 def experiment(name: str, facts: dict[str, Any], path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Return the experiment of one table; all tables have the same settings."""
-    neighbours = ["smote", "smogn"] if name in REGRESSION else ["smote", "adasyn"]
+    settings = {"steps": options.steps, "batch": 256, "precision": "auto", "sampler_steps": 18}
+    fitted = [*SIMPLE, "smogn" if name in REGRESSION else "adasyn", "codsa", "codsa-reuse"]
     return {
         "name": name,
         "replicates": options.replicates,
         "data": {"path": str(path), "target": facts["target"]},
         "regions": facts.get("regions", {}),
         "split": {"law": "balanced", "validation": 0.2, "test": 0.2},
-        "methods": ["none", "weighted", "bootstrap", *neighbours, "non-adaptive", "codsa"],
-        "grid": {"r": [0.5], "m": [0.5, 1.0], "alpha": ["balance", "target"]},
-        "generators": {"tabular-diffusion": {"steps": options.steps, "batch": 256, "precision": "auto"}},
+        "methods": [*fitted, {"name": "codsa-auto", "among": fitted}],
+        "grid": {"r": [0.5], "m": [0.5, 1.0], "alpha": ["balance", "target", "training"]},
+        "generators": {
+            "tabular-diffusion": {"steps": options.steps, "batch": 256, "precision": "auto", "sampler_steps": 18}
+        },
         "estimator": {"name": options.estimator},
     }
 
@@ -79,12 +85,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--only", nargs="*", default=list(TABLES), choices=list(TABLES))
-    parser.add_argument("--replicates", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--estimator", default="gradient-boosting")
+    parser.add_argument("--replicates", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--estimator", default="gradient-boosting", choices=["gradient-boosting", "logistic"])
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--results", type=Path, default=Path("results/real-tables"))
+    parser.add_argument("--results", type=Path, default=None)
     options = parser.parse_args()
+    options.results = options.results or Path(f"results/real-tables-{options.estimator}")
     options.results.mkdir(parents=True, exist_ok=True)
     files = []
     for name in options.only:
