@@ -60,9 +60,7 @@ def experiment(name: str, facts: dict[str, Any], path: Path, options: argparse.N
         "split": {"law": "balanced", "validation": 0.2, "test": 0.2},
         "methods": [*fitted, {"name": "codsa-auto", "among": fitted}],
         "grid": {"r": [0.5], "m": [0.5, 1.0], "alpha": ["balance", "target", "training"]},
-        "generators": {
-            "tabular-diffusion": {"steps": options.steps, "batch": 256, "precision": "auto", "sampler_steps": 18}
-        },
+        "generators": {"tabular-diffusion": settings},
         "estimator": {"name": options.estimator},
     }
 
