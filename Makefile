@@ -1,6 +1,7 @@
 # make run:  the default configuration, from raw data to reports
 # make test: the tests, style and type checks
-# Both first set up a virtual environment in .venv, once.
+# make bench: what it costs, as ratios in one run (benchmarks/cost.py)
+# Each first sets up a virtual environment in .venv, once.
 
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
@@ -10,7 +11,7 @@ export PATH := $(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 export OMP_NUM_THREADS := 1
 
-.PHONY: run test check format schemas clean
+.PHONY: run test bench check format schemas clean
 
 run: $(VENV)/run.stamp
 	snakemake --cores $(CORES) --quiet rules
@@ -18,6 +19,9 @@ run: $(VENV)/run.stamp
 
 test: check
 	pytest -n $(CORES) --dist worksteal
+
+bench: $(VENV)/run.stamp
+	python benchmarks/cost.py
 
 check: $(VENV)/dev.stamp
 	ruff check .
