@@ -527,8 +527,6 @@ def test_nothing_to_fit_on(given: tuple[object, ...], out: Path) -> None:
 def test_a_wrong_evaluation(given: tuple[object, ...], study: Path, tmp_path: Path, out: Path) -> None:
     fits = tmp_path / "fits"
     assert call(codsa_fit, *given, "--reserve", "all", *FAST, "--out", fits).code == 0
-    pools = ("--pool", study / "pool", "--pool", study / "pool")
-    assert refused(call(codsa_eval, *given, "--fits", fits, *pools, "--out", out), "1 --fits and 2 --pool")
     split = tmp_path / "split.parquet"
     assert call(codsa_split, "--data", study / "data", "--replicate", 1, "--out", split).code == 0
     ended = call(codsa_eval, "--data", study / "data", "--split", split, "--fits", fits, "--out", out)
@@ -618,7 +616,7 @@ def test_a_file_where_a_folder_is_needed(study: Path, tmp_path: Path) -> None:
 
 
 def test_errors_of_ours_keep_their_traceback(study: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("codsa.prepare.load_dataset", lambda folder: {}["ours"])
+    monkeypatch.setattr("codsa.rows.open_dataset", lambda folder: {}["ours"])
     with pytest.raises(KeyError, match="ours"):
         call(codsa_split, "--data", study / "data", "--out", out)
 

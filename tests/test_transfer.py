@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -87,18 +86,13 @@ def test_a_pretrained_denoiser_is_tuned(mode: str, tmp_path: Path) -> None:
 
 def test_tuning_starts_from_the_sources_weights(tmp_path: Path) -> None:
     source, data = simulated(300, 1), simulated(60, 0)
-    folder = pretrained(tmp_path / "source", "denoiser", source, **{**TINY, "steps": 400, "labels": "ensemble"})
-    short = {"steps": 1, "learning_rate": 1e-9, "ema": 0.0}
-    kept = tuned(folder, data, **short).sample(1, 400, stream(0, "s"))
-    fresh = make("tabular-diffusion", {**TINY, **short})
+    folder = pretrained(tmp_path / "source", "denoiser", source, **{**TINY, "steps": 300})
+    kept = tuned(folder, data, steps=1)
+    fresh = make("tabular-diffusion", {**TINY, "steps": 1})
     columns = [c.name for c in data.schema.modelled]
     fresh.fit(data.rows[columns], data.regions(), data.schema, stream(0, "fit"))
-    real = source.rows["x4"].astype(float)
-    gaps = [
-        np.abs(np.sort(one["x4"]) - np.quantile(real, np.linspace(0, 1, 400))).mean()
-        for one in (kept, fresh.sample(1, 400, stream(0, "s")))
-    ]
-    assert gaps[0] < gaps[1]
+    first = [float(one.losses["loss"].iloc[0]) for one in (kept, fresh)]  # type: ignore[attr-defined]
+    assert first[0] < 0.9 * first[1]
 
 
 def test_the_source_must_have_the_datas_columns(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import re
 import sys
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +38,20 @@ def _skops() -> Any:
     return skops.io
 
 
+def _dump(thing: Any, path: Path) -> None:
+    """Write a skops file whose bytes depend on its content alone: no memory addresses, no time of day."""
+    with zipfile.ZipFile(io.BytesIO(_skops().dumps(thing))) as made:
+        parts = {name: made.read(name) for name in made.namelist()}
+    schema = parts.pop("schema.json").decode()
+    found = re.findall(r'"__id__": (\d+)|"file": "(\d+)\.', schema)
+    order = {number: str(place) for place, number in enumerate(dict.fromkeys(a or b for a, b in found))}
+    schema = re.sub(r'("__id__": |"file": ")(\d+)', lambda hit: hit[1] + order[hit[2]], schema)
+    named = {order[name.partition(".")[0]] + "." + name.partition(".")[2]: data for name, data in parts.items()}
+    with zipfile.ZipFile(path, "w") as file:
+        for name, data in sorted({**named, "schema.json": schema.encode()}.items()):
+            file.writestr(zipfile.ZipInfo(name), data)
+
+
 def save_fitted(folder: Path, fitted: Predictor, judge: Judge) -> None:
     """Write a fitted estimator with its preprocessing into a new folder; an average as one folder a member."""
     if isinstance(fitted, Average):
@@ -42,11 +59,11 @@ def save_fitted(folder: Path, fitted: Predictor, judge: Judge) -> None:
             save_fitted(folder / f"member~{place}", member, judge)
         return
     folder.mkdir(parents=True)
-    _skops().dump(fitted.transform, folder / "transform.skops")
+    _dump(fitted.transform, folder / "transform.skops")
     if hasattr(fitted.model, "save"):
         fitted.model.save(folder)
     else:
-        _skops().dump(fitted.model, folder / "model.skops")
+        _dump(fitted.model, folder / "model.skops")
     write_json(folder / "estimator.json", {"judge": asdict(judge), "layout": asdict(fitted.layout)})
 
 

@@ -134,7 +134,8 @@ def main_table(study: Study, verdict: Verdict) -> Table:
     """Return methods × regions, with paired differences to the plain model and the best rival."""
     metric, decimals = study.metric, _decimals(study, study.metric)
     columns = [*study.regions, OVERALL]
-    means = {c: _best((study.values(one, c).mean() for one in study.methods), metric) for c in columns}
+    rivals = [one for one in study.methods if one != ORACLE]
+    means = {c: _best((study.values(one, c).mean() for one in rivals), metric) for c in columns}
     against = [name for name in (PLAIN, verdict.rival) if name in study.methods]
     rows = []
     for method in study.methods:
