@@ -50,7 +50,7 @@ def one_file(folder: Path, files: list[str], work: Path) -> Path:
 
 def experiment(name: str, facts: dict[str, Any], path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Return the experiment of one table; all tables have the same settings."""
-    settings = {"steps": options.steps, "batch": 256, "precision": "auto", "sampler_steps": 18}
+    settings = {"steps": options.steps, "batch": 256, "precision": "auto"}
     fitted = [*SIMPLE, "smogn" if name in REGRESSION else "adasyn", "codsa", "codsa-reuse"]
     return {
         "name": name,

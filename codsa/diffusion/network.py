@@ -66,7 +66,7 @@ class Denoiser(nn.Module):
         ----------
         x : tensor of shape (b, dimension)
             The noisy array, scaled to unit variance.
-        noise : tensor of shape (b,)
+        noise : tensor of shape (b,) or (1,)
             The noise level as the scheduler conditions it, ln(sigma)/4.
         region : int64 tensor of shape (b,)
         """

@@ -209,6 +209,11 @@ def mixed_precision(precision: str) -> str:
     return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "no"
 
 
+def half_type(precision: str) -> torch.dtype | None:
+    """Return the type that a network is called in outside training: None for float32."""
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(mixed_precision(precision))
+
+
 def one_cycle(progress: float, warm: float = 0.1) -> float:
     """Return the one-cycle learning rate (Smith 2018) relative to its peak.
 

@@ -15,7 +15,7 @@ from torch import nn
 from codsa.artefacts import read_json
 from codsa.diffusion import edm
 from codsa.diffusion.network import Denoiser, initialise
-from codsa.diffusion.training import Recipe, Trainer
+from codsa.diffusion.training import Recipe, Trainer, half_type
 from codsa.diffusion.tuning import MODES, plain_weights, tunable
 from codsa.encoders.autoencoder import LatentSpace, is_latent_space
 from codsa.encoders.scaling import NAMES
@@ -52,7 +52,7 @@ class TabularDiffusion(Generator):
     sampler_steps : int
         Calls of the network to draw a row.
     precision : {'no', 'bf16', 'fp16', 'auto'}
-        Mixed precision of training; auto: bf16 where the hardware computes in it.
+        Mixed precision of the network's calls; auto: bf16 where the hardware computes in it.
     labels : {'ensemble', 'denoiser'}
         What decides the label of a row: the cross-fitted ensemble of `codsa.generators.labels`,
         or the denoiser, as it decides every other column.
@@ -78,7 +78,7 @@ class TabularDiffusion(Generator):
         ema: float = 0.999,
         holdout: float = 0.1,
         patience: int = 6,
-        sampler_steps: int = 24,
+        sampler_steps: int = 12,
         precision: str = "no",
         labels: str = "ensemble",
         scaling: str = "auto",
@@ -100,7 +100,6 @@ class TabularDiffusion(Generator):
         check_choice("tabular-diffusion: tune", tune, MODES)
         self.scaling, self.tune, self.ties = scaling, tune, ties
         self.by_ensemble = labels == "ensemble"
-        self.half: torch.dtype | None = None
         self.labels: Labels | None = None
         self.source_labels: Labels | None = None
         self.losses = pd.DataFrame()
@@ -225,7 +224,7 @@ class TabularDiffusion(Generator):
             self.noise,
             torch.Generator().manual_seed(integer(stream)),
             device,
-            self.half,
+            half_type(self.recipe.precision),
         )
         return complete(self.space.decode(drawn.numpy(), drawn_as), region, self.schema)
 
