@@ -111,7 +111,7 @@ def write_parquet(path: Path, frame: pd.DataFrame) -> None:
         frame.to_parquet(part, index=False, compression="zstd", row_group_size=ROW_GROUP)
 
 
-def write_parquet_groups(path: Path, groups: Iterable[pd.DataFrame]) -> None:
+def write_parquet_groups(path: Path, groups: Iterable[pd.DataFrame], types: Any = None) -> None:
     """Write tables of the same columns and types into one Parquet file (zstd), atomically, each as a row group.
 
     One group at a time is in memory.
@@ -119,12 +119,14 @@ def write_parquet_groups(path: Path, groups: Iterable[pd.DataFrame]) -> None:
     Parameters
     ----------
     groups : iterable of DataFrame
-        At least one; the first settles the types.
+        At least one.
+    types : pyarrow.Schema, optional
+        How the columns are stored; otherwise the first group settles it.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    tables = (pa.Table.from_pandas(group, preserve_index=False) for group in groups)
+    tables = (pa.Table.from_pandas(group, types, preserve_index=False) for group in groups)
     first = next(tables)
     with whole(path) as part, pq.ParquetWriter(part, first.schema, compression="zstd") as writer:
         writer.write_table(first)
@@ -174,8 +176,23 @@ def parts_digest(parts: Iterable[pd.DataFrame]) -> str:
             typed = digest([[name, str(dtype)] for name, dtype in part.dtypes.items()])
             rows = hashlib.sha256(typed.encode())
             empty = len(part) == 0
-        rows.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
+        rows.update(pd.util.hash_pandas_object(_without_masks(part), index=False).to_numpy().tobytes())
     return rows.hexdigest()
+
+
+def _without_masks(part: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose nullable numbers stand as values and gaps apart.
+
+    pandas hashes a nullable column with gaps otherwise than one without, whatever the values.
+    """
+    columns: dict[Any, Any] = {}
+    for name, values in part.items():
+        if isinstance(values.dtype, pd.Int64Dtype | pd.BooleanDtype):
+            columns[name, "gap"] = values.isna().to_numpy()
+            columns[name, "value"] = values.to_numpy("int64", na_value=0)
+        else:
+            columns[name, "value"] = values
+    return pd.DataFrame(columns, index=part.index)
 
 
 def versions() -> dict[str, str]:

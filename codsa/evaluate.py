@@ -27,7 +27,7 @@ from codsa.estimators import Predictor
 from codsa.estimators.store import load_fitted
 from codsa.fit import JudgedRows, best_arm, judged_rows
 from codsa.metrics import metrics_for
-from codsa.prepare import Dataset
+from codsa.rows import AnyDataset, in_memory
 from codsa.sample import Pool
 from codsa.split import TEST, Split, role_sizes
 from codsa.streams import Work, rng
@@ -45,7 +45,7 @@ class Fits:
     pools: Sequence[Pool]
 
 
-def read_fits(folder: Path, dataset: Dataset, split: Split, pools: Mapping[str, Pool]) -> Fits:
+def read_fits(folder: Path, dataset: AnyDataset, split: Split, pools: Mapping[str, Pool]) -> Fits:
     """Read one folder of fits and check that it is whole and of this dataset and split.
 
     Parameters
@@ -88,7 +88,7 @@ def choose(fits: Sequence[Fits]) -> Choice:
     return Choice(fits[place], arms[place])
 
 
-def evaluate(dataset: Dataset, split: Split, choice: Choice, work: Work) -> dict[str, Any]:
+def evaluate(dataset: AnyDataset, split: Split, choice: Choice, work: Work) -> dict[str, Any]:
     """Measure the chosen estimator on the test rows, per region and under Q.
 
     Returns
@@ -126,7 +126,9 @@ def evaluate(dataset: Dataset, split: Split, choice: Choice, work: Work) -> dict
     }
 
 
-def _diagnostics(dataset: Dataset, split: Split, choice: Choice, work: Work) -> tuple[dict[str, Any], dict[str, Any]]:
+def _diagnostics(
+    dataset: AnyDataset, split: Split, choice: Choice, work: Work
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Compare the synthetic rows that the chosen arm used with test rows, region by region.
 
     After cross-fitting those of the first fold stand for all.
@@ -135,13 +137,12 @@ def _diagnostics(dataset: Dataset, split: Split, choice: Choice, work: Work) -> 
     if not choice.fits.pools or choice.row["m"] == 0:
         return {}, {}
     pool = choice.fits.pools[0]
-    columns = [c.name for c in dataset.schema.modelled]
     region, details, shown = dataset.regions(), {}, {}
     test, training = split.rows(TEST), split.generator_rows(pool.r, pool.fold)
     for k, name in enumerate(dataset.schema.regions.names):
         synthetic = pool.rows[k].iloc[: counts[k]]
-        real = dataset.rows.iloc[test[region[test] == k]][columns]
-        seen = dataset.rows.iloc[training[region[training] == k]][columns]
+        real = in_memory(dataset.part(test[region[test] == k]))
+        seen = in_memory(dataset.part(training[region[training] == k]))
         if len(synthetic) and len(real):
             random = rng(work.stream("diagnose", name))
             details[name] = diagnose(synthetic, real, seen, dataset.schema, random)
@@ -150,7 +151,7 @@ def _diagnostics(dataset: Dataset, split: Split, choice: Choice, work: Work) -> 
     return details, shown
 
 
-def grid_on_test(dataset: Dataset, split: Split, fits: Sequence[Fits]) -> pd.DataFrame:
+def grid_on_test(dataset: AnyDataset, split: Split, fits: Sequence[Fits]) -> pd.DataFrame:
     """Measure every arm that was kept on the test rows, for figures alone.
 
     Returns
@@ -164,7 +165,7 @@ def grid_on_test(dataset: Dataset, split: Split, fits: Sequence[Fits]) -> pd.Dat
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _grid_arms(fits: Fits, test: JudgedRows, split: Split, dataset: Dataset) -> pd.DataFrame:
+def _grid_arms(fits: Fits, test: JudgedRows, split: Split, dataset: AnyDataset) -> pd.DataFrame:
     scores = []
     for arm in fits.table["arm"]:
         fitted: Predictor = load_fitted(fits.folder / "grid" / f"{arm:04d}")

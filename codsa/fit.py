@@ -20,7 +20,7 @@ from codsa.estimators.base import layout_of, problem
 from codsa.estimators.store import save_fitted
 from codsa.grid import Arm, Grid, arms, real_rows
 from codsa.metrics import HIGHER_IS_BETTER, OVERALL, by_region, law_weights
-from codsa.prepare import Dataset
+from codsa.rows import AnyDataset, in_memory
 from codsa.sample import Pool
 from codsa.split import FOLDS, TRAIN, VALIDATION, Split, check_ratio
 from codsa.streams import Work
@@ -58,17 +58,20 @@ class Share:
     ----------
     real : ndarray of int64
         row_ids.
+    rows : DataFrame
+        Their modelled columns.
     pool : Pool, optional
     arms : list of Arm
     """
 
     real: np.ndarray
+    rows: pd.DataFrame
     pool: Pool | None
     arms: list[Arm]
 
 
 def fit_grid(
-    dataset: Dataset,
+    dataset: AnyDataset,
     split: Split,
     pools: Sequence[Pool],
     r: float,
@@ -96,7 +99,7 @@ def fit_grid(
     """
     check_ratio(r)
     shares = _shares(dataset, split, pools, r, grid)
-    weight = (split.q / split.p)[dataset.regions()] if weighted else np.ones(len(dataset.rows))
+    weight = (split.q / split.p)[dataset.regions()] if weighted else np.ones(len(dataset))
     wanted, real = shares[0].arms, len(shares[0].real)
     problems = [_problem(arm, share, weight, dataset) for share in shares for arm in share.arms]
     validation = judged_rows(dataset, split, VALIDATION)
@@ -111,7 +114,7 @@ def fit_grid(
     return Outcome(found, fitted, best_arm(found["validation"].to_numpy(), metric))
 
 
-def check_pool(pool: Pool, dataset: Dataset, split: Split, r: float) -> None:
+def check_pool(pool: Pool, dataset: AnyDataset, split: Split, r: float) -> None:
     """Raise a `CodsaError` unless a pool's generator was trained on S_g of this dataset, split and r.
 
     Any other may have seen the rows that the estimator is fitted or judged on.
@@ -131,7 +134,7 @@ def best_arm(values: np.ndarray, metric: str) -> int:
     return int(np.nanargmax(values) if metric in HIGHER_IS_BETTER else np.nanargmin(values))
 
 
-def _shares(dataset: Dataset, split: Split, pools: Sequence[Pool], r: float, grid: Grid) -> list[Share]:
+def _shares(dataset: AnyDataset, split: Split, pools: Sequence[Pool], r: float, grid: Grid) -> list[Share]:
     """Part the training rows: one share, or one per fold where every fold has its pool."""
     for pool in pools:
         check_pool(pool, dataset, split, r)
@@ -144,19 +147,19 @@ def _shares(dataset: Dataset, split: Split, pools: Sequence[Pool], r: float, gri
 
     def share(pool: Pool | None) -> Share:
         fold = None if pool is None else pool.fold
-        return Share(real_rows(split, r, grid.reserve, fold), pool, arms(grid, r, split, dataset.schema, fold))
+        real = real_rows(split, r, grid.reserve, fold)
+        return Share(real, in_memory(dataset.part(real)), pool, arms(grid, r, split, dataset.schema, fold))
 
     return [share(pool) for pool in pools] or [share(None)]
 
 
-def _problem(arm: Arm, share: Share, weight: np.ndarray, dataset: Dataset) -> Problem:
-    real = dataset.rows.iloc[share.real][[c.name for c in dataset.schema.modelled]]
+def _problem(arm: Arm, share: Share, weight: np.ndarray, dataset: AnyDataset) -> Problem:
     if arm.m == 0:
-        return problem(real, dataset.schema, weight[share.real])
+        return problem(share.rows, dataset.schema, weight[share.real])
     if share.pool is None:
         raise CodsaError(f"m = {arm.m} synthetic rows, but no pool; give --pool")
     synthetic = share.pool.prefix(arm.counts, dataset.schema.regions.names)
-    rows = pd.concat([real, synthetic], ignore_index=True)
+    rows = pd.concat([share.rows, synthetic], ignore_index=True)
     return problem(rows, dataset.schema, np.r_[weight[share.real], np.ones(len(synthetic))])
 
 
@@ -178,12 +181,12 @@ class JudgedRows:
         return by_region(metric, self.problem.y, fitted.predict(self.problem.x), self.region, q, names)
 
 
-def judged_rows(dataset: Dataset, split: Split, role: str) -> JudgedRows:
+def judged_rows(dataset: AnyDataset, split: Split, role: str) -> JudgedRows:
     """Return the rows of a role, weighted so that they follow Q."""
     assert role != TRAIN
     rows = split.rows(role)
     region = dataset.regions()[rows]
-    return JudgedRows(problem(dataset.rows.iloc[rows], dataset.schema, law_weights(region, split.q)), region)
+    return JudgedRows(problem(in_memory(dataset.part(rows)), dataset.schema, law_weights(region, split.q)), region)
 
 
 def _record(arm: Arm, score: dict[str, float], r: float, real: int, split: Split) -> dict[str, Any]:

@@ -108,10 +108,15 @@ def prepare(raw: pd.DataFrame, declared: Declared, rule: RegionRule) -> tuple[pd
     raw = raw.rename(columns=str)
     rows, columns, task = _enforce(raw, infer_columns(raw, declared), declared)
     regions, notes = resolve_regions(rule, rows, declared.target, task)
-    notes = [f"column '{c.name}' left out: {c.note}" for c in columns if c.note] + notes
+    notes = column_notes(columns) + notes
     for note in notes:
         log.warning("%s", note)
     return rows, Schema(columns, task, regions, len(rows), notes)
+
+
+def column_notes(columns: list[Column]) -> list[str]:
+    """Return in words which columns are left out, and why."""
+    return [f"column '{c.name}' left out: {c.note}" for c in columns if c.note]
 
 
 def _enforce(table: pd.DataFrame, columns: list[Column], declared: Declared) -> tuple[pd.DataFrame, list[Column], str]:
@@ -141,15 +146,27 @@ def settle(columns: list[Column], rows: pd.DataFrame, target: str, task: str | N
 
 def infer_columns(raw: pd.DataFrame, declared: Declared) -> list[Column]:
     """Infer each column's type and role, with what the user declared taking precedence."""
-    names = [str(name) for name in raw.columns]
+    said = said_of([str(name) for name in raw.columns], declared)
+    return [infer_column(name, raw[name], *said[name]) for name in said]
+
+
+def said_of(names: list[str], declared: Declared) -> dict[str, tuple[str | None, Mapping[str, str]]]:
+    """Return, per column, the role that it has by being named (target, group), and what else was declared of it.
+
+    Raises
+    ------
+    CodsaError
+        For a declared column that the table lacks.
+    """
     roles = {declared.target: "target"} | ({declared.group: "group"} if declared.group else {})
     for name in [*roles, *declared.columns]:
         if name not in names:
             raise CodsaError(f"no column '{name}' in the table; {suggest(name, names)}")
-    return [_infer_column(name, raw[name], roles.get(name), declared.columns.get(name, {})) for name in names]
+    return {name: (roles.get(name), declared.columns.get(name, {})) for name in names}
 
 
-def _infer_column(name: str, values: pd.Series, role: str | None, said: Mapping[str, str]) -> Column:
+def infer_column(name: str, values: pd.Series, role: str | None, said: Mapping[str, str]) -> Column:
+    """Infer the type and role of one column, with what was said of it taking precedence."""
     unknown = set(said) - {"type", "role"}
     if unknown:
         raise CodsaError(f"column '{name}': '{unknown.pop()}' cannot be declared; give type or role")
@@ -282,11 +299,17 @@ def write_dataset(folder: Path, rows: pd.DataFrame, schema: Schema, origin: Mapp
         Where the rows came from: the simulation's settings, or the file's digest.
     """
     names = ("rows.parquet", "schema.json", "manifest.json")
-    with together(*(folder / name for name in names)) as (table, types, manifest):
-        write_parquet(table, rows)
-        write_json(types, schema.to_dict())
-        outputs = {"rows.parquet": file_digest(table), "schema.json": file_digest(types)}
-        write_manifest(manifest, "prepare", {}, origin, outputs, dataset=frame_digest(rows))
+    with together(*(folder / name for name in names)) as parts:
+        write_parquet(parts[0], rows)
+        write_records(parts, frame_digest(rows), schema, origin)
+
+
+def write_records(parts: list[Path], rows_digest: str, schema: Schema, origin: Mapping[str, Any]) -> None:
+    """Write the schema and the manifest beside a table, given as [table, schema, manifest]."""
+    table, types, manifest = parts
+    write_json(types, schema.to_dict())
+    outputs = {"rows.parquet": file_digest(table), "schema.json": file_digest(types)}
+    write_manifest(manifest, "prepare", {}, origin, outputs, dataset=rows_digest)
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def chunks(rows: Rows) -> Iterator[pd.DataFrame]:
         yield from (rows.iloc[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
 
 
-def whole(rows: Rows) -> pd.DataFrame:
+def in_memory(rows: Rows) -> pd.DataFrame:
     """Return all rows in memory."""
     return pd.concat(rows.chunks(), ignore_index=True) if isinstance(rows, StoredRows) else rows
 
@@ -139,7 +139,7 @@ def open_dataset(folder: Path) -> AnyDataset:
     A table whose types the user has corrected is read whole: they are settled on all rows.
     """
     path = folder / "rows.parquet"
-    if not _is_large(path):
+    if not is_large(path):
         return load_dataset(folder)
     schema = Schema.from_dict(read_json(folder / "schema.json"))
     first = _first_rows(path)
@@ -149,14 +149,15 @@ def open_dataset(folder: Path) -> AnyDataset:
     return _scan(path, schema)
 
 
-def _is_large(path: Path) -> bool:
+def is_large(path: Path) -> bool:
+    """Say whether a Parquet file holds more than is to be held in memory."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         facts = pq.read_metadata(path)
     except (pa.ArrowException, OSError):
-        return False  # load_dataset says what is wrong
+        return False  # whoever reads it says what is wrong
     return bool(facts.num_rows * facts.num_columns > STREAMED)
 
 
@@ -221,7 +222,7 @@ def thinned(
     """
     most = min(FITTED, CELLS // max(len(columns), 1))
     if len(rows) <= most:
-        return whole(rows), regions
+        return in_memory(rows), regions
     chosen = _by_region(regions, most, random)
     known: dict[str, set[object]] = {c.name: set() for c in columns}
     kept: list[pd.DataFrame] = []

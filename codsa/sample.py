@@ -29,7 +29,7 @@ from codsa.artefacts import (
 )
 from codsa.errors import CodsaError
 from codsa.grid import grid_from, pool_counts
-from codsa.prepare import load_dataset
+from codsa.rows import open_dataset
 from codsa.schema import Column, Schema, cast
 from codsa.split import load_split, part_label
 from codsa.streams import Work
@@ -192,7 +192,7 @@ def region_counts(trained: Trained, data: Path, split: Path, grids: Sequence[Map
     CodsaError
         When the generator was trained on another dataset or split.
     """
-    dataset = load_dataset(data)
+    dataset = open_dataset(data)
     roles = load_split(split, dataset)
     for name, found in (("dataset", dataset.digest), ("split", roles.digest)):
         if trained.record["inputs"][name] != found:

@@ -221,19 +221,24 @@ def cast(values: pd.Series, column: Column) -> pd.Series:
         if column.type == "datetime":
             moments = pd.to_datetime(values, utc=True, format="ISO8601")
             return moments.dt.tz_localize(None).astype("datetime64[ns]")
-        return _cast_levels(values)
+        return _cast_levels(values, column.levels)
     except (ValueError, TypeError) as error:
         raise CodsaError(
             f"column '{column.name}': not readable as {column.type} ({error}); correct its type in the schema"
         ) from None
 
 
-def _cast_levels(values: pd.Series) -> pd.Series:
-    present = values.dropna()
-    if pd.api.types.is_numeric_dtype(values) and _all_whole(present):
+def _cast_levels(values: pd.Series, levels: list[Any] | None) -> pd.Series:
+    """Cast to the type that the levels have, where they are known: some of the rows may not show it."""
+    numbers = pd.api.types.is_numeric_dtype(values)
+    if levels:
+        whole = numbers and not isinstance(levels[0], str)
+    else:
+        whole = numbers and _all_whole(values.dropna())
+    if whole:
         return values.astype("Int64")
-    text = values.astype(object).where(values.notna(), None)
-    return text.map(lambda v: None if v is None else str(v)).astype("str")
+    objects = values.astype(object).where(values.notna(), None)
+    return objects.map(lambda v: None if v is None else str(v)).astype("str")
 
 
 def describe(column: Column, values: pd.Series) -> Column:

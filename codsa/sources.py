@@ -84,23 +84,40 @@ def read_table(path: Path, sha256: str | None = None) -> pd.DataFrame:
     CodsaError
         Missing or empty file, other digest, not UTF-8, duplicate column names, infinite values.
     """
+    check_file(path, sha256)
+    if path.stat().st_size == 0:
+        raise CodsaError(f"{path}: the file is empty")
+    frame = _read_parquet(path) if is_parquet(path) else _read_text(path)
+    check_table(frame, path)
+    return frame
+
+
+def check_file(path: Path, sha256: str | None) -> None:
+    """Raise a `CodsaError` unless a file is there and has the digest that is asked for."""
     if not path.is_file():
         raise CodsaError(f"{path}: no such file")
     if sha256 is not None and file_digest(path) != sha256.lower():
         raise CodsaError(f"{path}: checksum {file_digest(path)}, expected {sha256.lower()}")
-    if path.stat().st_size == 0:
-        raise CodsaError(f"{path}: the file is empty")
-    frame = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_text(path)
-    _check(frame, path)
-    return frame
+
+
+def is_parquet(path: Path) -> bool:
+    """Say whether a file is to be read as Parquet, by its name."""
+    return path.suffix.lower() == ".parquet"
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
+    with contextlib.suppress(pa.ArrowException, OSError):  # read_parquet says what is wrong with the file
+        parquet_names(path)
+    return read_parquet(path)
+
+
+def parquet_names(path: Path) -> list[str]:
+    """Return the names of a Parquet file's columns, which must differ."""
     import pyarrow.parquet as pq
 
-    with contextlib.suppress(pa.ArrowException, OSError):  # read_parquet says what is wrong with the file
-        _refuse_duplicates(pq.read_schema(path).names, path)
-    return read_parquet(path)
+    names = [str(name) for name in pq.read_schema(path).names]
+    _refuse_duplicates(names, path)
+    return names
 
 
 def _read_text(path: Path) -> pd.DataFrame:
@@ -139,7 +156,8 @@ def _refuse_duplicates(names: list[str], path: Path) -> None:
         raise CodsaError(f"{path}: column name '{twice[0]}' stands {names.count(twice[0])} times; rename")
 
 
-def _check(frame: pd.DataFrame, path: Path) -> None:
+def check_table(frame: pd.DataFrame, path: Path) -> None:
+    """Raise a `CodsaError` for a table without rows, with infinite values, or with one name for two columns."""
     if frame.empty:
         raise CodsaError(f"{path}: the table has no rows")
     _refuse_duplicates([str(name) for name in frame.columns], path)

@@ -27,8 +27,7 @@ from codsa.errors import CodsaError
 from codsa.generators.base import Generator, make
 from codsa.prepare import Dataset
 from codsa.registry import GENERATORS, check_settings, load
-from codsa.rows import AnyDataset
-from codsa.rows import whole as whole_rows
+from codsa.rows import AnyDataset, in_memory
 from codsa.schema import Schema, check_choice
 from codsa.split import TRAIN, Split, part_label
 from codsa.streams import Work, rng
@@ -78,7 +77,7 @@ def train(
         check_folder(pretrained, "pretrain")
     generator = make(name, settings)
     part = dataset.part(rows)
-    table: Any = part if generator.streams else whole_rows(part)
+    table: Any = part if generator.streams else in_memory(part)
     log.info("training %s on %d rows (r = %s)", name, len(table), r)
     stream = work.stream("train", name, part_label(r, fold))
     return generator.fit(table, region, dataset.schema, stream, scratch, pretrained)

@@ -36,7 +36,7 @@ def test_a_dataset_in_its_file_is_the_one_in_memory(dataset: Dataset, kept: Stor
     assert kept.schema.to_dict() == dataset.schema.to_dict()
     assert np.array_equal(kept.regions(), dataset.regions()) and len(kept) == len(dataset)
     row_ids = np.flatnonzero(dataset.regions() == 1)
-    pd.testing.assert_frame_equal(stored.whole(kept.part(row_ids)), dataset.part(row_ids))
+    pd.testing.assert_frame_equal(stored.in_memory(kept.part(row_ids)), dataset.part(row_ids))
 
 
 def test_a_small_dataset_is_held_in_memory(dataset: Dataset, tmp_path: Path) -> None:

@@ -53,11 +53,11 @@ def evaluate(
     """
     from codsa.evaluate import choose, grid_on_test, read_fits, write_evaluation
     from codsa.evaluate import evaluate as measure
-    from codsa.prepare import load_dataset
+    from codsa.rows import open_dataset
     from codsa.sample import load_pool
     from codsa.split import load_split
 
-    dataset = load_dataset(data)
+    dataset = open_dataset(data)
     roles = load_split(split, dataset)
     pools = {one.digest: one for one in (load_pool(folder, dataset.schema) for folder in pool or [])}
     found = [read_fits(folder, dataset, roles, pools) for folder in fits]

@@ -82,11 +82,11 @@ def fit(
     from codsa.fit import fit_grid, write_fits
     from codsa.grid import Grid
     from codsa.metrics import check_metric, default_metric
-    from codsa.prepare import load_dataset
+    from codsa.rows import open_dataset
     from codsa.sample import load_pool
     from codsa.split import load_split
 
-    dataset = load_dataset(data)
+    dataset = open_dataset(data)
     roles = load_split(split, dataset)
     drawn = [load_pool(folder, dataset.schema) for folder in pool or []]
     r = drawn[0].r if len(drawn) > 1 else r

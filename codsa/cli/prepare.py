@@ -79,8 +79,8 @@ def prepare(
 
     codsa-prepare simulation:imbalanced-classification --rows 2000 4400 --out data
     """
-    from codsa.prepare import Declared, RegionRule, write_dataset
-    from codsa.prepare import prepare as prepare_table
+    from codsa.intake import prepare_to
+    from codsa.prepare import Declared, RegionRule
 
     raw, origin = _read(source, sha256, out, rows, seed)
     said = _columns(column or [])
@@ -93,20 +93,20 @@ def prepare(
         pool,
         min_rows,
     )
-    table, schema = prepare_table(raw, Declared(target, task, group, said), rule)
-    write_dataset(out, table, schema, origin)
+    prepare_to(out, raw, Declared(target, task, group, said), rule, origin)
 
 
 def _read(source: str, sha256: str | None, out: Path, rows: tuple[int, int], seed: int) -> tuple[Any, dict[str, Any]]:
     from codsa.artefacts import file_digest
+    from codsa.intake import read_raw
     from codsa.simulations import simulate
-    from codsa.sources import fetch, read_table
+    from codsa.sources import fetch
 
     if source.startswith("simulation:"):
         name = source.removeprefix("simulation:")
         return simulate(name, *rows, seed), {"simulation": name, "rows": list(rows), "seed": seed}
     path = fetch(source, sha256, out / "raw") if "://" in source else Path(source)
-    return read_table(path, sha256), {"file": path.name, "sha256": file_digest(path)}
+    return read_raw(path, sha256), {"file": path.name, "sha256": file_digest(path)}
 
 
 def _edge(text: str) -> float | str:

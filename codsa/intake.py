@@ -1,0 +1,123 @@
+"""From a raw table to a dataset's folder; a Parquet file that is too large for memory is never held whole.
+
+Of such a file one column at a time is read to settle types, roles and regions; then its rows are
+typed and written some at a time. The dataset is the one that a table in memory gives.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from codsa import schema as tables
+from codsa.artefacts import parts_digest, read_parquet, together, write_parquet_groups
+from codsa.prepare import (
+    Declared,
+    RegionRule,
+    column_notes,
+    infer_column,
+    prepare,
+    resolve_regions,
+    said_of,
+    settle,
+    write_dataset,
+    write_records,
+)
+from codsa.rows import is_large, stored_chunks
+from codsa.schema import Column, Schema
+from codsa.sources import check_file, check_table, is_parquet, parquet_names, read_table
+
+log = logging.getLogger(__name__)
+
+
+def read_raw(path: Path, sha256: str | None = None) -> pd.DataFrame | Path:
+    """Read a table as `read_table` does, but leave a large Parquet file where it is.
+
+    Returns
+    -------
+    DataFrame of shape (n, d), or Path
+    """
+    if not is_parquet(path) or not is_large(path):
+        return read_table(path, sha256)
+    check_file(path, sha256)
+    return path
+
+
+def prepare_to(
+    folder: Path, raw: pd.DataFrame | Path, declared: Declared, rule: RegionRule, origin: Mapping[str, Any]
+) -> None:
+    """Prepare a table and write it as a dataset.
+
+    Parameters
+    ----------
+    folder : Path
+    raw : DataFrame of shape (n, d), or Path
+        A path is that of a Parquet file that stays where it is.
+    declared, rule, origin
+        As `prepare` and `write_dataset` take them.
+
+    Raises
+    ------
+    CodsaError
+        As `prepare`.
+    """
+    if isinstance(raw, pd.DataFrame):
+        rows, schema = prepare(raw, declared, rule)
+        write_dataset(folder, rows, schema, origin)
+        return
+    schema = read_schema(raw, declared, rule)
+    with together(*(folder / name for name in ("rows.parquet", "schema.json", "manifest.json"))) as parts:
+        write_parquet_groups(parts[0], stored_chunks(raw, schema.columns), arrow_types(schema.columns))
+        write_records(parts, parts_digest(stored_chunks(parts[0], schema.columns)), schema, origin)
+
+
+def read_schema(path: Path, declared: Declared, rule: RegionRule) -> Schema:
+    """Settle the schema of a Parquet file as `prepare` does, with one column at a time in memory."""
+    names = parquet_names(path)
+    said = said_of(names, declared)
+    columns = [infer_column(name, _raw(path, name), *said[name]) for name in names]
+    goal = next(c for c in columns if c.role == "target")
+    columns, task = settle(columns, pd.DataFrame({goal.name: _typed(path, goal)}), goal.name, declared.task)
+    columns = [tables.describe(c, _typed(path, c)) for c in columns]
+    deciding = [c for c in columns if _decides(c.name, names, declared.target, rule)]
+    rows = pd.DataFrame({c.name: _typed(path, c) for c in deciding})
+    regions, notes = resolve_regions(rule, rows, declared.target, task)
+    notes = column_notes(columns) + notes
+    for note in notes:
+        log.warning("%s", note)
+    return Schema(columns, task, regions, len(rows), notes)
+
+
+def _decides(name: str, names: list[str], target: str, rule: RegionRule) -> bool:
+    """Say whether a column may be needed to part the rows, or to say that the column asked for is not there."""
+    if rule.expressions:
+        return name == target or any(name in expression for expression in rule.expressions.values())
+    return name in (target, rule.column) or (rule.column is not None and rule.column not in names)
+
+
+def _raw(path: Path, name: str) -> pd.Series:
+    frame = read_parquet(path, columns=[name])
+    check_table(frame, path)
+    return frame[name]
+
+
+def _typed(path: Path, column: Column) -> pd.Series:
+    return tables.cast(read_parquet(path, columns=[column.name])[column.name], column)
+
+
+def arrow_types(columns: list[Column]) -> Any:
+    """Return the Arrow schema in which typed columns are stored, so that a part without values has types too."""
+    import pyarrow as pa
+
+    def of(column: Column) -> Any:
+        whole = column.levels is not None and all(isinstance(v, int) for v in column.levels)
+        plain: dict[str, Callable[[], Any]] = {"numeric": pa.float64, "integer": pa.int64, "boolean": pa.bool_}
+        if column.type == "datetime":
+            return pa.timestamp("ns")
+        return plain[column.type]() if column.type in plain else (pa.int64() if whole else pa.string())
+
+    return pa.schema([(c.name, of(c)) for c in columns])

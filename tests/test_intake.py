@@ -1,0 +1,131 @@
+"""Preparing a Parquet file that stays in its file gives the dataset that a table in memory gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from codsa import intake
+from codsa import rows as stored
+from codsa.errors import CodsaError
+from codsa.estimators import Judge
+from codsa.fit import fit_grid
+from codsa.grid import Grid
+from codsa.intake import prepare_to, read_raw
+from codsa.prepare import Declared, RegionRule, load_dataset
+from codsa.rows import StoredDataset, open_dataset
+from codsa.split import Split, load_split
+from codsa.streams import Work
+
+RULES = {
+    "by class": RegionRule(),
+    "a column's values": RegionRule(by="column", column="site"),
+    "ranges": RegionRule(by="range", column="amount", edges=[0.0]),
+    "expressions": RegionRule(by="expression", expressions={"many": "amount > 0", "few": "amount <= 0"}),
+}
+
+
+def awkward_table() -> pd.DataFrame:
+    """Return 200 rows whose parts look different from the whole: gaps, whole numbers, an all-missing column."""
+    random = np.random.default_rng(0)
+    n = 200
+    late = np.arange(n) >= n // 2
+    return pd.DataFrame(
+        {
+            "amount": random.normal(size=n),
+            "late": pd.Series(np.where(late, "seen", None), dtype=object),
+            "ticks": np.where(late, random.integers(0, 5, n) + 0.5, random.integers(0, 5, n)),
+            "count": np.where(late, np.nan, random.integers(0, 900, n)),
+            "flag": pd.Series(np.where(random.random(n) < 0.1, None, random.random(n) < 0.5), dtype=object),
+            "when": pd.date_range("2020-01-01", periods=n, freq="D").where(random.random(n) < 0.9),
+            "empty": pd.Series([None] * n, dtype=object),
+            "site": random.choice(["a", "b", "c"], n),
+            "id": np.arange(n),
+            "y": random.choice(["no", "yes"], n, p=[0.7, 0.3]),
+        }
+    )
+
+
+@pytest.fixture
+def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The table as a Parquet file that counts as too large for memory."""
+    path = tmp_path / "raw.parquet"
+    awkward_table().to_parquet(path)
+    monkeypatch.setattr(stored, "STREAMED", 0)
+    monkeypatch.setattr(stored, "CHUNK", 30)
+    return path
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("columns", [{}, {"ticks": {"type": "categorical"}, "count": {"type": "categorical"}}])
+def test_the_dataset_is_the_same(
+    rule: RegionRule, columns: dict[str, dict[str, str]], raw: Path, tmp_path: Path
+) -> None:
+    declared = Declared("y", columns=columns)
+    kept = read_raw(raw)
+    assert kept == raw
+    prepare_to(tmp_path / "kept", kept, declared, rule, {})
+    prepare_to(tmp_path / "held", pd.read_parquet(raw), declared, rule, {})
+    assert (tmp_path / "kept/schema.json").read_bytes() == (tmp_path / "held/schema.json").read_bytes()
+    a, b = load_dataset(tmp_path / "kept"), load_dataset(tmp_path / "held")
+    pd.testing.assert_frame_equal(a.rows, b.rows)
+    assert a.digest == b.digest == open_dataset(tmp_path / "kept").digest
+
+
+def test_one_column_is_in_memory_at_a_time(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = intake.read_parquet
+
+    def one_column(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+        assert columns is not None and len(columns) == 1
+        return read(path, columns)
+
+    monkeypatch.setattr(intake, "read_parquet", one_column)
+    prepare_to(tmp_path / "kept", read_raw(raw), Declared("y"), RegionRule(), {})
+    assert (tmp_path / "kept/manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("declared", "rule", "said"),
+    [
+        (Declared("z"), RegionRule(), "no column 'z'"),
+        (Declared("empty"), RegionRule(), "every value is missing"),
+        (Declared("y"), RegionRule(by="column", column="sit"), "no column 'sit'; did you mean 'site'"),
+    ],
+)
+def test_mistakes_are_named_as_for_a_table_in_memory(
+    declared: Declared, rule: RegionRule, said: str, raw: Path, tmp_path: Path
+) -> None:
+    for table in (raw, pd.read_parquet(raw)):
+        with pytest.raises(CodsaError, match=said):
+            prepare_to(tmp_path / "out", table, declared, rule, {})
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_digest_is_checked(raw: Path) -> None:
+    with pytest.raises(CodsaError, match="checksum"):
+        read_raw(raw, "0" * 64)
+
+
+def test_infinite_values_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "STREAMED", 0)
+    table = awkward_table()
+    table.loc[7, "amount"] = np.inf
+    table.to_parquet(tmp_path / "raw.parquet")
+    with pytest.raises(CodsaError, match="infinite"):
+        prepare_to(tmp_path / "out", read_raw(tmp_path / "raw.parquet"), Declared("y"), RegionRule(), {})
+
+
+def test_an_estimator_is_the_same(split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = load_dataset(tmp_path / "data")
+    monkeypatch.setattr(stored, "STREAMED", 0)
+    kept = open_dataset(tmp_path / "data")
+    assert isinstance(kept, StoredDataset)
+    roles = load_split(tmp_path / "split.parquet", kept)
+    judge, grid = Judge("logistic"), Grid([0.0], ["training"], reserve="all")
+    tables = [
+        fit_grid(data, roles, [], 0.5, grid, judge, "cross-entropy", Work(0, "e", 0)).table for data in (held, kept)
+    ]
+    pd.testing.assert_frame_equal(*tables)
