@@ -480,33 +480,32 @@ def training(out: Section) -> None:
 
 
 def forests(out: Section) -> None:
-    """Fit forests in two jobs at once and one after the other."""
-    problems = grid_problems()
-    big = max(problems, key=lambda one: len(one.y))
-    np.savez(file := Path(tempfile.mkdtemp(prefix="cost-")) / "arm.npz", x=big.x, y=big.y)
+    """Fit the arms of a grid of forests one after the other, side by side, and in two jobs at once."""
+    problems = sorted(grid_problems(), key=lambda one: len(one.y))[-4:]
+    parts = {f"{name}{i}": v for i, p in enumerate(problems) for name, v in (("x", p.x), ("y", p.y))}
+    np.savez(file := Path(tempfile.mkdtemp(prefix="cost-")) / "arms.npz", **parts)
     code = (
-        "import numpy as np, os\nfrom codsa.estimators import Judge, Problem, fit_all\n"
+        "import numpy as np, sys\nfrom codsa.estimators import Judge, Problem, fit_all\n"
         "from codsa.estimators.base import Layout\nfrom codsa.streams import stream\n"
-        f"a = np.load({str(file)!r})\np = Problem(a['x'], a['y'], np.ones(len(a['y'])))\n"
+        f"a = np.load({str(file)!r})\n"
+        "p = [Problem(a[f'x{i}'], a[f'y{i}'], np.ones(len(a[f'y{i}']))) for i in range(4)]\n"
         "l = Layout('classification', 2, list(range(10)), [], 4000)\n"
-        "fit_all(Judge('random-forest'), [p] * 3, p, l, stream(0, 'f'))\n"
-        "print(len(os.listdir('/proc/self/task')))\n"
+        "fit_all(Judge('random-forest'), p, p[0], l, stream(0, 'f'), int(sys.argv[1]))\n"
     )
 
-    def jobs(count: int) -> tuple[Spent, int]:
+    def jobs(count: int, cores: int) -> Spent:
         with timed() as spent:
-            started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(count)]
-            threads = max(int(job.communicate()[0]) for job in started)
-        return spent, threads
+            started = [subprocess.Popen([sys.executable, "-c", code, str(cores)]) for _ in range(count)]
+            for job in started:
+                job.wait()
+        return spent
 
-    one, threads = jobs(1)
-    two, _ = jobs(2)
-    out.say(
-        f"Three random forests of 100 trees on {len(big.y):,} rows: one job takes {one.cpu:.1f} CPU s in "
-        f"{one.wall:.1f} s, with {threads} thread(s). Two such jobs at once: {two.cpu:.1f} CPU s in {two.wall:.1f} s, "
-        f"{two.cpu / (2 * one.cpu):.2f} times the CPU time of two, {two.wall / (2 * one.wall):.2f} times the wall time "
-        "of one after the other."
-    )
+    one = jobs(1, 1)
+    ways = {"one job, one core": one, "one job, two cores": jobs(1, 2), "two jobs at once, one core each": jobs(2, 1)}
+    out.say(f"Four random forests of 100 trees on up to {len(problems[-1].y):,} rows of the grid of 4.1, per job.")
+    out.say("")
+    rows = [[name, f"{s.cpu:.1f}", f"{s.wall:.1f}", f"{s.wall / one.wall:.2f}"] for name, s in ways.items()]
+    out.table(["how", "CPU s", "wall s", "wall time, relative"], rows)
 
 
 PARTS: dict[str, tuple[str, Callable[[Section], None]]] = {

@@ -80,6 +80,7 @@ def fit_grid(
     metric: str,
     work: Work,
     weighted: bool = False,
+    cores: int = 1,
 ) -> Outcome:
     """Fit every arm on its real and synthetic rows, and measure it on the validation rows.
 
@@ -92,6 +93,8 @@ def fit_grid(
         The split ratio that the pools were made with.
     weighted : bool
         Weigh each real row by q_k/p_k of its region.
+    cores : int
+        So many arms are fitted side by side; the results do not depend on it.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def fit_grid(
     layout = layout_of(dataset.schema, split.n)
     log.info("fitting %s on %d arms at r = %s", judge.name, len(wanted), r)
     # One stream for every method and r of a replicate: arms differ by their rows alone.
-    each = fit_all(judge, problems, validation.problem, layout, work.stream("fit"))
+    each = fit_all(judge, problems, validation.problem, layout, work.stream("fit"), cores)
     fitted = [together(each[arm :: len(wanted)]) for arm in range(len(wanted))]
     scores = [validation.score(metric, one, split.q, dataset.schema.regions.names) for one in fitted]
     rows = [_record(arm, score, r, real, split) for arm, score in zip(wanted, scores, strict=True)]

@@ -230,12 +230,8 @@ def cast(values: pd.Series, column: Column) -> pd.Series:
 
 def _cast_levels(values: pd.Series, levels: list[Any] | None) -> pd.Series:
     """Cast to the type that the levels have, where they are known: some of the rows may not show it."""
-    numbers = pd.api.types.is_numeric_dtype(values)
-    if levels:
-        whole = numbers and not isinstance(levels[0], str)
-    else:
-        whole = numbers and _all_whole(values.dropna())
-    if whole:
+    known = not isinstance(levels[0], str) if levels else None
+    if pd.api.types.is_numeric_dtype(values) and (_all_whole(values.dropna()) if known is None else known):
         return values.astype("Int64")
     objects = values.astype(object).where(values.notna(), None)
     return objects.map(lambda v: None if v is None else str(v)).astype("str")

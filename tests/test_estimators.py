@@ -191,3 +191,17 @@ def test_many_classes(dataset: Dataset) -> None:
         eager = {"epochs": 200, "learning_rate": 1e-2} if name == "mlp" else {}
         found = fit_all(judge(name, **eager), [arm], arm, layout, stream(0, "fit"))[0].predict(x)
         assert (found.argmax(axis=1) == y).mean() > 0.75
+
+
+@pytest.mark.parametrize("name", ["random-forest", "gradient-boosting", "logistic"])
+def test_the_number_of_cores_changes_nothing(name: str, dataset: Dataset) -> None:
+    arms, layout = [whole(dataset)] * 3, layout_of(dataset.schema, 200)
+    one, more = (fit_all(judge(name), arms, arms[0], layout, stream(0, "fit"), cores) for cores in (1, 3))
+    for a, b in zip(one, more, strict=True):
+        assert np.array_equal(a.predict(arms[0].x), b.predict(arms[0].x))
+
+
+def test_a_forest_takes_no_more_threads_than_it_is_given(dataset: Dataset) -> None:
+    arm, layout = whole(dataset), layout_of(dataset.schema, 200)
+    found = fit_all(judge("random-forest", n_jobs=8), [arm], arm, layout, stream(0, "fit"))[0]
+    assert found.model.n_jobs is None

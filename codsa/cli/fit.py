@@ -57,6 +57,9 @@ def fit(
     keep_grid: Annotated[
         bool, typer.Option("--keep-grid", help="Keep every arm's estimator, for figures over the grid.")
     ] = False,
+    cores: Annotated[
+        int, typer.Option("--cores", min=1, help="Arms of trees and the like that are fitted side by side.")
+    ] = 1,
     seed: Seed = 0,
     experiment: Experiment = "study",
     replicate: Replicate = 0,
@@ -94,7 +97,7 @@ def fit(
     judge = Judge(estimator, preprocess, parse_settings(settings))
     name = check_metric(metric or default_metric(dataset.schema.task), dataset.schema.task)
     work = work_of(seed, experiment, replicate)
-    outcome = fit_grid(dataset, roles, drawn, r, grid, judge, name, work, weighted)
+    outcome = fit_grid(dataset, roles, drawn, r, grid, judge, name, work, weighted, cores)
     inputs = {"dataset": dataset.digest, "split": roles.digest}
     inputs |= {f"pool {place}": one.digest for place, one in enumerate(drawn)}
     parameters = {"r": r, "m": m, "alpha": alpha, "reserve": reserve, "focus": focus, "weighted": weighted}

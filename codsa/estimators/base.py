@@ -242,12 +242,18 @@ def kind_of(judge: Judge) -> EstimatorKind:
 
 
 def fit_all(
-    judge: Judge, problems: list[Problem], validation: Problem, layout: Layout, stream: np.random.SeedSequence
+    judge: Judge,
+    problems: list[Problem],
+    validation: Problem,
+    layout: Layout,
+    stream: np.random.SeedSequence,
+    cores: int = 1,
 ) -> list[Fitted]:
     """Fit the estimator on every arm.
 
-    An estimator with `fit_many` gets all arms at once, the others one after the other. All arms
-    start from the same stream, so that they differ by their rows alone.
+    An estimator with `fit_many` gets all arms at once; of the others `cores` are fitted side by
+    side, each on one thread. All arms start from the same stream, so that they differ by their
+    rows alone.
 
     Parameters
     ----------
@@ -255,6 +261,8 @@ def fit_all(
         One per arm.
     validation : Problem
         For estimators that stop early; the others do not see it.
+    cores : int
+        Changes the time taken and nothing else.
 
     Returns
     -------
@@ -271,11 +279,16 @@ def fit_all(
         checks = [Problem(t.transform(validation.x), validation.y, validation.weight) for t in transforms]
         models = model.fit_many(inner, checks, seed)
     else:
-        models = [_fit_one(kind.build(layout, seed, judge.settings), p, judge.name) for p in inner]
+        from sklearn.utils.parallel import Parallel, delayed
+
+        each = (delayed(_fit_one)(kind.build(layout, seed, judge.settings), p, judge.name) for p in inner)
+        models = Parallel(n_jobs=cores, prefer="threads")(each)
     return [Fitted(t, m, layout) for t, m in zip(transforms, models, strict=True)]
 
 
 def _fit_one(model: Any, arm: Problem, name: str) -> Any:
+    if "n_jobs" in inspect.signature(type(model)).parameters:
+        model.n_jobs = None  # arms side by side already take the cores; more threads would only wait for each other
     weighted = not np.all(arm.weight == arm.weight[0])
     if weighted and "sample_weight" not in inspect.signature(model.fit).parameters:
         raise CodsaError(f"estimator '{name}' takes no weights; leave the method 'weighted' out")
