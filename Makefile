@@ -1,6 +1,6 @@
 # make run:  the default configuration, from raw data to reports
 # make test: the tests, style and type checks
-# make bench: what it costs, as ratios in one run (benchmarks/cost.py)
+# make bench: what it costs, as ratios in one run (benchmarks/cost)
 # Each first sets up a virtual environment in .venv, once.
 
 PYTHON ?= python3
@@ -21,7 +21,7 @@ test: check
 	pytest -n $(CORES) --dist worksteal
 
 bench: $(VENV)/run.stamp
-	python benchmarks/cost.py
+	python benchmarks/cost
 
 check: $(VENV)/dev.stamp
 	ruff check .

@@ -14,7 +14,7 @@ from torch import nn
 
 from codsa.artefacts import read_json, write_json
 from codsa.diffusion.network import initialise
-from codsa.diffusion.training import Recipe, Trainer
+from codsa.diffusion.training import HeldOutLoss, Loss, Recipe, Trainer
 from codsa.encoders.scaling import AUTO
 from codsa.encoders.tabular import TabularEncoder
 from codsa.regions import Regions
@@ -195,32 +195,18 @@ def pretrain(
     DataFrame
         The losses, as `Trainer.run` gives them.
     """
-    columns = schema.generated
     index = schema.regions.assign(rows)
-    table = TabularEncoder.fit(rows, columns, schema.regions, index, scaling=AUTO)
+    table = TabularEncoder.fit(rows, schema.generated, schema.regions, index, scaling=AUTO)
     x, region = torch.from_numpy(table.encode(rows, index)), torch.from_numpy(index)
     told = len(schema.regions) if table.regional else 0
     settings = {"latent": min(latent, x.shape[1]), "width": width, "depth": depth, "regions": told}
     model = Autoencoder(x.shape[1], **settings)
     initialise(model, torch.Generator().manual_seed(integer(child(stream, "weights"))))
     order = torch.from_numpy(rng(child(stream, "held out")).permutation(len(x)))
-    held, seen = order[: len(x) // 10], order[len(x) // 10 :]
-
-    def error(net: nn.Module, chosen: torch.Tensor) -> torch.Tensor:
-        device = next(net.parameters()).device
-        rows_ = x[chosen].to(device)
-        return nn.functional.mse_loss(net(rows_, region[chosen].to(device)), rows_)
-
-    def loss(net: nn.Module, generator: torch.Generator) -> torch.Tensor:
-        return error(net, seen[torch.randint(len(seen), (batch,), generator=generator)])
-
-    @torch.no_grad()
-    def held_out(net: nn.Module) -> float:
-        return float(error(net, held))
-
+    loss, held_out = _losses(x, region, order[len(x) // 10 :], order[: len(x) // 10], batch)
     recipe = Recipe(steps=steps, learning_rate=learning_rate)
     checkpoint = None if work is None else work / "autoencoder.safetensors"
-    trainer = Trainer(model, recipe, loss, held_out if len(held) else None, integer(child(stream, "steps")), checkpoint)
+    trainer = Trainer(model, recipe, loss, held_out, integer(child(stream, "steps")), checkpoint)
     losses = trainer.run()
     frozen = Autoencoder(x.shape[1], **settings)
     frozen.load_state_dict(trainer.weights())
@@ -229,3 +215,23 @@ def pretrain(
     scale = np.where(code.std(axis=0) > 1e-6, code.std(axis=0), 1.0)
     LatentSpace(table, frozen, settings, code.mean(axis=0), scale, schema.regions).save(folder)
     return losses
+
+
+def _losses(
+    x: torch.Tensor, region: torch.Tensor, seen: torch.Tensor, held: torch.Tensor, batch: int
+) -> tuple[Loss, HeldOutLoss | None]:
+    """Return the squared error of rebuilt rows: on batches of the rows `seen`, and on those held out, if any."""
+
+    def error(net: nn.Module, chosen: torch.Tensor) -> torch.Tensor:
+        device = next(net.parameters()).device
+        rows = x[chosen].to(device)
+        return nn.functional.mse_loss(net(rows, region[chosen].to(device)), rows)
+
+    def loss(net: nn.Module, generator: torch.Generator) -> torch.Tensor:
+        return error(net, seen[torch.randint(len(seen), (batch,), generator=generator)])
+
+    @torch.no_grad()
+    def held_out(net: nn.Module) -> float:
+        return float(error(net, held))
+
+    return loss, held_out if len(held) else None

@@ -1,0 +1,82 @@
+"""What it costs, as ratios in one run.
+
+    python benchmarks/cost [study] [sampling] [grid] [streaming] [training] [forests]
+
+Without names all parts run. CPU time is what counts, wall time stands beside it. The results are
+printed and written to benchmarks/results/cost.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+from grids import forests, grid
+from memory import streaming, training
+from networks import sampling, study
+from shared import Section, Spent, timed
+
+from codsa.diffusion.training import mixed_precision
+
+RESULTS = Path(__file__).parent.parent / "results/cost.md"
+PARTS: dict[str, tuple[str, Callable[[Section], None]]] = {
+    "study": ("Training and 16,000 rows", study),
+    "sampling": ("Quality against calls of the network", sampling),
+    "grid": ("The grid of perceptrons", grid),
+    "streaming": ("Memory of a large pool", streaming),
+    "training": ("Memory of a large table", training),
+    "forests": ("Forests in parallel", forests),
+}
+
+
+def machine() -> str:
+    """Describe the machine in plain words."""
+    half = "with" if mixed_precision("auto") == "bf16" else "without"
+    gpu = "a GPU" if torch.cuda.is_available() else "no GPU"
+    return f"{os.cpu_count()} cores ({platform.machine()}, {half} bfloat16 arithmetic), {gpu}, shared with other jobs"
+
+
+def write(sections: dict[str, Section], spent: Spent) -> None:
+    """Write the sections that were run over those of the file, keeping the others."""
+    kept = {}
+    if RESULTS.exists():
+        parts = re.split(r"^## (.+)\n", RESULTS.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+        kept = dict(zip(parts[::2], (text.strip() for text in parts[1::2]), strict=True))
+    kept |= {made.title: "\n".join(made.lines) for made in sections.values()}
+    head = (
+        "# What it costs\n\n`make bench`, or `python benchmarks/cost " + " ".join(PARTS) + "`, one thread each; "
+        f"{machine()}. CPU seconds, so that the other jobs count little.\nThe last run ({', '.join(sections)}) took "
+        f"{spent.cpu / 60:.0f} CPU-minutes.\n"
+    )
+    ordered = [f"## {title}\n\n{kept[title]}\n" for title, _ in PARTS.values() if title in kept]
+    RESULTS.write_text("\n".join([head, *ordered]), encoding="utf-8")
+
+
+def main() -> None:
+    """Run the parts that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    chosen = parser.parse_args().parts or list(PARTS)
+    unknown = [name for name in chosen if name not in PARTS]
+    if unknown:
+        parser.error(f"no part '{unknown[0]}'; the parts are {', '.join(PARTS)}")
+    torch.set_num_threads(1)
+    sections = {}
+    with timed() as spent:
+        for name in chosen:
+            title, part = PARTS[name]
+            print(f"\n## {title}\n", flush=True)
+            sections[name] = Section(title)
+            part(sections[name])
+    write(sections, spent)
+
+
+if __name__ == "__main__":
+    main()
