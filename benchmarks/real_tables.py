@@ -21,6 +21,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from codsa.report.verdict import best_of, compare
+
 TABLES: dict[str, dict[str, Any]] = {
     "german_credit": {"files": ["german_credit.csv"], "target": "class"},
     "thyroid_sick": {"files": ["thyroid_sick.csv"], "target": "Class"},
@@ -74,8 +76,29 @@ def as_markdown(results: Path, names: list[str]) -> str:
     lines = [
         " | ".join(str(v) for v in row) for row in [table.columns, ["---"] * len(table.columns), *table.to_numpy()]
     ]
+    against = [" | ".join(row) for name in names for row in differences(results, name)]
+    head = ["table", "method", "best simple method", "difference", "95 % interval", "outcome"]
+    lines += ["", *(" | ".join(row) for row in [head, ["---"] * len(head)]), *against]
     verdicts = [f"- {n}: {(results / n / 'summary.txt').read_text().strip().splitlines()[-1]}" for n in names]
-    return "\n".join([*(f"| {line} |" for line in lines), "", *verdicts]) + "\n"
+    return "\n".join([*(f"| {line} |" if line else "" for line in lines), "", *verdicts]) + "\n"
+
+
+def differences(results: Path, name: str) -> list[list[str]]:
+    """Return how CoDSA's methods stand against the simple one with the lowest test loss, in paired differences."""
+    rows = pd.read_csv(results / name / "metrics.csv")
+    rows = rows[(rows["region"] == "overall") & rows["metric"].isin(["cross-entropy", "mse"])]
+    metric = str(rows["metric"].iloc[0])
+    values = {str(m): part.set_index("replicate")["value"] for m, part in rows.groupby("method")}
+    best = best_of(metric, values, [m for m in values if not m.startswith("codsa")])
+    found = []
+    for method in (m for m in ORDER if m.startswith("codsa") and m in values):
+        one = compare(metric, values, method, str(best))
+        if one is not None:
+            outcome = {1: "win", 0: "tie", -1: "loss"}[one.clear]
+            relative = 100 / one.mean_b
+            interval = f"{one.low * relative:+.1f} to {one.high * relative:+.1f} %"
+            found.append([name, method, str(best), f"{one.mean * relative:+.1f} %", interval, outcome])
+    return found
 
 
 def main() -> None:
@@ -100,6 +123,7 @@ def main() -> None:
     configuration = options.results / "config.yaml"
     configuration.write_text(yaml.safe_dump({"results": str(options.results), "experiments": files}))
     command = ["snakemake", "--configfile", str(configuration), "--cores", str(options.cores), "--keep-going"]
+    command += ["--scheduler", "greedy"]
     finished = subprocess.run([*command, "--show-failed-logs", "--quiet", "rules"], check=False).returncode
     done = [name for name in options.only if (options.results / name / "summary.txt").exists()]
     if done:
