@@ -163,6 +163,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "weighted": {"reserve": "all", "weighted": True},
     **{name: {"generator": name, "reserve": "all", "r": [1.0]} for name in ("bootstrap", "smote", "adasyn", "smogn")},
     "non-adaptive": {"generator": DIFFUSION, "alpha": ["training"]},
+    "gaussian": {"generator": "gaussian", "reserve": "all", "r": [1.0]},
     "codsa": {"generator": DIFFUSION},
     "codsa-reuse": {"generator": DIFFUSION, "reserve": "all", "r": [1.0]},
     "codsa-crossfit": {"generator": DIFFUSION, "cross_fit": True},

@@ -12,6 +12,7 @@ from codsa.errors import CodsaError, suggest
 GENERATORS = {
     "adasyn": "codsa.generators.adasyn:Adasyn",
     "bootstrap": "codsa.generators.bootstrap:Bootstrap",
+    "gaussian": "codsa.generators.gaussian:Gaussian",
     "oracle": "codsa.generators.oracle:Oracle",
     "smogn": "codsa.generators.smogn:Smogn",
     "smote": "codsa.generators.smote:Smote",

@@ -96,6 +96,8 @@ def test_a_region_of_one_row_is_refused_by_neighbours(name: str, dataset: Datase
 
 SETTINGS: list[tuple[str, str, Any]] = [
     ("smote", "k_neighbors", 1),
+    ("gaussian", "shrinkage", 0.9),
+    ("gaussian", "scaling", "normal-score"),
     ("adasyn", "n_neighbors", 1),
     ("smogn", "k", 7),
     ("smogn", "perturbation", 0.5),
@@ -203,3 +205,18 @@ def test_an_encoder_of_other_columns_is_refused(dataset: Dataset, tmp_path: Path
         make("tabular-diffusion", {}).fit(
             dataset.rows, dataset.regions(), dataset.schema, stream(0, "f"), pretrained=tmp_path
         )
+
+
+def test_a_gaussian_has_the_means_and_the_covariance_of_its_rows() -> None:
+    from codsa.prepare import Declared, RegionRule, prepare
+
+    random = np.random.default_rng(0)
+    label = np.r_[np.zeros(400, dtype=int), np.ones(200, dtype=int)]
+    x = random.multivariate_normal([0.0, 0.0], [[1.0, 0.8], [0.8, 1.0]], 600) + 4.0 * label[:, None]
+    frame = pd.DataFrame({"x": x[:, 0], "z": x[:, 1], "y": np.where(label, "b", "a")})
+    rows, schema = prepare(frame, Declared("y"), RegionRule())
+    made = make("gaussian", {"scaling": "asinh"}).fit(rows, schema.regions.assign(rows), schema, stream(0, "f"))
+    for k, centre in enumerate((0.0, 4.0)):
+        drawn = made.sample(k, 2000, stream(0, k))
+        assert drawn["x"].mean() == pytest.approx(centre, abs=0.3)
+        assert np.corrcoef(drawn["x"], drawn["z"])[0, 1] == pytest.approx(0.8, abs=0.1)

@@ -14,7 +14,7 @@ from codsa.report.text import counted, decimals_of, enough, listed, metric_name,
 PLAIN = "none"
 ORACLE = "oracle"
 """The method whose pool are fresh true rows: no rival, but the end of the way."""
-SIMPLE = ("weighted", "bootstrap", "smote", "adasyn", "smogn", "non-adaptive")
+SIMPLE = ("weighted", "bootstrap", "smote", "adasyn", "smogn", "gaussian", "non-adaptive")
 Values = Mapping[str, pd.Series]
 """Method → its figures under Q, indexed by replicate."""
 

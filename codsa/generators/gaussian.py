@@ -1,0 +1,97 @@
+"""One Gaussian per region with a common covariance: the simplest model of encoded rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file, save_file
+
+from codsa.encoders.scaling import NAMES
+from codsa.encoders.tabular import TabularEncoder
+from codsa.errors import CodsaError
+from codsa.generators.base import Generator, complete
+from codsa.rows import Rows, thinned
+from codsa.schema import Schema, check_choice
+from codsa.streams import child, rng
+
+
+class Gaussian(Generator):
+    """Encoded rows of region k as N(mean_k, Σ), with Σ pooled over the regions and shrunk.
+
+    What a diffusion model has to beat: it costs one covariance matrix.
+
+    Parameters
+    ----------
+    shrinkage : float, optional
+        Weight of the scaled identity in Σ, in [0, 1]; by Ledoit and Wolf (2004) if not given.
+    scaling : {'auto', 'asinh', 'normal-score'}
+        How numbers are brought to unit scale (see `codsa.encoders.scaling`).
+    """
+
+    streams = True
+
+    def __init__(self, *, shrinkage: float | None = None, scaling: str = "auto") -> None:
+        if shrinkage is not None and not 0 <= shrinkage <= 1:
+            raise CodsaError(f"gaussian: shrinkage = {shrinkage}; it must lie in [0, 1]")
+        check_choice("gaussian: scaling", scaling, NAMES)
+        self.shrinkage, self.scaling = shrinkage, scaling
+        self.schema: Schema
+        self.space: TabularEncoder
+        self.means: np.ndarray
+        self.root: np.ndarray
+
+    def fit(
+        self,
+        rows: Rows,
+        regions: np.ndarray,
+        schema: Schema,
+        stream: np.random.SeedSequence,
+        work: Path | None = None,
+        pretrained: Path | None = None,
+    ) -> Self:
+        """Learn the means and the covariance from S_g (see `Generator.fit`)."""
+        from sklearn.covariance import LedoitWolf, shrunk_covariance
+
+        self.schema = schema
+        seen, region = thinned(rows, regions, schema.generated, rng(child(stream, "scales")))
+        self.space = TabularEncoder.fit(seen, schema.generated, schema.regions, region, True, self.scaling)
+        x = self.space.encode(seen, region).astype(np.float64)
+        present = np.unique(region)
+        self.means = np.zeros((len(schema.regions), x.shape[1]))
+        self.means[present] = [x[region == k].mean(axis=0) for k in present]
+        rest = x - self.means[region]
+        if self.shrinkage is None:
+            covariance = LedoitWolf(assume_centered=True).fit(rest).covariance_
+        else:
+            covariance = shrunk_covariance(rest.T @ rest / len(rest), self.shrinkage)
+        values, vectors = np.linalg.eigh(covariance)
+        self.root = vectors * np.sqrt(np.clip(values, 0.0, None))
+        return self
+
+    def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
+        """Draw rows of one region (see `Generator.sample`)."""
+        drawn = rng(stream).standard_normal((count, self.root.shape[1])) @ self.root.T + self.means[region]
+        made = self.space.decode(drawn.astype(np.float32), np.full(count, region))
+        return complete(made, region, self.schema)
+
+    def save(self, folder: Path) -> None:
+        """Write means, covariance and encoder (see `Generator.save`)."""
+        arrays = {f"table.{name}": np.ascontiguousarray(part) for name, part in self.space.to_arrays().items()}
+        save_file(
+            {**arrays, "means": self.means, "root": np.ascontiguousarray(self.root)}, folder / "gaussian.safetensors"
+        )
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
+        """Read what `save` wrote (see `Generator.load`)."""
+        made = cls(**settings)
+        made.schema = schema
+        arrays = load_file(folder / "gaussian.safetensors")
+        made.means, made.root = arrays.pop("means"), arrays.pop("root")
+        table = {name.removeprefix("table."): part for name, part in arrays.items()}
+        made.space = TabularEncoder.from_arrays(table, schema.generated)
+        return made
