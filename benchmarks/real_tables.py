@@ -1,18 +1,19 @@
 """What helps on seven real tables: every method, the same splits, the same estimator.
 
-    python benchmarks/real_tables.py --data FOLDER [--only NAME …] [--estimator logistic] [--replicates 5] [--cores 2]
+    python benchmarks/real_tables.py --data FOLDER [--only NAME …] [--estimator NAME …] [--replicates 5] [--cores 2]
 
 FOLDER holds one folder per table (adult, german_credit, california_housing, abalone, thyroid_sick,
 mammography, wine_quality) with its CSV as the UCI repository and its mirrors publish them, with a
 header. Each table becomes an experiment without hand-work: types, roles and missing values are
 inferred. codsa-reuse gives the generator and the estimator every training row, as the resamplers do;
-codsa-auto chooses among all others on validation rows. Results go to results/real-tables-ESTIMATOR, the table
-of all studies to its summary.md.
+codsa-auto chooses among all others on validation rows. One estimator comes after the other, on the same
+pools. Reports go to RESULTS/by~ESTIMATOR/TABLE, the tables of all studies to RESULTS/summary.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ TABLES: dict[str, dict[str, Any]] = {
 }
 SIMPLE = ["none", "weighted", "bootstrap", "smote"]
 ORDER = [*SIMPLE, "adasyn", "smogn", "codsa", "codsa-reuse", "codsa-auto"]
+ESTIMATORS = ("gradient-boosting", "logistic")
 REGRESSION = {"abalone", "california_housing"}
 
 
@@ -50,7 +52,9 @@ def one_file(folder: Path, files: list[str], work: Path) -> Path:
     return path.resolve()
 
 
-def experiment(name: str, facts: dict[str, Any], path: Path, options: argparse.Namespace) -> dict[str, Any]:
+def experiment(
+    name: str, facts: dict[str, Any], path: Path, estimator: str, options: argparse.Namespace
+) -> dict[str, Any]:
     """Return the experiment of one table; all tables have the same settings."""
     settings = {"steps": options.steps, "batch": 256, "precision": "auto"}
     fitted = [*SIMPLE, "smogn" if name in REGRESSION else "adasyn", "codsa", "codsa-reuse"]
@@ -63,7 +67,7 @@ def experiment(name: str, facts: dict[str, Any], path: Path, options: argparse.N
         "methods": [*fitted, {"name": "codsa-auto", "among": fitted}],
         "grid": {"r": [0.5], "m": [0.5, 1.0], "alpha": ["balance", "target", "training"]},
         "generators": {"tabular-diffusion": settings},
-        "estimator": {"name": options.estimator},
+        "estimator": {"name": estimator},
     }
 
 
@@ -101,6 +105,30 @@ def differences(results: Path, name: str) -> list[list[str]]:
     return found
 
 
+def run(estimator: str, options: argparse.Namespace) -> int:
+    """Run the studies with one estimator, and keep their reports apart; return snakemake's exit code."""
+    root: Path = options.results
+    files = []
+    for name in options.only:
+        path = one_file(options.data / name, TABLES[name]["files"], root)
+        file = root / f"{name}.yaml"
+        text = yaml.safe_dump(experiment(name, TABLES[name], path, estimator, options), sort_keys=False)
+        file.write_text(text)
+        files.append(str(file))
+    configuration = root / "config.yaml"
+    configuration.write_text(yaml.safe_dump({"results": str(root), "experiments": files}))
+    command = ["snakemake", "--configfile", str(configuration), "--cores", str(options.cores), "--keep-going"]
+    command += ["--scheduler", "greedy", "--show-failed-logs", "--quiet", "rules"]
+    finished = subprocess.run(command, check=False).returncode
+    if not finished:
+        for name in options.only:
+            kept = root / f"by~{estimator}" / name
+            kept.mkdir(parents=True, exist_ok=True)
+            for report in ("metrics.csv", "summary.csv", "summary.txt", "report.html"):
+                shutil.copy(root / name / report, kept / report)
+    return finished
+
+
 def main() -> None:
     """Write the experiments, run them, put their summaries together."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -108,28 +136,19 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(TABLES), choices=list(TABLES))
     parser.add_argument("--replicates", type=int, default=5)
     parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--estimator", default="gradient-boosting", choices=["gradient-boosting", "logistic"])
+    parser.add_argument("--estimator", nargs="*", default=list(ESTIMATORS), choices=ESTIMATORS)
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--results", type=Path, default=None)
+    parser.add_argument("--results", type=Path, default=Path("results/real-tables"))
     options = parser.parse_args()
-    options.results = options.results or Path(f"results/real-tables-{options.estimator}")
     options.results.mkdir(parents=True, exist_ok=True)
-    files = []
-    for name in options.only:
-        path = one_file(options.data / name, TABLES[name]["files"], options.results)
-        file = options.results / f"{name}.yaml"
-        file.write_text(yaml.safe_dump(experiment(name, TABLES[name], path, options), sort_keys=False))
-        files.append(str(file))
-    configuration = options.results / "config.yaml"
-    configuration.write_text(yaml.safe_dump({"results": str(options.results), "experiments": files}))
-    command = ["snakemake", "--configfile", str(configuration), "--cores", str(options.cores), "--keep-going"]
-    command += ["--scheduler", "greedy"]
-    finished = subprocess.run([*command, "--show-failed-logs", "--quiet", "rules"], check=False).returncode
-    done = [name for name in options.only if (options.results / name / "summary.txt").exists()]
-    if done:
-        text = as_markdown(options.results, done)
-        (options.results / "summary.md").write_text(text)
-        print(text)
+    finished = max(run(estimator, options) for estimator in options.estimator)
+    parts = []
+    for estimator in ESTIMATORS:
+        root = options.results / f"by~{estimator}"
+        done = [name for name in TABLES if (root / name / "metrics.csv").exists()]
+        parts += [f"## {estimator}\n\n{as_markdown(root, done)}"] if done else []
+    (options.results / "summary.md").write_text("\n".join(parts))
+    print("\n".join(parts))
     sys.exit(finished)
 
 
