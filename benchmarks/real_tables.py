@@ -118,7 +118,7 @@ def run(estimator: str, options: argparse.Namespace) -> int:
     configuration = root / "config.yaml"
     configuration.write_text(yaml.safe_dump({"results": str(root), "experiments": files}))
     command = ["snakemake", "--configfile", str(configuration), "--cores", str(options.cores), "--keep-going"]
-    command += ["--scheduler", "greedy", "--show-failed-logs", "--quiet", "rules"]
+    command += ["--show-failed-logs", "--quiet", "rules"]
     finished = subprocess.run(command, check=False).returncode
     if not finished:
         for name in options.only:
