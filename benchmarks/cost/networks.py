@@ -68,7 +68,7 @@ def sampling(out: Section) -> None:
             rows.append([f"{width} wide", name, str(calls), f"{speed:,.0f}", *quality(made, fresh)])
             print(rows[-1], file=sys.stderr, flush=True)
     out.say(
-        "Denoiser of 4.1 trained as above, third-order DPM-Solver++ with Karras' noise levels. W1: Wasserstein-1 to"
+        "Denoiser of 4.1 trained as above, second-order DPM-Solver++ with Karras' noise levels. W1: Wasserstein-1 to"
     )
     out.say(
         "fresh rows (1,000 on each side, normal scores), by region. Cross-entropy: the paper's perceptron fitted on"

@@ -78,7 +78,7 @@ class TabularDiffusion(Generator):
         ema: float = 0.999,
         holdout: float = 0.1,
         patience: int = 6,
-        sampler_steps: int = 12,
+        sampler_steps: int = 18,
         precision: str = "no",
         labels: str = "ensemble",
         scaling: str = "auto",
