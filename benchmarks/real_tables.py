@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
+from in_process import run
 
 from codsa.report.verdict import best_of, compare
 
@@ -105,8 +104,8 @@ def differences(results: Path, name: str) -> list[list[str]]:
     return found
 
 
-def run(estimator: str, options: argparse.Namespace) -> int:
-    """Run the studies with one estimator, and keep their reports apart; return snakemake's exit code."""
+def study_all(estimator: str, options: argparse.Namespace) -> None:
+    """Run the studies with one estimator on the pools that are there, and keep their reports apart."""
     root: Path = options.results
     files = []
     for name in options.only:
@@ -114,19 +113,14 @@ def run(estimator: str, options: argparse.Namespace) -> int:
         file = root / f"{name}.yaml"
         text = yaml.safe_dump(experiment(name, TABLES[name], path, estimator, options), sort_keys=False)
         file.write_text(text)
-        files.append(str(file))
-    configuration = root / "config.yaml"
-    configuration.write_text(yaml.safe_dump({"results": str(root), "experiments": files}))
-    command = ["snakemake", "--configfile", str(configuration), "--cores", str(options.cores), "--keep-going"]
-    command += ["--show-failed-logs", "--quiet", "rules"]
-    finished = subprocess.run(command, check=False).returncode
-    if not finished:
-        for name in options.only:
-            kept = root / f"by~{estimator}" / name
-            kept.mkdir(parents=True, exist_ok=True)
-            for report in ("metrics.csv", "summary.csv", "summary.txt", "report.html"):
-                shutil.copy(root / name / report, kept / report)
-    return finished
+        files.append(file)
+        for made in [*(root / name).glob("rep~*/fit~*"), *(root / name).glob("rep~*/eval~*")]:
+            shutil.rmtree(made)  # another estimator's
+    for name in run(files, "table", root, options.cores):
+        kept = root / f"by~{estimator}" / name
+        kept.mkdir(parents=True, exist_ok=True)
+        for report in ("metrics.csv", "summary.csv", "summary.txt", "report.html"):
+            shutil.copy(root / name / report, kept / report)
 
 
 def main() -> None:
@@ -141,7 +135,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results/real-tables"))
     options = parser.parse_args()
     options.results.mkdir(parents=True, exist_ok=True)
-    finished = max(run(estimator, options) for estimator in options.estimator)
+    for estimator in options.estimator:
+        study_all(estimator, options)
     parts = []
     for estimator in ESTIMATORS:
         root = options.results / f"by~{estimator}"
@@ -149,7 +144,6 @@ def main() -> None:
         parts += [f"## {estimator}\n\n{as_markdown(root, done)}"] if done else []
     (options.results / "summary.md").write_text("\n".join(parts))
     print("\n".join(parts))
-    sys.exit(finished)
 
 
 if __name__ == "__main__":

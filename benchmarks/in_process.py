@@ -1,0 +1,135 @@
+"""Run studies as the workflow does, without a process for each stage.
+
+    python benchmarks/in_process.py EXPERIMENT.yaml … [--scale table] [--results results] [--cores 2]
+
+A start of Python and its libraries takes about three CPU-seconds, which is most of the time of a stage
+on a small table. Here one process does all stages of a replicate, by the same commands with the same
+arguments, into the same folders: the artefacts are the workflow's, byte for byte, and `snakemake` finds
+them done. What is there already is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from codsa.cli import eval as eval_
+from codsa.cli import fit, prepare, report, sample, split, train_gen
+from codsa.config import load_experiment
+from codsa.study import Study
+
+
+def call(stage: Any, out: Path, *arguments: object) -> None:
+    """Run a command unless its output is there."""
+    if not out.exists():
+        stage.app([str(word) for word in arguments], standalone_mode=False)
+
+
+def repeated(option: str, values: Iterable[object]) -> list[object]:
+    """Return an option repeated for each value."""
+    return [word for one in values for word in (option, one)]
+
+
+def shared(study: Study, root: Path) -> None:
+    """Do what all replicates need: the data, the source set, what is pretrained on it."""
+    data, source = root / "data", root / "source"
+    call(prepare, data / "manifest.json", *study.prepare(study.experiment.data), "--out", data)
+    kinds = {one.transfer for one in study.generators.values() if one.transfer}
+    if kinds:
+        call(prepare, source / "manifest.json", *study.prepare(study.source), "--out", source)
+    for kind in sorted(kinds):
+        folder = root / f"pretrained~{kind}"
+        call(train_gen, folder, "--data", source, *study.pretrain(kind), "--out", folder)
+
+
+def replicate(study: Study, root: Path, k: int) -> None:
+    """Do all stages of one replicate."""
+    folder = root / f"rep~{k}"
+    roles = folder / "split.parquet"
+    given = ["--data", root / "data", "--split", roles]
+    call(split, roles, "--data", root / "data", *study.split(k), "--out", roles)
+    for method in study.methods.values():
+        for label, parts in study.fits(method).items() if not method.among else ():
+            pools = [pool_of(study, root, k, study.generator_of(method), part) for part in parts]
+            fits = folder / f"fit~{method.name}/r~{label}"
+            call(fit, fits, *given, *repeated("--pool", pools), *study.fit(k, method.name, label), "--out", fits)
+    for name in study.methods:
+        out = folder / f"eval~{name}"
+        fits = [folder / f"fit~{one}/r~{label}" for one in study.judged(name) for label in labels(study, one)]
+        pools = list(dict.fromkeys(p for one in study.judged(name) for p in pools_behind(study, root, k, one)))
+        chosen = [*repeated("--fits", fits), *repeated("--pool", pools), *study.evaluate(k, name)]
+        call(eval_, out / "manifest.json", *given, *chosen, "--out", out)
+
+
+def labels(study: Study, method: str) -> list[str]:
+    """Return the labels of a method's fits."""
+    return list(study.fits(study.methods[method]))
+
+
+def pools_behind(study: Study, root: Path, k: int, name: str) -> list[Path]:
+    """Return the pools that a method's fits draw on."""
+    method = study.methods[name]
+    parts = [part for some in study.fits(method).values() for part in some]
+    return [root / f"rep~{k}/gen~{study.generator_of(method)}/r~{part}/pool" for part in parts]
+
+
+def pool_of(study: Study, root: Path, k: int, name: str, part: str) -> Path:
+    """Train a generator and draw its pool."""
+    folder = root / f"rep~{k}/gen~{name}/r~{part}"
+    given = ["--data", root / "data", "--split", root / f"rep~{k}/split.parquet"]
+    transfer = study.generators[name].transfer
+    pretrained = repeated("--pretrained", [root / f"pretrained~{transfer}"] if transfer else [])
+    out = folder / "generator"
+    call(train_gen, out, *given, *study.train(k, name, part), *pretrained, "--out", out)
+    shards = study.experiment.shards
+    for i in range(shards):
+        done = folder / f"pool/shard-{i:04d}-of-{shards:04d}.json"
+        chosen = [*study.sample(k, name, part), "--shard", f"{i + 1}/{shards}", "--out", folder / "pool"]
+        call(sample, done, "--generator", out, *given, *chosen)
+    return folder / "pool"
+
+
+def conclude(study: Study, root: Path) -> None:
+    """Write the report."""
+    found = [root / f"rep~{k}/eval~{name}" for k in range(study.experiment.replicates) for name in study.methods]
+    title = study.experiment.title or study.label
+    report.app([str(w) for w in [*repeated("--eval", found), "--title", title, "--out", root]], standalone_mode=False)
+
+
+def run(files: Sequence[str | Path], scale: str, results: Path, cores: int) -> list[str]:
+    """Run studies, a process for each replicate; return the studies' labels."""
+    loaded = [load_experiment(Path(file), scale) for file in files]
+    studies = {label: Study(label, experiment).checked() for label, experiment in loaded}
+    with ProcessPoolExecutor(cores, get_context("spawn"), max_tasks_per_child=4) as pool:
+        for ready in [pool.submit(shared, study, results / label) for label, study in studies.items()]:
+            ready.result()
+        jobs = {
+            pool.submit(replicate, study, results / label, k): (label, k)
+            for label, study in studies.items()
+            for k in range(study.experiment.replicates)
+        }
+        for job in as_completed(jobs):
+            job.result()
+            print("done: {}, replicate {}".format(*jobs[job]), flush=True)
+    for label, study in studies.items():
+        conclude(study, results / label)
+    return list(studies)
+
+
+def main() -> None:
+    """Run the experiments that are named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiments", nargs="+")
+    parser.add_argument("--scale", default="table")
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--cores", type=int, default=2)
+    options = parser.parse_args()
+    run(options.experiments, options.scale, options.results, options.cores)
+
+
+if __name__ == "__main__":
+    main()
