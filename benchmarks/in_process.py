@@ -5,12 +5,14 @@
 A start of Python and its libraries takes about three CPU-seconds, which is most of the time of a stage
 on a small table. Here one process does all stages of a replicate, by the same commands with the same
 arguments, into the same folders: the artefacts are the workflow's, byte for byte, and `snakemake` finds
-them done. What is there already is not made again.
+them done. What is there already is not made again. The CPU seconds of each stage go to costs.csv beside
+the report.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -24,9 +26,14 @@ from codsa.study import Study
 
 
 def call(stage: Any, out: Path, *arguments: object) -> None:
-    """Run a command unless its output is there."""
-    if not out.exists():
-        stage.app([str(word) for word in arguments], standalone_mode=False)
+    """Run a command unless its output is there, and note its CPU seconds in the study's costs.csv."""
+    if out.exists():
+        return
+    begin = time.process_time()
+    stage.app([str(word) for word in arguments], standalone_mode=False)
+    root = next(folder for folder in out.parents if (folder / "data").is_dir())
+    with (root / "costs.csv").open("a", encoding="utf-8") as costs:
+        costs.write(f"{stage.__name__.split('.')[-1]},{out.relative_to(root)},{time.process_time() - begin:.2f}\n")
 
 
 def repeated(option: str, values: Iterable[object]) -> list[object]:
