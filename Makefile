@@ -1,17 +1,19 @@
 # make run:  the default configuration, from raw data to reports
 # make test: the tests, style and type checks
+# make cluster: what `snakemake --profile slurm` needs (docs/cluster.md)
 # make bench: what it costs, as ratios in one run (benchmarks/cost)
 # Each first sets up a virtual environment in .venv, once.
 
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 VENV := .venv
+IMAGE := containers/codsa-$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' codsa/__init__.py).sif
 BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 export OMP_NUM_THREADS := 1
 
-.PHONY: run test bench check format schemas clean
+.PHONY: run test test-cluster bench check format schemas cluster image clean
 
 run: $(VENV)/run.stamp
 	snakemake --cores $(CORES) --quiet rules
@@ -19,6 +21,14 @@ run: $(VENV)/run.stamp
 
 test: check
 	pytest -n $(CORES) --dist worksteal
+
+# The tests that start a real Slurm of their own: as root, on a machine that has none in use.
+test-cluster: $(VENV)/dev.stamp
+	pytest tests/cluster -rs
+
+cluster: $(VENV)/cluster.stamp image
+
+image: $(IMAGE)
 
 bench: $(VENV)/run.stamp
 	python benchmarks/cost
@@ -48,6 +58,13 @@ $(VENV)/venv.stamp:
 $(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/venv.stamp
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	touch $@
+
+$(VENV)/cluster.stamp: pyproject.toml constraints.txt | $(VENV)/venv.stamp
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cluster]'
+	touch $@ $(VENV)/run.stamp
+
+$(IMAGE): containers/codsa.def constraints.txt pyproject.toml $(shell find codsa -name '*.py' -o -name '*.html' -o -name '*.css')
+	apptainer build $(if $(filter-out 0,$(shell id -u)),--fakeroot) --force $@ containers/codsa.def
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/venv.stamp
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'

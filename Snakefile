@@ -7,9 +7,10 @@ configfile: "config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/cluster.smk"
 
 
-# Used with `--sdm apptainer` only.
+# Used with `--sdm apptainer` only, as the Slurm profile does.
 container: SETTINGS.container
 
 

@@ -196,6 +196,11 @@ class Experiment(Strict):
     metric: str | None = Field(default=None, description="by which λ is chosen; default: cross-entropy or mse")
     keep_grid: bool = Field(default=False, description="measure the whole grid on test rows, for figures")
     shards: int = Field(default=1, ge=1, description="sampling jobs per pool")
+    gpus: int = Field(
+        default=0,
+        ge=0,
+        description="GPUs, each with a process, that train a generator; 0: one process, on what is there",
+    )
     scales: dict[str, dict[str, Any]] = Field(default={}, description="overrides by scale")
 
     @field_validator("methods", mode="before")
@@ -251,11 +256,16 @@ class Config(Strict):
     section: ClassVar[str] = "config"
     results: str = Field(default="results", description="folder of everything produced")
     scale: str = Field(default="quick", description="which of the experiments' scales")
-    container: str = Field(
+    container: str | None = Field(
         default=f"containers/codsa-{__version__}.sif",
-        description="Apptainer image of the toolkit, used with `--sdm apptainer`",
+        description="Apptainer image of the toolkit, used with `--sdm apptainer`: a path, an address, or none",
     )
     experiments: list[str] = Field(min_length=1, description="experiment files, relative to the working folder")
+
+    @field_validator("container", mode="before")
+    @classmethod
+    def _no_container(cls, given: Any) -> Any:
+        return None if given in ("", "none") else given
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,14 @@ def stage_digest(*modules: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def package_digest() -> str:
+    """Return the digest of all files of the package, wherever it is installed and by whatever Python."""
+    found = hashlib.sha256()
+    for path in sorted(p for p in PACKAGE.rglob("*") if p.suffix in (".py", ".html", ".css")):
+        found.update(f"{path.relative_to(PACKAGE).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return found.hexdigest()[:16]
+
+
 def closure(modules: tuple[str, ...]) -> set[str]:
     """Return modules and all modules of the package that they import, directly or not."""
     found: set[str] = set()

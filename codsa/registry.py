@@ -20,6 +20,9 @@ GENERATORS = {
     "tabular-diffusion": "codsa.generators.tabular_diffusion:TabularDiffusion",
 }
 
+WITHOUT_GPU = ("adasyn", "bootstrap", "oracle", "smogn", "smote", "source-rows")
+"""Generators that would leave a GPU idle; any other may want one."""
+
 ESTIMATORS = {
     "gradient-boosting": "codsa.estimators.trees:gradient_boosting",
     "logistic": "codsa.estimators.linear:logistic",

@@ -17,6 +17,7 @@ from codsa.artefacts import parts_digest, read_json
 from codsa.encoders.mixed import is_ordered
 from codsa.errors import CodsaError
 from codsa.prepare import Dataset, content_digest, load_dataset, refuse_gaps, settle
+from codsa.processes import is_main, wait_for_all
 from codsa.schema import Column, Schema
 
 CHUNK = 1 << 16
@@ -26,6 +27,8 @@ STREAMED = 20_000_000
 FITTED = 1_000_000
 """So many rows at most are what scales and ties are learned from, and so many `CELLS`."""
 CELLS = 20_000_000
+ENCODED = "encoded.f32"
+"""The file of encoded rows among the checkpoints."""
 LEAST = 1000
 """So many of them come from each region, where it has them."""
 
@@ -272,6 +275,9 @@ def encoded(
     """
     if not isinstance(rows, StoredRows):
         return encode(rows, regions)
+    if scratch is not None and not is_main():
+        wait_for_all()  # the first process writes the file
+        return np.memmap(scratch / ENCODED, dtype=np.float32, mode="r").reshape(len(rows), -1)
     made: np.ndarray | None = None
     first = 0
     for chunk in rows.chunks():
@@ -283,6 +289,9 @@ def encoded(
         first += len(chunk)
     if made is None:
         raise CodsaError("S_g has no rows; raise r")
+    if isinstance(made, np.memmap):
+        made.flush()
+        wait_for_all()
     return made
 
 
@@ -290,4 +299,4 @@ def _array(shape: tuple[int, int], scratch: Path | None) -> np.ndarray:
     if scratch is None:
         return np.empty(shape, dtype=np.float32)
     scratch.mkdir(parents=True, exist_ok=True)
-    return np.memmap(scratch / "encoded.f32", dtype=np.float32, mode="w+", shape=shape)
+    return np.memmap(scratch / ENCODED, dtype=np.float32, mode="w+", shape=shape)

@@ -15,7 +15,7 @@ from typing import Any
 from codsa.artefacts import digest
 from codsa.config import Data, Experiment, Method
 from codsa.errors import CodsaError
-from codsa.registry import ESTIMATORS, GENERATORS, locate
+from codsa.registry import ESTIMATORS, GENERATORS, WITHOUT_GPU, locate
 from codsa.split import FOLD_RATIO, FOLDS, part_label
 
 
@@ -106,6 +106,19 @@ class Study:
         parts = [name, transfer, digest(method.settings)[:8] if method.settings else ""]
         return "-".join(part for part in parts if part)
 
+    def gpus(self, generator: str) -> int:
+        """Return how many GPUs a generator is trained on: those of the experiment, or none where they would idle."""
+        return 0 if self.generators[generator].name in WITHOUT_GPU else self.experiment.gpus
+
+    def pretraining_gpus(self, transfer: str) -> int:
+        """Return how many GPUs a `Source.transfer` is learned on; rows are only kept."""
+        return 0 if transfer.startswith("rows") else self.experiment.gpus
+
+    @property
+    def most_synthetic(self) -> float:
+        """The largest m of the study, as a multiple of n."""
+        return max(float(m) for method in self.methods.values() for m in self.grid(method)["m"])
+
     def judged(self, method: str) -> list[str]:
         """Return the methods whose fits λ̂ is chosen among: the method's own, or those it names."""
         return list(self.methods[method].among or [method])
@@ -177,7 +190,9 @@ class Study:
     def pretrain(self, transfer: str) -> list[str]:
         """Return the arguments of codsa-train-gen --pretrain for a `Source.transfer`."""
         kind, _, rows = transfer.partition("-")
-        chosen = options(pretrain=kind, source_rows=int(rows) if rows else None)
+        chosen = options(
+            pretrain=kind, source_rows=int(rows) if rows else None, gpus=self.pretraining_gpus(kind) or None
+        )
         return [*chosen, *settings(getattr(self.experiment.pretrain, kind, {})), *self._work()]
 
     def split(self, replicate: int | str) -> list[str]:
@@ -190,6 +205,7 @@ class Study:
         source = self.generators[generator]
         r, _, fold = part.partition("-fold")
         chosen = options(fold=int(fold)) if fold else options(r=float(r))
+        chosen += options(gpus=self.gpus(generator) or None)
         return [*options(generator=source.name), *chosen, *settings(source.settings), *self._work(replicate)]
 
     def sample(self, replicate: int | str, generator: str, part: str) -> list[str]:

@@ -26,6 +26,7 @@ from codsa.artefacts import (
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, make
 from codsa.prepare import Dataset
+from codsa.processes import is_main
 from codsa.registry import GENERATORS, check_settings, load
 from codsa.rows import AnyDataset, in_memory
 from codsa.schema import Schema, check_choice
@@ -230,4 +231,5 @@ def scratch_of(out: Path, inputs: Mapping[str, str], parameters: Mapping[str, An
     """
     folder = out.with_name(out.name + ".work")
     yield folder / digest([inputs, parameters, versions()])[:16]
-    shutil.rmtree(folder, ignore_errors=True)
+    if is_main():
+        shutil.rmtree(folder, ignore_errors=True)

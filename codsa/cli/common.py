@@ -16,6 +16,7 @@ import typer
 
 from codsa import __version__
 from codsa.errors import CodsaError
+from codsa.processes import is_main
 
 if TYPE_CHECKING:
     from codsa.streams import Work
@@ -109,7 +110,8 @@ def runner(app: typer.Typer) -> Callable[[], None]:
     """Return an entry point that turns a user's mistake into one line and exit code 2."""
 
     def main() -> None:
-        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+        level = logging.INFO if is_main() else logging.ERROR  # of several processes one speaks
+        logging.basicConfig(level=level, format="%(levelname)s %(message)s", stream=sys.stderr)
         logging.captureWarnings(True)
         try:
             app()
@@ -124,5 +126,6 @@ def runner(app: typer.Typer) -> Callable[[], None]:
 
 
 def _fail(message: str) -> None:
-    print("error:", " ".join(message.split()), file=sys.stderr)
+    if is_main():
+        print("error:", " ".join(message.split()), file=sys.stderr)
     raise SystemExit(2)

@@ -53,6 +53,13 @@ def train_gen(
     source_rows: Annotated[
         int | None, typer.Option("--source-rows", min=1, help="With --pretrain: only so many rows, at random.")
     ] = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option("--gpus", min=1, help="Train on so many GPUs of this machine, one process each; fail with fewer."),
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option("--processes", min=1, help="Train in so many processes on the CPU instead.")
+    ] = None,
     seed: Seed = 0,
     experiment: Experiment = "study",
     replicate: Replicate = 0,
@@ -60,13 +67,17 @@ def train_gen(
 ) -> None:
     """Train a generator on S_g, the first share r of every region's training rows, and on nothing else.
 
-    A killed run resumes from OUT.work and ends in the same bytes. A loss that is not finite is an error.
+    A killed run resumes from OUT.work and ends in the same bytes; SIGTERM makes it write a checkpoint first. A loss
+    that is not finite is an error.
 
     **Writes** OUT/manifest.json, OUT/schema.json, and the generator's own files (safetensors, losses.csv).
 
     **Transfer**: first learn from a source set with --pretrain, then give --pretrained. encoder: an encoder–decoder,
     frozen, in whose codes the generator is trained. denoiser: a whole generator, whose weights are trained further
     (--set tune=full, head or lora). rows: the source rows themselves, for the baseline source-rows.
+
+    **Several GPUs**: with --gpus N each of N processes takes its share of every batch (--set batch must be a multiple
+    of N). Processes that torchrun or srun started, on several machines too, join by RANK and WORLD_SIZE.
 
     **Examples**
 
@@ -76,19 +87,26 @@ def train_gen(
 
     codsa-train-gen --data data --split rep~0/split.parquet --pretrained pretrained --set tune=lora --out gen
     """
+    from codsa import processes as parallel
     from codsa.prepare import load_dataset
     from codsa.rows import open_dataset
     from codsa.split import FOLD_RATIO, load_split
     from codsa.train import encoder_digest, scratch_of, train, write_generator, write_pretrained
 
     given, work = parse_settings(settings), work_of(seed, experiment, replicate)
+    if not parallel.joined():
+        code = parallel.spread("codsa.cli.train_gen", "train-gen", gpus, processes)
+        if code is not None:
+            raise typer.Exit(code)
     parameters = {"settings": given, "seed": seed, "experiment": experiment}
+    parameters |= {"processes": parallel.world()} if parallel.joined() else {}
     if pretrain is not None:
         source = load_dataset(data)
         inputs = {"dataset": source.digest}
         parameters |= {"pretrain": pretrain, "source_rows": source_rows}
         with scratch_of(out, inputs, parameters) as scratch:
-            write_pretrained(out, pretrain, source, given, work, scratch, inputs, parameters, source_rows)
+            made_in = out if parallel.is_main() else scratch / f"process-{parallel.rank()}"
+            write_pretrained(made_in, pretrain, source, given, work, scratch, inputs, parameters, source_rows)
         return
     if split is None:
         raise CodsaError("--split is needed to know S_g; codsa-split writes it")
@@ -100,7 +118,11 @@ def train_gen(
     parameters |= {"generator": generator, "r": r, "fold": fold, "replicate": replicate}
     with scratch_of(out, inputs, parameters) as scratch:
         made = train(dataset, roles, r, generator, given, work, scratch, pretrained, fold)
-        write_generator(out, made, dataset.schema, inputs, parameters)
+        if parallel.is_main():
+            write_generator(out, made, dataset.schema, inputs, parameters)
 
 
 main = runner(app)
+
+if __name__ == "__main__":
+    main()

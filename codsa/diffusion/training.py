@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import torch
 from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs, broadcast
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
@@ -22,6 +23,7 @@ from tqdm import tqdm
 
 from codsa.artefacts import whole
 from codsa.errors import CodsaError
+from codsa.processes import PATIENCE, STOPPED, Notice, joined
 from codsa.schema import check_choice
 
 log = logging.getLogger(__name__)
@@ -64,6 +66,10 @@ class Recipe:
 class Trainer:
     """Trains a network and can be killed at any moment: a restart ends in the same bytes.
 
+    SIGTERM makes it write a checkpoint and exit. Where several processes were started together (see
+    `codsa.processes`), each takes its share of every batch and the first one writes; the sums of gradients
+    are then in another order, so that results agree to rounding and not to the byte.
+
     Parameters
     ----------
     model : Module
@@ -88,7 +94,10 @@ class Trainer:
     ) -> None:
         self.recipe, self.loss, self.held_out = recipe, loss, held_out
         self.checkpoint = checkpoint
-        self.accelerator = Accelerator(mixed_precision=mixed_precision(recipe.precision))
+        self.accelerator = Accelerator(
+            mixed_precision=mixed_precision(recipe.precision),
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+        )
         optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.average = AveragedModel(self.accelerator.unwrap_model(self.model), multi_avg_fn=warm_average(recipe.ema))
@@ -113,19 +122,30 @@ class Trainer:
         """
         self._resume()
         every = max(1, self.recipe.steps // self.recipe.checks)
-        with tqdm(total=self.recipe.steps, initial=self.step, disable=not sys.stderr.isatty()) as bar:
+        bar = tqdm(total=self.recipe.steps, initial=self.step, disable=not sys.stderr.isatty())
+        with bar, Notice() as notice:
             while self.step < self.recipe.steps and self.stale < self.recipe.patience:
-                self._advance()
+                stop = self._advance(notice)
                 bar.update()
                 if self.step % every == 0 or self.step == self.recipe.steps:
                     self._check(every)
+                elif stop:
+                    self._save()
+                if stop:
+                    self._leave()
         return pd.DataFrame(self.losses)
 
     def weights(self) -> Tensors:
         """Return the averaged weights at the best check, on the CPU."""
         return self.best_weights or _copy(self.average.module)
 
-    def _advance(self) -> None:
+    def _leave(self) -> None:
+        log.warning("SIGTERM at step %d: a checkpoint is written; the same command goes on from it", self.step)
+        self.accelerator.end_training()
+        raise SystemExit(STOPPED)
+
+    def _advance(self, notice: Notice) -> bool:
+        """Do a gradient step; return whether to stop, in which all processes agree."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate * one_cycle(self.step / self.recipe.steps)
         loss = self.loss(self.model, self.generator)
@@ -135,17 +155,27 @@ class Trainer:
         self.optimizer.zero_grad()
         self.average.update_parameters(self.accelerator.unwrap_model(self.model))
         self.step += 1
-        self._sum += float(loss.detach())
+        told = self._agreed(loss.detach(), notice)
+        self._sum += told[0]
         if not math.isfinite(self._sum):
             raise CodsaError(
                 f"the training loss is not finite at step {self.step}; lower learning_rate "
                 f"(now {self.recipe.learning_rate}) or look for extreme values in the columns"
             )
+        return told[1] > 0
+
+    def _agreed(self, loss: torch.Tensor, notice: Notice) -> tuple[float, float]:
+        """Return the mean over the processes of the loss, and of whether SIGTERM came."""
+        if not joined():
+            return float(loss), float(notice.given)
+        pair = torch.stack([loss.float(), loss.new_tensor(notice.given, dtype=torch.float32)])
+        mean = self.accelerator.reduce(pair, reduction="mean").tolist()
+        return mean[0], mean[1]
 
     def _check(self, every: int) -> None:
         held_out = None
         if self.held_out is not None:
-            held_out = self.held_out(self.average.module)
+            held_out = self._of_first(self.held_out(self.average.module))
             if held_out < self.best:
                 self.best, self.stale, self.best_weights = held_out, 0, _copy(self.average.module)
             else:
@@ -156,13 +186,20 @@ class Trainer:
         log.info("step %d of %d: loss %.4f, held out %s", *self._progress())
         self._save()
 
+    def _of_first(self, number: float) -> float:
+        """Return what the first process has measured, so that all stop together."""
+        if not joined():
+            return number
+        told = torch.tensor([number], dtype=torch.float64 if self.accelerator.device.type == "cpu" else torch.float32)
+        return float(broadcast(told.to(self.accelerator.device), from_process=0))
+
     def _progress(self) -> tuple[int, int, float, str]:
         last = self.losses[-1]
         held_out = "-" if last["held_out"] is None else f"{last['held_out']:.4f}"
         return self.step, self.recipe.steps, float(last["loss"] or 0.0), held_out
 
     def _save(self) -> None:
-        if self.checkpoint is None:
+        if self.checkpoint is None or not self.accelerator.is_main_process:
             return
         tensors = {f"model.{k}": v for k, v in _copy(self.accelerator.unwrap_model(self.model)).items()}
         tensors |= {f"average.{k}": v for k, v in _copy(self.average).items()}
@@ -170,7 +207,7 @@ class Trainer:
         for i, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{i}.{k}": v.detach().cpu().clone() for k, v in state.items()}
         tensors["generator"] = self.generator.get_state()
-        facts = {"step": self.step, "best": self.best, "stale": self.stale, "losses": self.losses}
+        facts = {"step": self.step, "best": self.best, "stale": self.stale, "losses": self.losses, "sum": self._sum}
         with whole(self.checkpoint) as part:
             save_file(tensors, part, metadata={"facts": json.dumps(facts)})
 
@@ -186,7 +223,7 @@ class Trainer:
         self._resume_optimizer(_under(tensors, "adam."))
         self.generator.set_state(tensors["generator"])
         self.step, self.best, self.stale = facts["step"], facts["best"], facts["stale"]
-        self.losses = facts["losses"]
+        self.losses, self._sum = facts["losses"], facts["sum"]
         log.info("resumed from step %d", self.step)
 
     def _resume_optimizer(self, flat: Tensors) -> None:

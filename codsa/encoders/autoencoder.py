@@ -17,6 +17,7 @@ from codsa.diffusion.network import initialise
 from codsa.diffusion.training import HeldOutLoss, Loss, Recipe, Trainer
 from codsa.encoders.scaling import AUTO
 from codsa.encoders.tabular import TabularEncoder
+from codsa.processes import my_share
 from codsa.regions import Regions
 from codsa.schema import Column, Schema
 from codsa.streams import child, integer, rng
@@ -228,7 +229,7 @@ def _losses(
         return nn.functional.mse_loss(net(rows, region[chosen].to(device)), rows)
 
     def loss(net: nn.Module, generator: torch.Generator) -> torch.Tensor:
-        return error(net, seen[torch.randint(len(seen), (batch,), generator=generator)])
+        return error(net, *my_share(seen[torch.randint(len(seen), (batch,), generator=generator)]))
 
     @torch.no_grad()
     def held_out(net: nn.Module) -> float:

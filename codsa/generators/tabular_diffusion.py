@@ -23,6 +23,7 @@ from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
 from codsa.generators.labels import Labels
+from codsa.processes import is_main, my_share
 from codsa.rows import Rows, encoded, thinned
 from codsa.schema import Schema, check_choice
 from codsa.streams import child, integer, rng
@@ -133,7 +134,7 @@ class TabularDiffusion(Generator):
         )
         self.losses = trainer.run()
         self.model = Denoiser.of(plain_weights(net, trainer.weights()))
-        if self.by_ensemble and Labels.useful(schema):
+        if self.by_ensemble and Labels.useful(schema) and is_main():
             self.labels = Labels(schema).fit(*seen, child(stream, "labels"), self.source_labels)
         return self
 
@@ -183,6 +184,7 @@ class TabularDiffusion(Generator):
             chosen = order[starts[pick] + within]
             sigma = edm.draw_sigma(self.batch, self.noise, generator)
             epsilon = torch.randn(self.batch, x.shape[1], generator=generator)
+            chosen, sigma, epsilon = my_share(chosen, sigma, epsilon)
             device = next(net.parameters()).device
             batch = (part.to(device) for part in (x[chosen], region[chosen], sigma, epsilon))
             return edm.denoising_loss(net, *batch).mean()

@@ -14,10 +14,12 @@ rule evaluate:
         f"{REPLICATE}/logs/eval~{{method}}.log",
     benchmark:
         f"{REPLICATE}/benchmarks/eval~{{method}}.tsv"
+    group:
+        "evaluate-{replicate}"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=memory(2000, each=20),
+        runtime=minutes(60, each=0.5),
     params:
         arguments=lambda w: words(study_of(w).evaluate(w.replicate, w.method)),
         fits=lambda w, input: repeated("--fits", input.fits),

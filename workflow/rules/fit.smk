@@ -11,10 +11,12 @@ rule fit:
         f"{REPLICATE}/logs/fit~{{method}}-r~{{r}}.log",
     benchmark:
         f"{REPLICATE}/benchmarks/fit~{{method}}-r~{{r}}.tsv"
+    group:
+        "fit-{replicate}"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=memory(2000, each=20, factor=synthetic),
+        runtime=minutes(120, each=1, factor=synthetic),
     params:
         arguments=lambda w: words(study_of(w).fit(w.replicate, w.method, w.r)),
         pools=lambda w, input: repeated("--pool", folders(input.pools)),

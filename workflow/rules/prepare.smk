@@ -11,8 +11,8 @@ rule prepare:
         f"{STUDY}/benchmarks/prepare.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=memory(1500, each=8),
+        runtime=minutes(20, each=0.2),
     params:
         arguments=lambda w: words(study_of(w).prepare(study_of(w).experiment.data)),
         code=stage_digest("codsa.cli.prepare"),
@@ -35,8 +35,8 @@ rule prepare_source:
         f"{STUDY}/benchmarks/prepare_source.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=memory(1500, each=8),
+        runtime=minutes(20, each=0.2),
     params:
         arguments=lambda w: words(study_of(w).prepare(study_of(w).source)),
         code=stage_digest("codsa.cli.prepare"),

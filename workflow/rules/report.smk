@@ -16,8 +16,8 @@ rule report:
         f"{STUDY}/benchmarks/report.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=memory(1500),
+        runtime=minutes(30),
     params:
         evaluations=lambda w, input: repeated("--eval", folders(input.metrics)),
         title=lambda w: words(["--title", study_of(w).experiment.title or w.study]),

@@ -11,10 +11,14 @@ rule sample:
         f"{GENERATOR}/logs/sample-{{shard}}-of-{{shards}}.log",
     benchmark:
         f"{GENERATOR}/benchmarks/sample-{{shard}}-of-{{shards}}.tsv"
+    group:
+        generation
     threads: 1
     resources:
-        mem_mb=6000,
-        runtime=120,
+        mem_mb=memory(2000, each=8),
+        runtime=minutes(60, each=1, gpus=gpus_of, share=0.4),
+        gpu=lambda w: min(gpus_of(w), 1),
+        slurm_partition=lambda w: partition(gpus_of(w)),
     params:
         arguments=lambda w: words(study_of(w).sample(w.replicate, w.generator, w.r)),
         shard=lambda w: f"{int(w.shard) + 1}/{int(w.shards)}",

@@ -9,10 +9,12 @@ rule split:
         f"{REPLICATE}/logs/split.log",
     benchmark:
         f"{REPLICATE}/benchmarks/split.tsv"
+    group:
+        "split"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=memory(1500, each=8),
+        runtime=minutes(20, each=0.05),
     params:
         arguments=lambda w: words(study_of(w).split(w.replicate)),
         code=stage_digest("codsa.cli.split"),

@@ -8,10 +8,12 @@ rule pretrain:
         f"{STUDY}/logs/pretrain-{{kind}}.log",
     benchmark:
         f"{STUDY}/benchmarks/pretrain-{{kind}}.tsv"
-    threads: 1
+    threads: lambda w: max(pretraining_gpus_of(w), 1)
     resources:
-        mem_mb=6000,
-        runtime=240,
+        mem_mb=memory(2000, each=8),
+        runtime=minutes(120, each=1, gpus=pretraining_gpus_of),
+        gpu=pretraining_gpus_of,
+        slurm_partition=lambda w: partition(pretraining_gpus_of(w)),
     params:
         arguments=lambda w: words(study_of(w).pretrain(w.kind)),
         code=stage_digest(
@@ -39,10 +41,14 @@ rule train_generator:
         f"{GENERATOR}/logs/train.log",
     benchmark:
         f"{GENERATOR}/benchmarks/train.tsv"
-    threads: 1
+    group:
+        generation
+    threads: lambda w: max(gpus_of(w), 1)
     resources:
-        mem_mb=6000,
-        runtime=240,
+        mem_mb=memory(2000, each=8),
+        runtime=minutes(120, each=1, gpus=gpus_of, share=0.6),
+        gpu=gpus_of,
+        slurm_partition=lambda w: partition(gpus_of(w)),
     params:
         arguments=lambda w: words(study_of(w).train(w.replicate, w.generator, w.r)),
         pretrained=lambda w, input: repeated("--pretrained", input.pretrained),

@@ -1,0 +1,180 @@
+"""What a scheduler would be asked for: jobs, groups, GPUs, memory and minutes; and what is refused before any job."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from test_workflow import ROOT, snakemake, write_study
+
+from codsa import __version__, preflight
+from codsa.config import Experiment, load_experiment
+from codsa.digests import package_digest
+from codsa.errors import CodsaError
+from codsa.study import Study
+
+PLUGIN = pytest.importorskip("snakemake_executor_plugin_slurm", reason="the Slurm plugin (codsa[cluster]) is missing")
+
+
+def submitted(text: str) -> Counter[str]:
+    """The jobs that a dry run would submit, by rule or group: `rule all` is no job."""
+    found = re.findall(r"^rule (\w+):|Group job ([a-z]+)", text, flags=re.MULTILINE)
+    return Counter(rule or "group " + group for rule, group in found if rule != "all")
+
+
+def dry(folder: Path, *arguments: str) -> str:
+    run = snakemake(folder, "--profile", str(ROOT / "slurm"), "-n", *arguments, "--config", "container=none")
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    return run.stdout
+
+
+def of_rule(text: str, rule: str) -> str:
+    """The resources of the first job of a rule."""
+    return re.search(rf"rule {rule}:.*?resources: ([^\n]*)", text, flags=re.DOTALL)[1]  # type: ignore[index]
+
+
+def test_the_papers_grid_takes_at_most_450_jobs(tmp_path: Path) -> None:
+    content = yaml.safe_load((ROOT / "workflow/experiments/sim41.yaml").read_text())
+    content.pop("scales")
+    content |= {"name": "toy", "methods": ["codsa", "codsa-transfer"], "gpus": 1}
+    content["pretrain"].pop("denoiser")
+    grid = content["grid"]
+    assert (content["replicates"], len(grid["r"]), len(grid["m"]) * len(grid["alpha"])) == (10, 10, 189)
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"experiments": ["toy.yaml"]}))
+    jobs = submitted(dry(tmp_path))
+    assert jobs["group generator"] == 200 and jobs["group fit"] == 40 and jobs["group evaluate"] == 10
+    assert jobs.total() == 255
+    apart = submitted(dry(tmp_path, "--group-components", "split=1"))
+    assert apart.total() <= 450 and apart["group fit"] == 200
+
+
+def test_a_generator_asks_for_gpus_and_a_fit_for_none(tmp_path: Path) -> None:
+    write_study(tmp_path, gpus=2, methods=["smote", "codsa"])
+    text = dry(tmp_path, "--default-resources", "slurm_partition=cpu", "gpu_partition=accelerated")
+    chosen = re.findall(r"rule train_generator:.*?wildcards: ([^\n]*)\n\s*resources: ([^\n]*)", text, flags=re.DOTALL)
+    for wildcards, resources in chosen:
+        diffusion = "tabular-diffusion" in wildcards
+        assert ("gpu=2" in resources) == diffusion
+        assert ("slurm_partition=accelerated" in resources) == diffusion
+    assert "gpu=" not in of_rule(text, "fit") and "slurm_partition=cpu" in of_rule(text, "fit")
+    groups = re.findall(r"Group job generator-\S+ .*?(?=\n\[|\Z)", text, flags=re.DOTALL)
+    assert groups and all("rule sample" in one and "rule train_generator" in one for one in groups)
+
+
+def test_shards_of_a_pool_leave_the_group(tmp_path: Path) -> None:
+    write_study(tmp_path, shards=4, methods=["codsa"])
+    jobs = submitted(dry(tmp_path))
+    assert jobs["sample"] == 8 and jobs["train_generator"] == 2 and not jobs["group generator"]
+
+
+def test_memory_and_minutes_grow_with_the_input(tmp_path: Path) -> None:
+    write_study(tmp_path)
+    small = of_rule(dry(tmp_path), "fit")
+    data = tmp_path / "results/toy/data"
+    data.mkdir(parents=True)
+    (data / "rows.parquet").write_bytes(b"0" * 40_000_000)
+    large = of_rule(dry(tmp_path, "--ignore-incomplete"), "fit")
+    for name in ("mem_mb", "runtime"):
+        asked = [int(re.search(rf"{name}=(\d+)", text)[1]) for text in (small, large)]  # type: ignore[index]
+        assert asked[1] > asked[0], name
+
+
+def test_gpus_are_an_option_of_training_alone() -> None:
+    given: dict[str, Any] = {
+        "name": "toy",
+        "data": {"simulation": {"name": "imbalanced-classification"}},
+        "source": {"simulation": {"name": "imbalanced-classification", "seed": 1}},
+        "methods": ["smote", "codsa", "codsa-finetune", "source-rows"],
+        "gpus": 2,
+    }
+    study = Study("toy", Experiment.model_validate(given))
+    assert "--gpus" in study.train(0, "tabular-diffusion", "0.5")
+    assert "--gpus" not in study.train(0, "smote", "1.0")
+    assert "--gpus" in study.pretrain("denoiser") and "--gpus" not in study.pretrain("rows")
+    assert "--gpus" not in study.sample(0, "tabular-diffusion", "0.5")
+
+
+def command(folder: Path, name: str, script: str) -> None:
+    """Put a stand-in for a command of the system into a folder."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH with nothing on it but what a test puts there."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def test_a_machine_without_slurm_is_named(bare: Path) -> None:
+    with pytest.raises(CodsaError, match=r"no Slurm here: 'sbatch' is not on the PATH.*profiles/local"):
+        preflight.check_slurm()
+    for name in ("sbatch", "squeue", "scancel"):
+        command(bare, name, "exit 0")
+    command(bare, "sinfo", "exit 1")
+    with pytest.raises(CodsaError, match="Slurm does not answer"):
+        preflight.check_slurm()
+
+
+def test_wrong_partitions_and_missing_gpus_are_named(bare: Path) -> None:
+    command(bare, "sinfo", 'case "$*" in *%G*) echo "(null)"; echo "gpu:a100:4(S:0-1)";; *%l*) echo "cpu* 1-02:30:00";;'
+            ' *) echo "cpu*"; echo gpu;; esac')  # fmt: skip
+    preflight.check_partition("cpu,gpu")
+    with pytest.raises(CodsaError, match="no partition 'gpus'; did you mean 'gpu'"):
+        preflight.check_partition("gpus")
+    preflight.check_slurm_gpus(4, "gpu")
+    with pytest.raises(CodsaError, match=r"gpus: 5 was asked for, but no node of partition 'gpu' has more than 4"):
+        preflight.check_slurm_gpus(5, "gpu")
+    assert preflight.longest_minutes("cpu") == preflight.longest_minutes(None) == 26 * 60 + 30
+    assert preflight.longest_minutes("gpu") is None
+
+
+def test_a_machine_with_too_few_gpus_is_named() -> None:
+    with pytest.raises(CodsaError, match="gpus: 99 was asked for, but torch sees"):
+        preflight.check_local_gpus(99)
+
+
+def test_images_that_are_missing_or_others_are_named(bare: Path) -> None:
+    image = bare / "codsa.sif"
+    with pytest.raises(CodsaError, match="no Apptainer here"):
+        preflight.check_apptainer()
+    with pytest.raises(CodsaError, match=r"codsa\.sif: no such image; build it with 'make image'"):
+        preflight.check_image(str(image))
+    preflight.check_image("docker://example.org/codsa")
+    image.touch()
+    labels = '{"data": {"attributes": {"labels": {"org.opencontainers.image.version": "%s", "codsa.code": "%s"}}}}'
+    for version, code, fault in (
+        ("0.0.1", "", "holds codsa 0.0.1, not"),
+        (__version__, "0" * 16, "other code than this folder"),
+    ):
+        command(bare, "apptainer", f"echo '{labels % (version, code)}'")
+        with pytest.raises(CodsaError, match=fault):
+            preflight.check_image(str(image))
+    command(bare, "apptainer", f"echo '{labels % (__version__, package_digest())}'")
+    preflight.check_apptainer()
+    preflight.check_image(str(image))
+    command(bare, "apptainer", "exit 255")
+    with pytest.raises(CodsaError, match="not an image that Apptainer reads"):
+        preflight.check_image(str(image))
+
+
+def test_every_experiment_of_the_repository_is_planned_at_full_scale() -> None:
+    for path in sorted((ROOT / "workflow/experiments").glob("*.yaml")):
+        Study(*load_experiment(path, "full")).checked()
+
+
+def test_nothing_is_submitted_where_something_is_missing(tmp_path: Path) -> None:
+    write_study(tmp_path, methods=["none", "codsa"], gpus=99)
+    run = snakemake(tmp_path, "--cores", "1")
+    assert run.returncode != 0
+    assert "gpus: 99 was asked for" in run.stdout + run.stderr and "rule train_generator" not in run.stdout

@@ -1,0 +1,119 @@
+# What a scheduler is asked for: memory and minutes by size and attempt, GPUs, partitions, groups;
+# and what is checked before the first job.
+from functools import cache
+
+from snakemake.settings.types import DeploymentMethod
+
+from codsa import preflight
+
+SLURM = "slurm"
+
+
+def megabytes(files):
+    """The size of those files that are there already."""
+    return sum(Path(f).stat().st_size for f in map(str, files) if Path(f).is_file()) / 1e6
+
+
+def memory(base, each=0, factor=lambda w: 1):
+    """Megabytes asked for: so many, so many for each of input, and twice as many at each attempt."""
+
+    def asked(wildcards, input, attempt):
+        return round((base + each * factor(wildcards) * megabytes(input)) * 2 ** (attempt - 1))
+
+    return asked
+
+
+def minutes(base, each=0, factor=lambda w: 1, gpus=lambda w: 0, share=1):
+    """Minutes asked for: so many, so many for each megabyte of input, and as many again at each attempt.
+
+    They end at the limit of the partition, over which a job would wait forever, or at its share of it
+    where several rules follow one another in a job.
+    """
+
+    def asked(wildcards, input, attempt):
+        wanted = round((base + each * factor(wildcards) * megabytes(input)) * attempt)
+        limit = longest(partition(gpus(wildcards)))
+        return wanted if limit is None else min(wanted, int(limit * share))
+
+    return asked
+
+
+@cache
+def longest(name):
+    """The minutes that a partition allows; None where it has no limit or this is no scheduling process."""
+    return preflight.longest_minutes(name) if workflow.is_main_process else None
+
+
+def default(resource):
+    """What the profile's default-resources say of a resource, as text; None where they do not."""
+    defaults = workflow.resource_settings.default_resources or {}
+    return str(defaults[resource].raw).strip("'\"") if resource in defaults else None
+
+
+def partition(gpus):
+    """The partition of a job with so many GPUs; None leaves the choice to Slurm."""
+    return (gpus and default("gpu_partition")) or default("slurm_partition")
+
+
+def gpus_of(wildcards):
+    return study_of(wildcards).gpus(wildcards.generator)
+
+
+def pretraining_gpus_of(wildcards):
+    return study_of(wildcards).pretraining_gpus(wildcards.kind)
+
+
+def generation(wildcards):
+    """Training and sampling of one (replicate, generator, r) are one job, unless many shards are drawn."""
+    alone = study_of(wildcards).experiment.shards == 1
+    names = (wildcards.study, wildcards.replicate, wildcards.generator, wildcards.r)
+    return "generator-" + "-".join(names) if alone else None
+
+
+def synthetic(wildcards):
+    """The rows of a fit, as a multiple of the real ones."""
+    return 1 + study_of(wildcards).most_synthetic
+
+
+def most_gpus():
+    """The most GPUs that a job of the studies asks for."""
+    return max(
+        (study.gpus(name) for study in STUDIES.values() for name in study.generators), default=0
+    )
+
+
+def containers_asked():
+    """Whether commands run in an image."""
+    return (
+        SETTINGS.container is not None
+        and DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+    )
+
+
+def check_start():
+    """Raise, before any job, where something that the run needs is missing."""
+    try:
+        if workflow.executor_plugin.name == SLURM:
+            preflight.check_slurm()
+            for gpus in (0, 1):
+                preflight.check_partition(partition(gpus))
+            if most_gpus():
+                preflight.check_slurm_gpus(most_gpus(), partition(most_gpus()))
+        elif most_gpus():
+            preflight.check_local_gpus(most_gpus())
+        if containers_asked():
+            preflight.check_image(SETTINGS.container)
+    except CodsaError as error:
+        raise WorkflowError(str(error)) from None
+
+
+if containers_asked() and workflow.is_main_process:
+    try:
+        preflight.check_apptainer()
+    except CodsaError as error:
+        raise WorkflowError(str(error)) from None
+
+
+onstart:
+    if workflow.is_main_process:
+        check_start()
