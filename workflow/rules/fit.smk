@@ -23,6 +23,6 @@ rule fit:
         code=lambda w: stage_digest("codsa.cli.fit", study_of(w).estimator_module()),
     shell:
         """
-        codsa-fit --data "$(dirname {input.rows})" --split {input.split} {params.pools} \
+        codsa-fit --data "$(dirname {input.rows})" --split {input.split} {params.pools} --cores {threads} \
             {params.arguments} --out {output.fits} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """
