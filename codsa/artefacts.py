@@ -17,6 +17,7 @@ import pandas as pd
 
 from codsa import __version__
 from codsa.errors import CodsaError
+from codsa.payload import PayloadDtype
 
 CHUNK = 1 << 16
 """Rows that are hashed at a time."""
@@ -105,10 +106,26 @@ def read_json(path: Path) -> Any:
         raise CodsaError(f"{path}: not readable as JSON ({error}); delete it and re-run") from None
 
 
+def as_table(frame: pd.DataFrame, types: Any = None) -> Any:
+    """Return rows as a pyarrow Table that any reader of Parquet understands: arrays as what they are stored as."""
+    import pyarrow as pa
+
+    table = pa.Table.from_pandas(frame, types, preserve_index=False)
+    own = [name for name, dtype in frame.dtypes.items() if isinstance(dtype, PayloadDtype)]
+    if not own:
+        return table
+    facts = json.loads(table.schema.metadata[b"pandas"])
+    for column in facts["columns"]:
+        column["numpy_type"] = "object" if column["name"] in own else column["numpy_type"]
+    return table.replace_schema_metadata({b"pandas": json.dumps(facts).encode()})
+
+
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
     """Write a Parquet file (zstd), atomically and without an index."""
+    import pyarrow.parquet as pq
+
     with whole(path) as part:
-        frame.to_parquet(part, index=False, compression="zstd", row_group_size=ROW_GROUP)
+        pq.write_table(as_table(frame), part, compression="zstd", row_group_size=ROW_GROUP)
 
 
 def write_parquet_groups(path: Path, groups: Iterable[pd.DataFrame], types: Any = None) -> None:
@@ -123,10 +140,9 @@ def write_parquet_groups(path: Path, groups: Iterable[pd.DataFrame], types: Any 
     types : pyarrow.Schema, optional
         How the columns are stored; otherwise the first group settles it.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    tables = (pa.Table.from_pandas(group, types, preserve_index=False) for group in groups)
+    tables = (as_table(group, types) for group in groups)
     first = next(tables)
     with whole(path) as part, pq.ParquetWriter(part, first.schema, compression="zstd") as writer:
         writer.write_table(first)

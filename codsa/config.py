@@ -53,27 +53,56 @@ class ColumnConfig(Strict):
 
     section: ClassVar[str] = "columns"
     type: Literal["numeric", "integer", "categorical", "boolean", "datetime"] | None = None
-    role: Literal["feature", "ignored"] | None = None
+    role: Literal["feature", "attribute", "ignored"] | None = None
+
+
+class PartConfig(Strict):
+    """Images of one place."""
+
+    section: ClassVar[str] = "parts"
+    path: str = Field(description="folder, idx, npz or Parquet file, or Hugging Face data set")
+    columns: dict[str, str | int | float | bool] = Field(default={}, description="values that all its rows get")
+    labels: str | None = Field(default=None, description="table with a row per file, or the idx file of labels")
+    pattern: str | None = Field(default=None, description="how file names are written: '{age}_{gender}_{_}.jpg'")
+    column: str | None = Field(default=None, description="image column of a Parquet file or data set")
+    arrays: dict[str, str] = Field(default={}, description="column: array of an npz file; one column is image")
+    split: str | None = Field(default=None, description="split of a Hugging Face data set")
+
+
+class ImagesConfig(Strict):
+    """What images are brought to."""
+
+    section: ClassVar[str] = "images"
+    size: Annotated[int, Field(ge=1)] | list[int] | None = Field(default=None, description="pixels, or [height, width]")
+    mode: Literal["L", "RGB"] | None = Field(default=None, description="default: as they are")
+    fit: Literal["stretch", "crop", "pad"] = Field(default="stretch", description="how others meet the size")
+    broken: Literal["refuse", "skip"] = Field(default="refuse", description="unreadable or unlabelled images")
 
 
 class Data(Strict):
-    """Where rows come from: exactly one of path, url and simulation."""
+    """Where rows come from: exactly one of path, url, parts and simulation."""
 
     section: ClassVar[str] = "data"
     path: str | None = Field(default=None, description="local table, relative to the working folder")
     url: str | None = Field(default=None, description="table to download; needs sha256")
     sha256: str | None = Field(default=None, description="checksum of the file")
+    parts: list[PartConfig] | None = Field(default=None, min_length=1, description="images of several places")
+    images: ImagesConfig = ImagesConfig()
     simulation: Simulation | None = None
+    keep: str | None = Field(default=None, description="pandas query: only rows for which it holds")
     target: str = Field(default="y", description="column to be predicted")
-    task: Literal["classification", "regression"] | None = Field(default=None, description="inferred if absent")
+    task: Literal["classification", "regression", "detection"] | None = Field(
+        default=None, description="the first two are inferred if absent"
+    )
+    normal: list[str] = Field(default=[], description="levels of the target that are normal, for detection")
     group: str | None = Field(default=None, description="column whose values may not straddle roles")
     columns: dict[str, ColumnConfig] = Field(default={}, description="corrections by column name")
 
     @model_validator(mode="after")
     def _one_origin(self) -> Data:
-        given = [k for k in ("path", "url", "simulation") if getattr(self, k) is not None]
+        given = [k for k in ("path", "url", "parts", "simulation") if getattr(self, k) is not None]
         if len(given) != 1:
-            raise CodsaError(f"data: give exactly one of path, url, simulation (given: {given or 'none'})")
+            raise CodsaError(f"data: give exactly one of path, url, parts, simulation (given: {given or 'none'})")
         return self
 
 

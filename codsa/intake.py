@@ -7,7 +7,8 @@ typed and written some at a time. The dataset is the one that a table in memory 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from codsa.prepare import (
     RegionRule,
     column_notes,
     infer_column,
+    normal_levels,
     prepare,
     resolve_regions,
     said_of,
@@ -48,7 +50,12 @@ def read_raw(path: Path, sha256: str | None = None) -> pd.DataFrame | Path:
 
 
 def prepare_to(
-    folder: Path, raw: pd.DataFrame | Path, declared: Declared, rule: RegionRule, origin: Mapping[str, Any]
+    folder: Path,
+    raw: pd.DataFrame | Path,
+    declared: Declared,
+    rule: RegionRule,
+    origin: Mapping[str, Any],
+    notes: Sequence[str] = (),
 ) -> None:
     """Prepare a table and write it as a dataset.
 
@@ -57,7 +64,7 @@ def prepare_to(
     folder : Path
     raw : DataFrame of shape (n, d), or Path
         A path is that of a Parquet file that stays where it is.
-    declared, rule, origin
+    declared, rule, origin, notes
         As `prepare` and `write_dataset` take them.
 
     Raises
@@ -66,7 +73,7 @@ def prepare_to(
         As `prepare`.
     """
     if isinstance(raw, pd.DataFrame):
-        rows, schema = prepare(raw, declared, rule)
+        rows, schema = prepare(raw, declared, rule, notes)
         write_dataset(folder, rows, schema, origin)
         return
     schema = read_schema(raw, declared, rule)
@@ -89,7 +96,8 @@ def read_schema(path: Path, declared: Declared, rule: RegionRule) -> Schema:
     notes = column_notes(columns) + notes
     for note in notes:
         log.warning("%s", note)
-    return Schema(columns, task, regions, len(rows), notes)
+    schema = Schema(columns, task, regions, len(rows), notes)
+    return replace(schema, normal=normal_levels(declared.normal, schema))
 
 
 def _decides(name: str, names: list[str], target: str, rule: RegionRule) -> bool:

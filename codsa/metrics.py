@@ -56,14 +56,28 @@ def _kappa(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
 
 
 def _auc(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
-    """Area under the ROC curve; with more than two classes the mean of one-versus-rest areas."""
+    """Area under the ROC curve; with more than two classes the mean of one-versus-rest areas.
+
+    `predicted` may also be scores of shape (n,), larger for class 1.
+    """
     from sklearn.metrics import roc_auc_score
 
+    if predicted.ndim == 1:
+        predicted = np.column_stack([-predicted, predicted])
     classes = range(predicted.shape[1]) if predicted.shape[1] > 2 else (1,)
     here = [c for c in classes if 0 < np.count_nonzero(y == c) < len(y)]
     if not here:
         return float("nan")
     return float(np.mean([roc_auc_score(y == c, predicted[:, c], sample_weight=weight) for c in here]))
+
+
+def _precision(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
+    """Average precision of scores, larger for class 1; NaN where only one class occurs."""
+    from sklearn.metrics import average_precision_score
+
+    if len(np.unique(y)) < 2:
+        return float("nan")
+    return float(average_precision_score(y, predicted, sample_weight=weight))
 
 
 def _balanced(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
@@ -89,12 +103,14 @@ CLASSIFICATION: dict[str, Metric] = {
     "kappa": _kappa,
 }
 REGRESSION: dict[str, Metric] = {"mse": _squared, "rmse": _root}
-HIGHER_IS_BETTER = {"roc-auc", "balanced-accuracy", "f1", "kappa"}
+DETECTION: dict[str, Metric] = {"roc-auc": _auc, "average-precision": _precision}
+KNOWN = {"classification": CLASSIFICATION, "regression": REGRESSION, "detection": DETECTION}
+HIGHER_IS_BETTER = {"roc-auc", "average-precision", "balanced-accuracy", "f1", "kappa"}
 
 
 def metrics_for(task: str) -> dict[str, Metric]:
     """Return the metrics of a task, the default one first."""
-    return CLASSIFICATION if task == "classification" else REGRESSION
+    return KNOWN[task]
 
 
 def default_metric(task: str) -> str:
@@ -120,7 +136,7 @@ def by_region(
     y : ndarray of shape (n,)
         Class indices or values.
     predicted : ndarray of shape (n, C) or (n,)
-        Class probabilities or values.
+        Class probabilities, values, or anomaly scores.
     region : ndarray of int64, shape (n,)
     q : ndarray of shape (K,)
     names : list of str
@@ -132,7 +148,7 @@ def by_region(
         Region name → value, and 'overall' → value under Q. NaN where a region has no rows or the
         metric is not defined there (the AUC of one class).
     """
-    metric = (CLASSIFICATION | REGRESSION)[name]
+    metric = (CLASSIFICATION | REGRESSION | DETECTION)[name]
     found: dict[str, float] = {}
     for k, region_name in enumerate(names):
         here = region == k

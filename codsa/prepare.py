@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from codsa.artefacts import (
 )
 from codsa.errors import CodsaError, suggest
 from codsa.metrics import OVERALL
+from codsa.payload import PayloadDtype
 from codsa.regions import Regions
 from codsa.schema import Column, Schema
 
@@ -71,20 +72,25 @@ class Declared:
     Attributes
     ----------
     target : str
-    task : {'classification', 'regression'}, optional
+    task : {'classification', 'regression', 'detection'}, optional
     group : str, optional
         The column whose values may not straddle roles.
     columns : dict
         Column name → {'type': …, 'role': …}.
+    normal : list of str
+        The target's levels that are normal, for detection.
     """
 
     target: str
     task: str | None = None
     group: str | None = None
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    normal: list[str] = field(default_factory=list)
 
 
-def prepare(raw: pd.DataFrame, declared: Declared, rule: RegionRule) -> tuple[pd.DataFrame, Schema]:
+def prepare(
+    raw: pd.DataFrame, declared: Declared, rule: RegionRule, notes: Sequence[str] = ()
+) -> tuple[pd.DataFrame, Schema]:
     """Type a raw table, settle the task, resolve the regions.
 
     Parameters
@@ -92,6 +98,8 @@ def prepare(raw: pd.DataFrame, declared: Declared, rule: RegionRule) -> tuple[pd
     raw : DataFrame of shape (n, d)
     declared : Declared
     rule : RegionRule
+    notes : sequence of str
+        What the reader left out, in words.
 
     Returns
     -------
@@ -106,12 +114,14 @@ def prepare(raw: pd.DataFrame, declared: Declared, rule: RegionRule) -> tuple[pd
         unknown name, a region without rows.
     """
     raw = raw.rename(columns=str)
-    rows, columns, task = _enforce(raw, infer_columns(raw, declared), declared)
-    regions, notes = resolve_regions(rule, rows, declared.target, task)
-    notes = column_notes(columns) + notes
-    for note in notes:
+    inferred = _beside_arrays(infer_columns(raw, declared), declared, rule)
+    rows, columns, task = _enforce(raw, inferred, declared)
+    regions, pooled = resolve_regions(rule, rows, declared.target, task)
+    found = column_notes(columns) + _copies(rows, columns) + pooled
+    for note in found:
         log.warning("%s", note)
-    return rows, Schema(columns, task, regions, len(rows), notes)
+    schema = Schema(columns, task, regions, len(rows), [*notes, *found])
+    return rows, replace(schema, normal=normal_levels(declared.normal, schema))
 
 
 def column_notes(columns: list[Column]) -> list[str]:
@@ -138,10 +148,66 @@ def settle(columns: list[Column], rows: pd.DataFrame, target: str, task: str | N
         What the user said.
     """
     task = settle_task(columns, rows, Declared(target, task))
-    columns = [_as_classes(c) if c.role == "target" and task == "classification" else c for c in columns]
+    columns = [_as_classes(c) if c.role == "target" and task != "regression" else c for c in columns]
     if not any(c.role == "feature" for c in columns):
         raise CodsaError("no feature column is left; declare the role of one (they were taken for identifiers)")
     return columns, task
+
+
+def normal_levels(said: list[str], schema: Schema) -> list[Any]:
+    """Return the target's levels that are normal, given as text; none but for detection.
+
+    Raises
+    ------
+    CodsaError
+        For a level that does not occur, or none or all of them.
+    """
+    if schema.task != "detection":
+        if said:
+            raise CodsaError(f"normal = {said}: the task is {schema.task}; only detection has normal rows")
+        return []
+    levels = {str(level): level for level in schema.classes}
+    for one in said:
+        if one not in levels:
+            raise CodsaError(f"normal: target '{schema.target}' has no level '{one}'; {suggest(one, levels)}")
+    if not said or len(set(said)) == len(levels):
+        raise CodsaError(
+            f"detection: say which levels of target '{schema.target}' are normal; some of {', '.join(levels)}, not all"
+        )
+    return [levels[one] for one in levels if one in said]
+
+
+def _beside_arrays(columns: list[Column], declared: Declared, rule: RegionRule) -> list[Column]:
+    """Leave out what stands beside an array, such as a file's name or date, unless it is declared or parts the rows."""
+    if not any(c.is_payload and c.role == "feature" for c in columns):
+        return columns
+    note = "stands beside an array; declare it as attribute or feature to use it"
+
+    def role(c: Column) -> Column:
+        if c.is_payload or c.role != "feature" or "role" in declared.columns.get(c.name, {}):
+            return c
+        return replace(c, role="attribute") if c.name == rule.column else replace(c, role="ignored", note=note)
+
+    return [role(c) for c in columns]
+
+
+def _copies(rows: pd.DataFrame, columns: list[Column]) -> list[str]:
+    """Say how many arrays are byte-identical copies of others, and how many of those are labelled in two ways."""
+    names = [c.name for c in columns if c.is_payload and c.role == "feature"]
+    if not names:
+        return []
+    same = pd.Series(pd.util.hash_pandas_object(rows[names], index=False).to_numpy())
+    copies = int(same.duplicated().sum())
+    if not copies:
+        return []
+    labels = pd.util.hash_pandas_object(
+        rows[[c.name for c in columns if c.role in ("target", "attribute")]], index=False
+    )
+    torn = int((pd.Series(labels.to_numpy()).groupby(same.to_numpy()).nunique() > 1).sum())
+    return [
+        f"column '{names[0]}': {copies} rows are byte-identical copies of others, and {torn} such sets have "
+        "contradicting labels; copies stay on one side of every split"
+    ]
 
 
 def infer_columns(raw: pd.DataFrame, declared: Declared) -> list[Column]:
@@ -192,6 +258,8 @@ def settle_task(columns: list[Column], rows: pd.DataFrame, declared: Declared) -
     """Settle whether the target is a class or a number, and refuse one that cannot be learned."""
     target = next(c for c in columns if c.name == declared.target)
     values = rows[target.name]
+    if target.is_payload:
+        raise CodsaError(f"target '{target.name}' is of type {target.type}; only classes and numbers can be predicted")
     if values.isna().any():
         raise CodsaError(f"target '{target.name}': missing in {int(values.isna().sum())} rows; drop them or fill it in")
     distinct = int(values.nunique())
@@ -221,7 +289,9 @@ def resolve_regions(rule: RegionRule, rows: pd.DataFrame, target: str, task: str
     notes : list of str
         What was pooled, in words.
     """
-    by = rule.by or ("class" if task == "classification" else "quantile")
+    by = rule.by or ("quantile" if task == "regression" else "class")
+    if task == "detection" and (by == "class" or rule.column == target):
+        raise CodsaError("regions: detection trains on normal rows only, so give regions by another column")
     column = rule.column or target
     made = _partition(by, column, rule, rows)
     _refuse_names(made.names)
@@ -254,6 +324,8 @@ def _partition(by: str, column: str, rule: RegionRule, rows: pd.DataFrame) -> Re
     if column not in rows:
         raise CodsaError(f"regions: no column '{column}'; {suggest(column, rows.columns)}")
     values = rows[column]
+    if isinstance(values.dtype, PayloadDtype):
+        raise CodsaError(f"regions by {by}: column '{column}' holds arrays; give another column")
     if by in ("class", "column"):
         if pd.api.types.is_datetime64_any_dtype(values):
             raise CodsaError(f"regions by {by}: column '{column}' holds dates; use by: range or quantile")

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from codsa import payload
 from codsa.artefacts import (
     file_digest,
     frame_digest,
@@ -153,6 +154,8 @@ def in_bounds(made: pd.DataFrame, schema: Schema) -> np.ndarray:
 
 def _inside(values: pd.Series, column: Column) -> np.ndarray:
     """Say which values are missing or keep a column's levels and bounds, ndarray of bool."""
+    if column.is_payload:
+        return np.isfinite(payload.arrays(values)).reshape(len(values), -1).all(axis=1)
     if column.minimum is not None and values.dtype == np.float64:
         numbers = values.to_numpy()
         return ~((numbers < column.minimum) | (numbers > column.maximum))

@@ -14,17 +14,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from codsa import payload
 from codsa.errors import CodsaError, suggest
 from codsa.regions import Regions
 
-TYPES = ("numeric", "integer", "categorical", "boolean", "datetime")
-ROLES = ("feature", "target", "group", "ignored")
-TASKS = ("classification", "regression")
+PAYLOADS = tuple(payload.ELEMENTS)
+"""The types whose values are arrays."""
+TYPES = ("numeric", "integer", "categorical", "boolean", "datetime", *PAYLOADS)
+ROLES = ("feature", "attribute", "target", "group", "ignored")
+TASKS = ("classification", "regression", "detection")
 CLASS_LIMIT = 20
 """An integer target with at most this many distinct values is taken for classes."""
 
 _ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?$")
-_ID_NAME = re.compile(r"(^|[_\s-])(id|uuid|guid|key|index)$|^unnamed", re.IGNORECASE)
+_ID_NAME = re.compile(r"(^|[_\s-])(id|uuid|guid|key|index|file)$|^unnamed", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class Column:
     Attributes
     ----------
     name : str
-    type : {'numeric', 'integer', 'categorical', 'boolean', 'datetime'}
-    role : {'feature', 'target', 'group', 'ignored'}
+    type : {'numeric', 'integer', 'categorical', 'boolean', 'datetime', 'image', 'vector'}
+    role : {'feature', 'attribute', 'target', 'group', 'ignored'}
+        An attribute is modelled and may part the rows, but no estimator sees it.
     levels : list, optional
         The distinct values of a categorical column, sorted.
     minimum, maximum : float, int or str, optional
@@ -44,6 +48,8 @@ class Column:
         The number of missing values.
     note : str
         Why the role or type was inferred so, where that is not obvious.
+    shape : list of int, optional
+        Of each value of an image (height, width, channels) or vector.
     """
 
     name: str
@@ -54,6 +60,12 @@ class Column:
     maximum: Any = None
     missing: int = 0
     note: str = ""
+    shape: list[int] | None = None
+
+    @property
+    def is_payload(self) -> bool:
+        """Whether the values are arrays."""
+        return self.type in PAYLOADS
 
 
 @dataclass(frozen=True)
@@ -64,9 +76,12 @@ class Schema:
     ----------
     columns : list of Column
         In the order of the table.
-    task : {'classification', 'regression'}
+    task : {'classification', 'regression', 'detection'}
+        Detection: training rows are normal, and the target says of validation and test rows whether they are.
     regions : Regions
         The partition of the sample space.
+    normal : list
+        The target's levels that are normal, for detection.
     """
 
     columns: list[Column]
@@ -74,6 +89,7 @@ class Schema:
     regions: Regions
     rows: int = 0
     notes: list[str] = field(default_factory=list)
+    normal: list[Any] = field(default_factory=list)
 
     @property
     def target(self) -> str:
@@ -92,8 +108,18 @@ class Schema:
 
     @property
     def modelled(self) -> list[Column]:
-        """The columns that a generator models: the features and the target, in order."""
-        return [c for c in self.columns if c.role in ("feature", "target")]
+        """The columns that a generator models: features, attributes and the target, in order."""
+        return [c for c in self.columns if c.role in ("feature", "attribute", "target")]
+
+    @property
+    def payloads(self) -> list[Column]:
+        """The modelled columns whose values are arrays."""
+        return [c for c in self.modelled if c.is_payload]
+
+    @property
+    def telling(self) -> list[str]:
+        """The columns by which two rows are the same: the arrays where there are some, else all that are used."""
+        return [c.name for c in self.payloads] or [c.name for c in self.columns if c.role != "ignored"]
 
     @property
     def generated(self) -> list[Column]:
@@ -104,8 +130,8 @@ class Schema:
 
     @property
     def classes(self) -> list[Any]:
-        """The levels of a classification target, sorted; empty for regression."""
-        return list(self.column(self.target).levels or []) if self.task == "classification" else []
+        """The levels of the target, sorted; empty for regression."""
+        return [] if self.task == "regression" else list(self.column(self.target).levels or [])
 
     def column(self, name: str) -> Column:
         """Return the column of that name, or raise a `CodsaError` with the nearest one."""
@@ -123,6 +149,7 @@ class Schema:
             "regions": self.regions.to_dict(),
             "rows": self.rows,
             "notes": self.notes,
+            **({"normal": self.normal} if self.normal else {}),
         }
 
     @classmethod
@@ -131,7 +158,8 @@ class Schema:
         try:
             columns = [Column(**c) for c in record["columns"]]
             regions = Regions.from_dict(record["regions"])
-            schema = cls(columns, record["task"], regions, record["rows"], list(record.get("notes", [])))
+            notes, normal = list(record.get("notes", [])), list(record.get("normal", []))
+            schema = cls(columns, record["task"], regions, record["rows"], notes, normal)
         except (KeyError, TypeError) as error:
             raise CodsaError(f"schema: not a CoDSA schema ({error}); run codsa-prepare") from None
         for column in columns:
@@ -167,6 +195,8 @@ def infer_type(values: pd.Series) -> str:
     values : Series
         As the reader gave them; at least one is present.
     """
+    if isinstance(values.dtype, payload.PayloadDtype):
+        return values.dtype.payload
     present = values.dropna()
     if pd.api.types.is_bool_dtype(values) or (len(present) and all(isinstance(v, bool) for v in present)):
         return "boolean"
@@ -192,6 +222,8 @@ def infer_role(name: str, values: pd.Series, kind: str) -> tuple[str, str]:
     -------
     (role, note) : tuple of str
     """
+    if kind in PAYLOADS:
+        return "feature", ""
     distinct = int(values.nunique())
     if distinct == 0:
         return "ignored", "every value is missing"
@@ -207,8 +239,10 @@ def cast(values: pd.Series, column: Column) -> pd.Series:
     """Cast values to the storage type of a column's type.
 
     numeric: float64; integer: Int64; categorical: object of str, or Int64 when every level is a
-    whole number; boolean: boolean; datetime: datetime64[ns].
+    whole number; boolean: boolean; datetime: datetime64[ns]; image and vector: arrays.
     """
+    if column.is_payload:
+        return payload.read(values, column.type, column.shape, column.name)
     try:
         if column.type == "numeric":
             return pd.to_numeric(values).astype("float64")
@@ -239,9 +273,13 @@ def _cast_levels(values: pd.Series, levels: list[Any] | None) -> pd.Series:
 
 def describe(column: Column, values: pd.Series) -> Column:
     """Return the column with its levels, bounds and missing count taken from cast values."""
+    if isinstance(values.dtype, payload.PayloadDtype):
+        return replace(column, shape=list(values.dtype.shape))
     present = values.dropna()
     facts: dict[str, Any] = {"missing": int(values.isna().sum()), "levels": None, "minimum": None, "maximum": None}
-    if column.type in ("categorical", "boolean"):
+    if column.role == "ignored" and column.type == "categorical":
+        pass  # an identifier has as many levels as rows, and nothing reads them
+    elif column.type in ("categorical", "boolean"):
         facts["levels"] = [_plain(v) for v in sorted(present.unique())]
     elif len(present):
         facts["minimum"], facts["maximum"] = _plain(present.min()), _plain(present.max())

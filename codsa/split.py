@@ -27,6 +27,8 @@ from codsa.schema import Schema
 log = logging.getLogger(__name__)
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
+UNUSED = "unused"
+"""The role of anomalous rows beyond those that validate and test: a detector trains on normal rows."""
 FOLDS = 5
 """Cross-fitting parts the training rows into so many folds (appendix D.1)."""
 FOLD_RATIO = 1 - 1 / FOLDS
@@ -112,6 +114,8 @@ def target_law(law: str | Mapping[str, float], schema: Schema, regions: np.ndarr
 def units(dataset: AnyDataset) -> np.ndarray:
     """Return a number for each set of rows that must stay together: same group, or byte-identical.
 
+    Rows with the same array (an image, say) are the same, whatever is said about them.
+
     Returns
     -------
     ndarray of int64, shape (n,)
@@ -120,8 +124,7 @@ def units(dataset: AnyDataset) -> np.ndarray:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    kept = [c.name for c in dataset.schema.columns if c.role != "ignored"]
-    _, same = np.unique(dataset.row_hashes(kept), return_inverse=True)
+    _, same = np.unique(dataset.row_hashes(dataset.schema.telling), return_inverse=True)
     if dataset.schema.group is None:
         return np.asarray(same, dtype=np.int64)
     group = pd.factorize(dataset.column(dataset.schema.group), use_na_sentinel=True)[0]
@@ -158,12 +161,15 @@ def split(
         Naming the region that has too few rows, how many it has and how many it needs.
     """
     region = dataset.regions()
-    available = np.bincount(region, minlength=len(q))
-    wanted = {TEST: test.rows(available, q), VALIDATION: validation.rows(available, q)}
-    _refuse_short(dataset.schema, available, wanted)
+    strata = _strata(dataset, region, q)
+    available = np.bincount(strata.index, minlength=len(strata.names))
+    wanted = {TEST: test.rows(available, strata.q), VALIDATION: validation.rows(available, strata.q)}
+    _refuse_short(strata, available, wanted)
     unit = units(dataset)
     shuffled = random.permutation(int(unit.max()) + 1)[unit]
-    role = assign_roles(region, shuffled, wanted)
+    role = assign_roles(strata.index, shuffled, wanted)
+    _refuse_unfilled(strata, role, wanted)
+    role[(role == TRAIN) & strata.anomalous[strata.index]] = UNUSED
     frame = pd.DataFrame(
         {
             "row_id": np.arange(len(region), dtype=np.int64),
@@ -171,18 +177,49 @@ def split(
             "role": role,
         }
     )
-    _refuse_unfilled(dataset.schema, region, role, wanted)
     return frame.assign(**rank_training(region, shuffled, role == TRAIN))
 
 
-def _refuse_short(schema: Schema, available: np.ndarray, wanted: Mapping[str, np.ndarray]) -> None:
-    for k, name in enumerate(schema.regions.names):
+@dataclass(frozen=True)
+class Strata:
+    """The sets of rows that validation and test are drawn from, each its share: the regions.
+
+    For detection each region is two strata of equal weight, its normal and its anomalous rows.
+
+    Attributes
+    ----------
+    names : list of str
+    index : ndarray of int64, shape (n,)
+        Each row's stratum.
+    q : ndarray of shape (S,)
+    anomalous : ndarray of bool, shape (S,)
+    """
+
+    names: list[str]
+    index: np.ndarray
+    q: np.ndarray
+    anomalous: np.ndarray
+
+
+def _strata(dataset: AnyDataset, region: np.ndarray, q: np.ndarray) -> Strata:
+    schema = dataset.schema
+    names = [f"region '{name}'" for name in schema.regions.names]
+    if schema.task != "detection":
+        return Strata(names, region, q, np.zeros(len(q), dtype=bool))
+    odd = ~dataset.column(schema.target).isin(schema.normal).to_numpy(dtype=bool)
+    both = [f"{name}, {kind}" for name in names for kind in ("normal", "anomalous")]
+    return Strata(both, 2 * region + odd, np.repeat(q / 2, 2), np.tile([False, True], len(q)))
+
+
+def _refuse_short(strata: Strata, available: np.ndarray, wanted: Mapping[str, np.ndarray]) -> None:
+    for k, name in enumerate(strata.names):
         test, validation = int(wanted[TEST][k]), int(wanted[VALIDATION][k])
-        need = test + validation + LEAST_TRAIN
+        least = 0 if strata.anomalous[k] else LEAST_TRAIN
+        need = test + validation + least
         if available[k] < need:
             raise CodsaError(
-                f"region '{name}' has {available[k]} rows; {need} are needed ({test} test, {validation} "
-                f"validation, {LEAST_TRAIN} training): lower the counts, or allow pooling of small regions"
+                f"{name} has {available[k]} rows; {need} are needed ({test} test, {validation} "
+                f"validation, {least} training): lower the counts, or allow pooling of small regions"
             )
     for role, counts in wanted.items():
         if counts.sum() == 0:
@@ -220,17 +257,17 @@ def assign_roles(region: np.ndarray, unit: np.ndarray, wanted: Mapping[str, np.n
     return role
 
 
-def _refuse_unfilled(schema: Schema, region: np.ndarray, role: np.ndarray, wanted: Mapping[str, np.ndarray]) -> None:
+def _refuse_unfilled(strata: Strata, role: np.ndarray, wanted: Mapping[str, np.ndarray]) -> None:
     """Refuse a split whose groups leave a region no row of a role it needs; warn where it gets fewer than asked."""
-    for k, name in enumerate(schema.regions.names):
-        here = role[region == k]
-        for part, counts in [*wanted.items(), (TRAIN, np.full(len(schema.regions), 1))]:
+    for k, name in enumerate(strata.names):
+        here = role[strata.index == k]
+        for part, counts in [*wanted.items(), (TRAIN, np.where(strata.anomalous, 0, 1))]:
             got = int((here == part).sum())
             if part != TRAIN and 0 < got < counts[k]:
-                log.warning("region '%s' gets %d of %d %s rows: groups are kept whole", name, got, counts[k], part)
+                log.warning("%s gets %d of %d %s rows: groups are kept whole", name, got, counts[k], part)
             if counts[k] > 0 and got == 0:
                 raise CodsaError(
-                    f"region '{name}' gets no {part} rows: its {len(here)} rows lie in groups too large to "
+                    f"{name} gets no {part} rows: its {len(here)} rows lie in groups too large to "
                     "part; use smaller groups or larger validation and test sets"
                 )
 

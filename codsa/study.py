@@ -42,6 +42,13 @@ def settings(given: Mapping[str, Any]) -> list[str]:
     return [word for key, thing in sorted(given.items()) for word in ("--set", f"{key}={value(thing)}")]
 
 
+def _source(data: Data) -> list[str]:
+    """Return what a dataset is read from: one source, or parts."""
+    if data.parts is not None:
+        return options(part=[part.model_dump(exclude_defaults=True) for part in data.parts])
+    return [data.path or data.url or f"simulation:{data.simulation.name if data.simulation else ''}"]
+
+
 @dataclass(frozen=True)
 class Source:
     """A generator as a study uses it: several methods may share it and its pool.
@@ -160,14 +167,22 @@ class Study:
             f"{name}={word}" for name, c in data.columns.items() for word in (c.type, c.role) if word is not None
         ]
         drawn = ["--rows", str(simulation.minority), str(simulation.majority)] if simulation else []
+        images = data.images
+        sides = images.size if isinstance(images.size, list) else [images.size]
         return [
-            data.path or data.url or f"simulation:{simulation.name if simulation else ''}",
+            *_source(data),
             *drawn,
             *options(
                 seed=simulation.seed if simulation else None,
                 target=data.target,
                 sha256=data.sha256,
                 task=data.task,
+                normal=data.normal,
+                keep=data.keep,
+                size=None if images.size is None else "x".join(map(str, sides)),
+                mode=images.mode,
+                fit=None if images.fit == "stretch" else images.fit,
+                broken=None if images.broken == "refuse" else images.broken,
                 group=data.group,
                 column=corrections,
                 regions=rule.by,

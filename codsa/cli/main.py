@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from codsa.cli import eval as evaluating
-from codsa.cli import fit, new, prepare, report, sample, split, summary, train_gen
+from codsa.cli import download, fit, new, prepare, report, sample, split, summary, train_gen
 from codsa.cli.common import Version, new_app, runner
 
 app = new_app()
@@ -22,6 +22,7 @@ def codsa(version: Version = False) -> None:
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "new": new.new,
+    "download": download.download,
     "prepare": prepare.prepare,
     "split": split.split,
     "train-gen": train_gen.train_gen,

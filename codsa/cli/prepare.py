@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from codsa.cli.common import Version, new_app, runner
+from codsa.cli.common import Version, new_app, parse_value, runner
 from codsa.errors import CodsaError
 
 app = new_app()
@@ -15,19 +16,28 @@ app = new_app()
 
 @app.command()
 def prepare(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.", show_default=False)],
     source: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            help="A table (.csv, .tsv, .parquet; also .gz, .bz2, .xz, .zst, .zip), a URL, or "
+            help="A table (.csv, .tsv, .parquet; also .gz, .bz2, .xz, .zst, .zip), a URL, images (a folder, "
+            "idx, npz, .parquet with encoded images, a Hugging Face data set), or "
             "simulation:NAME (imbalanced-classification, undersampled-regression).",
             show_default=False,
         ),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Folder to write.", show_default=False)],
+    ] = None,
     target: Annotated[str, typer.Option("--target", help="Column to be predicted.")] = "y",
     sha256: Annotated[str | None, typer.Option("--sha256", help="Checksum; required for a URL.")] = None,
     task: Annotated[
-        str | None, typer.Option("--task", help="classification or regression; inferred if not given.")
+        str | None,
+        typer.Option("--task", help="classification, regression or detection; the first two are inferred."),
+    ] = None,
+    normal: Annotated[
+        list[str] | None,
+        typer.Option("--normal", help="Detection: a level of the target that is normal; repeatable."),
+    ] = None,
+    keep: Annotated[
+        str | None, typer.Option("--keep", help="A pandas query: only rows for which it holds.", show_default=False)
     ] = None,
     group: Annotated[str | None, typer.Option("--group", help="Column whose values may not straddle roles.")] = None,
     column: Annotated[
@@ -58,6 +68,33 @@ def prepare(
         4400,
     ),
     seed: Annotated[int, typer.Option("--seed", min=0, help="Simulation: its seed.")] = 0,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--part",
+            help="Images of one place, instead of SOURCE: '{path: …, columns: {domain: usps}, labels: …, pattern: …, "
+            "column: …, arrays: {image: X, label: y}, split: …}'; repeatable.",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="Images: a table with a row per file, or an idx file of labels.")
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option("--pattern", help="Images: how file names are written, as '{age}_{gender}_{race}_{_}.jpg'."),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option("--size", help="Images: bring all to so many pixels, N or HEIGHTxWIDTH.")
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option("--mode", help="Images: L (grayscale) or RGB; default: as they are.")
+    ] = None,
+    fit: Annotated[
+        str, typer.Option("--fit", help="Images: how others meet --size: stretch, crop or pad.")
+    ] = "stretch",
+    broken: Annotated[
+        str, typer.Option("--broken", help="Images that are unreadable or lack a label: refuse or skip.")
+    ] = "refuse",
     version: Version = False,
 ) -> None:
     """Read a raw table or draw a simulation; infer its schema; part it into regions.
@@ -71,7 +108,16 @@ def prepare(
     --regions says otherwise. A region under --min-rows rows joins its neighbour in order, or the smallest other
     one, unless the regions are explicit; the log and the report say so.
 
+    **Images** become a column of arrays beside their labels: the names of sub-folders, a table by file name, or parts
+    of the file names. Other columns beside them are left out unless declared (--column NAME=attribute: known to
+    generators and regions, not to estimators). Byte-identical copies stay on one side of every split.
+
+    **Detection** trains on rows whose target is --normal; the other levels only validate and test.
+
     **Examples**
+
+    codsa-prepare faces --pattern '{age}_{gender}_{race}_{_}.jpg' --target age --regions column --region-column race
+    --size 64 --broken skip --out data
 
     codsa-prepare patients.csv --target outcome --regions column --region-column site --out data
 
@@ -79,11 +125,22 @@ def prepare(
 
     codsa-prepare simulation:imbalanced-classification --rows 2000 4400 --out data
     """
+    from codsa.images.codec import Format
+    from codsa.images.files import Part
     from codsa.intake import prepare_to
     from codsa.prepare import Declared, RegionRule
+    from codsa.reading import kept, part_from, read_parts, read_simulation, read_source
 
-    raw, origin = _read(source, sha256, out, rows, seed)
-    said = _columns(column or [])
+    parts = [part_from(parse_value(text)) for text in part or []]
+    if (source is None) == (not parts):
+        raise CodsaError("give either a source, or parts with --part")
+    found = None
+    if source is not None and source.startswith("simulation:"):
+        found = read_simulation(source.removeprefix("simulation:"), rows, seed)
+    elif source is not None:
+        one = read_source(source, sha256, out / "raw")
+        parts, found = ([replace(one, labels=labels, pattern=pattern)], None) if isinstance(one, Part) else ([], one)
+    raw = kept(found or read_parts(parts, Format(_size(size), mode, fit), broken), keep)
     rule = RegionRule(
         regions,
         region_column,
@@ -93,20 +150,18 @@ def prepare(
         pool,
         min_rows,
     )
-    prepare_to(out, raw, Declared(target, task, group, said), rule, origin)
+    declared = Declared(target, task, group, _columns(column or []), normal or [])
+    prepare_to(out, raw.table, declared, rule, raw.origin, raw.notes)
 
 
-def _read(source: str, sha256: str | None, out: Path, rows: tuple[int, int], seed: int) -> tuple[Any, dict[str, Any]]:
-    from codsa.artefacts import file_digest
-    from codsa.intake import read_raw
-    from codsa.simulations import simulate
-    from codsa.sources import fetch
-
-    if source.startswith("simulation:"):
-        name = source.removeprefix("simulation:")
-        return simulate(name, *rows, seed), {"simulation": name, "rows": list(rows), "seed": seed}
-    path = fetch(source, sha256, out / "raw") if "://" in source else Path(source)
-    return read_raw(path, sha256), {"file": path.name, "sha256": file_digest(path)}
+def _size(text: str | None) -> tuple[int, int] | None:
+    """Read 'N' or 'HEIGHTxWIDTH'."""
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdigit() for side in sides):
+        raise CodsaError(f"--size {text}: write N or HEIGHTxWIDTH, in pixels")
+    return int(sides[0]), int(sides[-1])
 
 
 def _edge(text: str) -> float | str:

@@ -12,8 +12,9 @@ import pandas as pd
 
 from codsa.encoders.mixed import is_ordered, level_codes, to_float
 from codsa.errors import CodsaError
+from codsa.payload import arrays
 from codsa.registry import ESTIMATORS, check_settings, load
-from codsa.schema import Schema, check_choice
+from codsa.schema import Column, Schema, check_choice
 from codsa.streams import integer
 
 PREPROCESSING = ("auto", "none", "ordinal", "standard", "smooth")
@@ -52,6 +53,8 @@ class Layout:
     ordered, coded : list of int
     steps_rows : int
         The number of training rows whose epochs set the budget of gradient steps of every arm.
+    shape : list of int
+        Of each row where the only feature is an array: (height, width, channels) or (d,); else empty.
     """
 
     task: str
@@ -59,6 +62,7 @@ class Layout:
     ordered: list[int]
     coded: list[int]
     steps_rows: int
+    shape: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Problem:
     x : ndarray of float64, shape (n, d)
         As `feature_matrix` gives it.
     y : ndarray of shape (n,)
-        Class indices (int64) or values (float64).
+        Class indices (int64; 1 is anomalous) or values (float64).
     weight : ndarray of shape (n,)
     """
 
@@ -98,13 +102,21 @@ class EstimatorKind:
 def feature_matrix(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
     """Return the features as numbers, ndarray of float64, shape (n, d).
 
-    Ordered columns as they are (missing as NaN, dates in days), others as level codes.
+    Ordered columns as they are (missing as NaN, dates in days), arrays element by element, others
+    as level codes. An array that is the only feature keeps its type, uint8 for images.
     """
-    columns = [schema.column(name) for name in schema.features]
-    return np.stack([_numbers(rows[c.name], c) for c in columns], axis=1)
+    parts = [_numbers(rows[name], schema.column(name)) for name in schema.features]
+    return parts[0] if len(parts) == 1 else np.column_stack(parts).astype(float, copy=False)
 
 
-def _numbers(values: pd.Series, column: Any) -> np.ndarray:
+def _numbers(values: pd.Series, column: Column) -> np.ndarray:
+    """Return a column as a matrix: one column wide, or as wide as its arrays are long."""
+    if column.is_payload:
+        return arrays(values).reshape(len(values), -1)
+    return _one_number(values, column)[:, None]
+
+
+def _one_number(values: pd.Series, column: Column) -> np.ndarray:
     if not is_ordered(column):
         return level_codes(values, column).astype(float)
     raw = to_float(values)
@@ -112,8 +124,10 @@ def _numbers(values: pd.Series, column: Any) -> np.ndarray:
 
 
 def target_vector(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
-    """Return the target: class indices (int64) or values (float64), shape (n,)."""
+    """Return the target: class indices or values (float64), or 1 for anomalous rows (int64), shape (n,)."""
     column = schema.column(schema.target)
+    if schema.task == "detection":
+        return (~rows[column.name].isin(schema.normal)).to_numpy(dtype=np.int64)
     if schema.task == "classification":
         return level_codes(rows[column.name], column)
     return to_float(rows[column.name])
@@ -127,9 +141,13 @@ def problem(rows: pd.DataFrame, schema: Schema, weight: np.ndarray) -> Problem:
 def layout_of(schema: Schema, steps_rows: int) -> Layout:
     """Return the layout of `feature_matrix`."""
     columns = [schema.column(name) for name in schema.features]
-    ordered = [j for j, c in enumerate(columns) if is_ordered(c)]
-    coded = [j for j, c in enumerate(columns) if not is_ordered(c)]
-    return Layout(schema.task, len(schema.classes), ordered, coded, steps_rows)
+    widths = [int(np.prod(c.shape)) if c.shape else 1 for c in columns]
+    kinds = [c for c, width in zip(columns, widths, strict=True) for _ in range(width)]
+    ordered = [j for j, c in enumerate(kinds) if is_ordered(c) or c.is_payload]
+    coded = sorted(set(range(len(kinds))) - set(ordered))
+    shape = list(columns[0].shape or []) if len(columns) == 1 else []
+    classes = len(schema.classes) if schema.task == "classification" else 0
+    return Layout(schema.task, classes, ordered, coded, steps_rows, shape)
 
 
 def preprocessor(kind: str, layout: Layout) -> Any:
@@ -187,11 +205,14 @@ class Fitted:
         self.transform, self.model, self.layout = transform, model, layout
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return class probabilities of shape (n, C), or values of shape (n,).
+        """Return class probabilities of shape (n, C), or values or anomaly scores of shape (n,).
 
-        A class without training rows has probability 0.
+        A class without training rows has probability 0. A score is the negative of what
+        scikit-learn's detectors call `score_samples`.
         """
         inner = self.transform.transform(x)
+        if self.layout.task == "detection":
+            return -np.asarray(self.model.score_samples(inner), dtype=float)
         if self.layout.task == "regression":
             return np.asarray(self.model.predict(inner), dtype=float)
         seen = np.asarray(self.model.classes_, dtype=np.int64)

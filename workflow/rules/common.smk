@@ -51,8 +51,9 @@ def words(arguments):
 
 
 def raw_file(data):
-    """The local file that a dataset is made from, as a list: empty for simulations and URLs."""
-    return [data.path] if data.path is not None else []
+    """The local files and folders that a dataset is made from: none for simulations and URLs."""
+    parts = [place for part in data.parts or [] for place in (part.path, part.labels) if place]
+    return [data.path] if data.path is not None else parts
 
 
 def pretrained_of(wildcards):

@@ -1,0 +1,96 @@
+"""From what a user names to a raw table: a simulation, a table's file, images of one or several places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from codsa.artefacts import digest, file_digest
+from codsa.errors import CodsaError, suggest
+from codsa.images.codec import Format
+from codsa.images.files import Part, holds_images
+from codsa.images.table import read_images
+from codsa.intake import read_raw
+from codsa.regions import evaluate
+from codsa.simulations import simulate
+from codsa.sources import fetch, read_table
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A raw table.
+
+    Attributes
+    ----------
+    table : DataFrame, or Path of a Parquet file that is too large for memory
+    origin : dict
+        Where it comes from, for the manifest.
+    notes : list of str
+        What was left out, in words.
+    """
+
+    table: pd.DataFrame | Path
+    origin: dict[str, Any]
+    notes: list[str]
+
+
+def read_simulation(name: str, rows: tuple[int, int], seed: int) -> Raw:
+    """Draw a simulation's minority and majority rows."""
+    return Raw(simulate(name, *rows, seed), {"simulation": name, "rows": list(rows), "seed": seed}, [])
+
+
+def read_source(source: str, sha256: str | None, downloads: Path) -> Raw | Part:
+    """Read a table from a path or a URL; a path that holds images is returned as a part to read."""
+    path = fetch(source, sha256, downloads) if "://" in source else Path(source)
+    if holds_images(path):
+        return Part(path)
+    return Raw(read_raw(path, sha256), {"file": path.name, "sha256": file_digest(path)}, [])
+
+
+def read_parts(parts: Sequence[Part], wanted: Format, broken: str) -> Raw:
+    """Read images (see `codsa.images.table.read_images`)."""
+    table, notes = read_images(parts, wanted, broken)
+    files = [one for part in parts for one in (part.path, part.labels) if one is not None]
+    return Raw(table, {"images": {path.name: tree_digest(path) for path in files}}, notes)
+
+
+def kept(raw: Raw, expression: str | None) -> Raw:
+    """Return the rows for which a pandas-query expression holds."""
+    if expression is None:
+        return raw
+    table = read_table(raw.table) if isinstance(raw.table, Path) else raw.table
+    rows = table[evaluate(table, expression)].reset_index(drop=True)
+    if rows.empty:
+        raise CodsaError(f"keep: no row is left by '{expression}'")
+    return Raw(rows, {**raw.origin, "keep": expression}, raw.notes)
+
+
+def part_from(record: Mapping[str, Any]) -> Part:
+    """Read a part from a JSON-like mapping with the fields of `Part`.
+
+    Raises
+    ------
+    CodsaError
+        For an unknown key, or no path.
+    """
+    known = ("path", "columns", "labels", "pattern", "column", "arrays", "split")
+    if not isinstance(record, Mapping) or "path" not in record:
+        raise CodsaError(f"part: '{record}': write it as '{{path: FOLDER, columns: {{domain: usps}}}}'")
+    for key in record:
+        if key not in known:
+            raise CodsaError(f"part: '{key}' is not known; {suggest(str(key), known)}")
+    labels = record.get("labels")
+    paths = {"path": Path(record["path"]), "labels": None if labels is None else Path(labels)}
+    return Part(**{**record, **paths})
+
+
+def tree_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, or of all files of a folder with their names."""
+    if path.is_file():
+        return file_digest(path)
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    return digest([[p.relative_to(path).as_posix(), file_digest(p)] for p in files])
