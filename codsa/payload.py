@@ -34,12 +34,16 @@ class PayloadDtype(ExtensionDtype):
         The shape of one value.
     """
 
-    type = np.ndarray
     kind = "O"
     _metadata = ("payload", "shape")
 
     def __init__(self, payload: str, shape: Sequence[int]) -> None:
         self.payload, self.shape = payload, tuple(int(s) for s in shape)
+
+    @property
+    def type(self) -> type[Any]:
+        """The type of one value."""
+        return np.ndarray
 
     @property
     def name(self) -> str:
@@ -169,8 +173,8 @@ def column(kind: str, values: np.ndarray) -> pd.Series:
     kind : {'image', 'vector'}
     values : ndarray of shape (n, ...)
     """
-    element = ELEMENTS[kind]
-    return pd.Series(PayloadArray(np.ascontiguousarray(values, dtype=element), PayloadDtype(kind, values.shape[1:])))
+    dtype = PayloadDtype(kind, values.shape[1:])
+    return pd.Series(PayloadArray(np.ascontiguousarray(values.astype(dtype.element, copy=False)), dtype))
 
 
 def arrays(values: pd.Series) -> np.ndarray:

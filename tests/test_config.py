@@ -89,7 +89,7 @@ def test_an_unknown_key_of_the_configuration_suggests_the_nearest() -> None:
         ({"estimator": {"preprocess": "scale"}}, "estimator.preprocess = 'scale'"),
         (
             {"data": {"path": "x.csv"}},
-            r"data: give exactly one of path, url, simulation \(given: \['path', 'simulation'\]\)",
+            r"data: give exactly one of path, url, parts, simulation \(given: \['path', 'simulation'\]\)",
         ),
         ({"methods": ["codsaa"]}, "methods: no method 'codsaa'; did you mean 'codsa'"),
         ({"methods": ["none", "none"]}, "experiment: method 'none' stands twice"),

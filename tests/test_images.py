@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from conftest import RunCli
 from PIL import Image
 
 from codsa import payload
@@ -26,8 +27,8 @@ from codsa.images.table import read_images
 from codsa.prepare import Declared, RegionRule, load_dataset, prepare, write_dataset
 from codsa.split import Size, split, target_law
 from codsa.streams import rng, stream
-from conftest import RunCli
 
+PLAIN = Format()
 RANDOM = np.random.default_rng(5)
 
 
@@ -47,7 +48,7 @@ def write_idx(path: Path, array: np.ndarray) -> Path:
     return path
 
 
-def images_of(*parts: Part, wanted: Format = Format(), broken: str = "refuse") -> pd.DataFrame:
+def images_of(*parts: Part, wanted: Format = PLAIN, broken: str = "refuse") -> pd.DataFrame:
     return read_images(parts, wanted, broken)[0]
 
 
@@ -119,9 +120,9 @@ def test_a_hugging_face_folder_with_splits(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         cells = [{"bytes": encode(made[i]), "path": None} for i in rows]
         table = pa.table({"image": cells, "label": rows})
-        with pa.OSFile(str(tmp_path / name / "data-00000-of-00001.arrow"), "wb") as out:
-            with pa.ipc.new_stream(out, table.schema) as writer:
-                writer.write_table(table)
+        path = tmp_path / name / "data-00000-of-00001.arrow"
+        with pa.OSFile(str(path), "wb") as out, pa.ipc.new_stream(out, table.schema) as writer:
+            writer.write_table(table)
         (tmp_path / name / "state.json").write_text('{"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}')
     table = images_of(Part(tmp_path, split="test"))
     np.testing.assert_array_equal(payload.arrays(table["image"]), made[2:])

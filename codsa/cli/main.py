@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from codsa.cli import eval as evaluating
 from codsa.cli import download, fit, new, prepare, report, sample, split, summary, train_gen
+from codsa.cli import eval as evaluating
 from codsa.cli.common import Version, new_app, runner
 
 app = new_app()

@@ -117,9 +117,8 @@ def _plain(image: Any) -> Any:
         black = Image.new("LA", image.size, (0, 255))
         return Image.alpha_composite(black.convert("RGBA"), image.convert("RGBA")).convert("L")
     if "A" in image.getbands() or "transparency" in image.info:
-        return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image.convert("RGBA")).convert(
-            "RGB"
-        )
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")
 
 

@@ -1,4 +1,4 @@
-"""Where images lie: folders, idx, npz, Parquet or a Hugging Face data set; found, named and labelled, not yet decoded."""
+"""Where images lie: folders, idx, npz, Parquet, a Hugging Face data set; found and labelled, not yet decoded."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Found:
         A row per image: `file`, and what is known of it.
     """
 
-    images: Sequence[Path | bytes | np.ndarray]
+    images: Sequence[Path | bytes | np.ndarray] | np.ndarray
     table: pd.DataFrame
 
 
@@ -135,6 +135,8 @@ def _from_names(table: pd.DataFrame, pattern: str) -> pd.DataFrame:
     texts = [re.escape(w) for w in words[0::2]]
     whole = re.compile(texts[0] + "".join(n + t for n, t in zip(named, texts[1:], strict=True)))
     hits = [whole.fullmatch(Path(name).name) for name in table["file"]]
+    if not any(hits):
+        raise CodsaError(f"pattern '{pattern}': no file name follows it, as '{(table['file'].tolist() or ['-'])[0]}'")
     labels = {f: pd.Series([hit[f] if hit else None for hit in hits], dtype=object) for f in kept}
     return table.assign(**{f: _numbers_if_all(v) for f, v in labels.items()})
 
@@ -161,6 +163,8 @@ def _from_table(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     for form in forms:
         hits = place.reindex([form(f) for f in table["file"]]).to_numpy(dtype=float, na_value=-1)
         rows = np.where(rows < 0, hits, rows).astype(int)
+    if (rows < 0).all():
+        raise CodsaError(f"{path}: names none of the {len(table)} files, as '{(table['file'].tolist() or ['-'])[0]}'")
     others = labels.drop(columns=[key])
     joined = others.reindex(rows).reset_index(drop=True)
     return pd.concat([table, joined], axis=1)
@@ -213,7 +217,7 @@ def _npz(part: Part) -> Found:
     if "image" not in wanted:
         raise CodsaError(f"{part.path}: arrays: say which is 'image'; it holds {', '.join(known)}")
     pixels = known[wanted.pop("image")]
-    for column, name in wanted.items():
+    for name in wanted.values():
         if known[name].shape != (len(pixels),):
             raise CodsaError(f"{part.path}: array '{name}' has shape {known[name].shape}, the images are {len(pixels)}")
     return _arrays(pixels, {column: known[name] for column, name in wanted.items()}, part)
@@ -230,7 +234,7 @@ def _guessed(known: Mapping[str, np.ndarray], path: Path) -> dict[str, str]:
 def _arrays(pixels: np.ndarray, columns: Mapping[str, np.ndarray], part: Part) -> Found:
     if pixels.dtype != np.uint8:
         low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
-        if not (pixels.dtype.kind == "f" and 0 <= low and high <= 1):
+        if not (pixels.dtype.kind == "f" and low >= 0 and high <= 1):
             raise CodsaError(
                 f"{part.path}: images of type {pixels.dtype} from {low:g} to {high:g}; give bytes (uint8) or [0, 1]"
             )

@@ -82,7 +82,8 @@ def _unlabelled(table: pd.DataFrame, found: Sequence[Found], bad: dict[int, str]
         empty = here.isna().any(axis=1).to_numpy() & ~here.isna().all(axis=0).all()
         for i in first + np.flatnonzero(empty):
             if i not in bad:
-                lacking[int(i)] = f"{table['file'].iloc[i]}: has no value of '{here.columns[here.loc[i].isna()][0]}'"
+                column = next(name for name in here if pd.isna(here[name].iloc[i - first]))
+                lacking[int(i)] = f"{table['file'].iloc[i]}: has no value of '{column}'"
         first += len(one.table)
     return lacking
 
@@ -109,7 +110,8 @@ def _alike(images: list[np.ndarray], names: list[str]) -> np.ndarray:
         (usual, _), (other, _) = sizes.most_common(2)
         place = next(i for i, one in enumerate(images) if one.shape[:2] == other)
         raise CodsaError(
-            f"images: {len(sizes)} sizes (most are {usual[0]} × {usual[1]}, '{names[place]}' is {other[0]} × {other[1]}); "
+            f"images: {len(sizes)} sizes (most are {usual[0]} × {usual[1]}, "
+            f"'{names[place]}' is {other[0]} × {other[1]}); "
             f"say what to make of them, as --size {usual[0]}"
         )
     channels = {one.shape[2] for one in images}
@@ -121,7 +123,7 @@ def _alike(images: list[np.ndarray], names: list[str]) -> np.ndarray:
 
 
 def _one(image: Any, wanted: Format, name: str) -> np.ndarray:
-    """Return one image in the wanted size, and the wanted mode if one is, ndarray of shape (height, width, channels)."""
+    """Return one image in the wanted size and mode, where one is wanted: uint8, shape (height, width, channels)."""
     from PIL import Image
 
     if isinstance(image, np.ndarray):
