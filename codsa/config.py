@@ -159,7 +159,7 @@ class PretrainConfig(Strict):
 
     section: ClassVar[str] = "pretrain"
     encoder: dict[str, Any] = Field(default={}, description="settings of the encoder–decoder")
-    denoiser: dict[str, Any] = Field(default={}, description="settings of the tabular-diffusion fitted on the source")
+    denoiser: dict[str, Any] = Field(default={}, description="the generator fitted on the source, and its settings")
 
 
 class Method(Strict):
@@ -169,8 +169,9 @@ class Method(Strict):
     name: Name
     generator: str | None = Field(default=None, description="registered name or module:Class; none: m = 0")
     settings: dict[str, Any] = Field(default={}, description="over the experiment's generators section")
-    transfer: Literal["encoder", "denoiser", "rows"] | None = Field(
-        default=None, description="what is carried over from the source set: see codsa-train-gen --pretrain"
+    transfer: Literal["encoder", "denoiser", "rows", "fresh"] | None = Field(
+        default=None,
+        description="what is carried over from the source set (see codsa-train-gen --pretrain); fresh: the fresh rows",
     )
     source_rows: int | None = Field(default=None, ge=1, description="so many of the source set's rows; default: all")
     weighted: bool = Field(default=False, description="weigh real rows by q/p")
@@ -201,6 +202,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     "codsa-finetune": {"generator": DIFFUSION, "transfer": "denoiser"},
     "source-rows": {"generator": "source-rows", "transfer": "rows", "reserve": "all", "r": [1.0]},
     "oracle": {"generator": "oracle", "reserve": "all", "r": [1.0]},
+    "fresh-rows": {"generator": "source-rows", "transfer": "fresh", "reserve": "all", "r": [1.0]},
+    "distortions": {"generator": "distortions", "reserve": "all", "r": [1.0]},
+    "restyled": {"generator": "restyled", "reserve": "all", "r": [1.0]},
 }
 """Methods known by name alone. non-adaptive is unconditional generation at one r (Shen 2023)."""
 
@@ -215,6 +219,7 @@ class Experiment(Strict):
     replicates: int = Field(default=5, ge=1, description="independent splits")
     data: Data
     source: Data | None = Field(default=None, description="independent related rows, for transfer")
+    fresh: Data | None = Field(default=None, description="more real rows of the data's own law: what an oracle has")
     regions: RegionsConfig = RegionsConfig()
     split: SplitConfig = SplitConfig()
     methods: list[Method] = Field(default=[], validate_default=True)
@@ -249,7 +254,9 @@ class Experiment(Strict):
                 raise CodsaError(f"method '{method.name}': among: no other method '{strange[0]}' in the experiment")
             if method.source_rows is not None and method.transfer is None:
                 raise CodsaError(f"method '{method.name}': source_rows without transfer; say what is carried over")
-            if method.transfer is not None and self.source is None:
+            if method.transfer == "fresh" and self.fresh is None:
+                raise CodsaError(f"method '{method.name}' takes fresh rows; give fresh")
+            if method.transfer not in (None, "fresh") and self.source is None:
                 raise CodsaError(f"method '{method.name}' transfers from a source set; give source")
             if method.cross_fit and (method.generator is None or method.r is not None):
                 raise CodsaError(f"method '{method.name}': cross_fit takes a generator and no r; it leaves out folds")

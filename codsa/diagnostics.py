@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from codsa.encoders.mixed import is_ordered, to_float
+from codsa.encoders.principal import PrincipalSpace
 from codsa.encoders.tabular import TabularEncoder
+from codsa.payload import arrays
 from codsa.schema import Column, Schema
 
 SAMPLE = 500
@@ -80,8 +83,8 @@ def diagnose(
 ) -> dict[str, Any]:
     """Compare one region's synthetic rows with its test rows and its training rows.
 
-    Distances are in the units of normal scores and signs (see `TabularEncoder`), fitted on all
-    three sets together, so that none sets the scale.
+    Distances are in the units of normal scores and signs (see `TabularEncoder`), or of principal
+    components where there are arrays, fitted on all three sets together, so that none sets the scale.
 
     Returns
     -------
@@ -90,16 +93,25 @@ def diagnose(
         that number show; two_sample_auc: synthetic against test; nearest_ratio; rows.
     """
     whole = pd.concat([synthetic, test, training], ignore_index=True)
-    encoder = TabularEncoder.fit(whole, [c for c in schema.modelled if whole[c.name].nunique(dropna=False) > 1])
+    encode = _space(whole, schema, random)
     size = min(SAMPLE, len(synthetic), len(test), len(training))
-    s, t, g = (_take(encoder.encode(rows), size, random) for rows in (synthetic, test, training))
+    s, t, g = (_take(encode(rows), size, random) for rows in (synthetic, test, training))
     return {
         "wasserstein": wasserstein(s, t),
         "wasserstein_floor": wasserstein(g, t),
         "two_sample_auc": two_sample_auc(s, t, int(random.integers(2**31))),
-        "nearest_ratio": nearest_ratio(s, t, encoder.encode(training)),
+        "nearest_ratio": nearest_ratio(s, t, encode(training)),
         "rows": len(synthetic),
     }
+
+
+def _space(whole: pd.DataFrame, schema: Schema, random: np.random.Generator) -> Callable[[pd.DataFrame], np.ndarray]:
+    """Return what turns rows into points: their arrays' principal components, or else all their columns."""
+    if schema.payloads:
+        spaces = {c.name: PrincipalSpace.fit(arrays(whole[c.name]), random) for c in schema.payloads}
+        return lambda rows: np.hstack([space.encode(arrays(rows[name])) for name, space in spaces.items()])
+    encoder = TabularEncoder.fit(whole, [c for c in schema.modelled if whole[c.name].nunique(dropna=False) > 1])
+    return encoder.encode
 
 
 def _take(x: np.ndarray, size: int, random: np.random.Generator) -> np.ndarray:
@@ -115,7 +127,8 @@ def marginals(synthetic: pd.DataFrame, test: pd.DataFrame, schema: Schema) -> di
         Column → {kind: 'ordered', edges, real, synthetic} or {kind: 'levels', levels, real,
         synthetic}, with shares of rows; at most `COLUMNS` columns.
     """
-    return {c.name: _marginal(synthetic[c.name], test[c.name], c) for c in schema.modelled[:COLUMNS]}
+    plain = [c for c in schema.modelled if not c.is_payload]
+    return {c.name: _marginal(synthetic[c.name], test[c.name], c) for c in plain[:COLUMNS]}
 
 
 def _marginal(synthetic: pd.Series, test: pd.Series, column: Column) -> dict[str, Any]:

@@ -12,20 +12,36 @@ from codsa.errors import CodsaError, suggest
 GENERATORS = {
     "adasyn": "codsa.generators.adasyn:Adasyn",
     "bootstrap": "codsa.generators.bootstrap:Bootstrap",
+    "distortions": "codsa.generators.distortions:Distortions",
     "gaussian": "codsa.generators.gaussian:Gaussian",
+    "image-diffusion": "codsa.generators.image_diffusion:ImageDiffusion",
     "oracle": "codsa.generators.oracle:Oracle",
+    "restyled": "codsa.generators.distortions:Restyled",
     "smogn": "codsa.generators.smogn:Smogn",
     "smote": "codsa.generators.smote:Smote",
     "source-rows": "codsa.generators.source_rows:SourceRows",
     "tabular-diffusion": "codsa.generators.tabular_diffusion:TabularDiffusion",
 }
 
-WITHOUT_GPU = ("adasyn", "bootstrap", "oracle", "smogn", "smote", "source-rows")
+WITHOUT_GPU = (
+    "adasyn",
+    "bootstrap",
+    "distortions",
+    "gaussian",
+    "oracle",
+    "restyled",
+    "smogn",
+    "smote",
+    "source-rows",
+)
 """Generators that would leave a GPU idle; any other may want one."""
 
 ESTIMATORS = {
+    "autoencoder": "codsa.estimators.detectors:autoencoder",
+    "cnn": "codsa.estimators.cnn:cnn",
     "gradient-boosting": "codsa.estimators.trees:gradient_boosting",
     "logistic": "codsa.estimators.linear:logistic",
+    "masked-detector": "codsa.estimators.detectors:masked_detector",
     "mlp": "codsa.estimators.mlp:mlp",
     "random-forest": "codsa.estimators.trees:random_forest",
 }

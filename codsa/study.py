@@ -119,7 +119,7 @@ class Study:
 
     def pretraining_gpus(self, transfer: str) -> int:
         """Return how many GPUs a `Source.transfer` is learned on; rows are only kept."""
-        return 0 if transfer.startswith("rows") else self.experiment.gpus
+        return 0 if transfer.startswith(("rows", "fresh")) else self.experiment.gpus
 
     @property
     def most_synthetic(self) -> float:
@@ -195,18 +195,20 @@ class Study:
             *([] if rule.pool is None else ["--pool" if rule.pool else "--no-pool"]),
         ]
 
-    @property
-    def source(self) -> Data:
-        """The source set of the transfer."""
-        if self.experiment.source is None:
-            raise CodsaError(f"experiment '{self.label}' has no source set")
-        return self.experiment.source
+    def further(self, name: str) -> Data:
+        """Return a further set of rows: 'source', of the transfer, or 'fresh', of the oracle."""
+        found: Data | None = getattr(self.experiment, name)
+        if found is None:
+            raise CodsaError(f"experiment '{self.label}' has no {name} set")
+        return found
 
     def pretrain(self, transfer: str) -> list[str]:
         """Return the arguments of codsa-train-gen --pretrain for a `Source.transfer`."""
         kind, _, rows = transfer.partition("-")
         chosen = options(
-            pretrain=kind, source_rows=int(rows) if rows else None, gpus=self.pretraining_gpus(kind) or None
+            pretrain="rows" if kind == "fresh" else kind,
+            source_rows=int(rows) if rows else None,
+            gpus=self.pretraining_gpus(kind) or None,
         )
         return [*chosen, *settings(getattr(self.experiment.pretrain, kind, {})), *self._work()]
 
@@ -248,6 +250,11 @@ class Study:
     def evaluate(self, replicate: int | str, method: str) -> list[str]:
         """Return the arguments of codsa-eval."""
         return [*options(method=method), *self._work(replicate)]
+
+    def pretrained_module(self) -> str:
+        """Return the module that defines the generator which is fitted on the source set."""
+        name = str(self.experiment.pretrain.denoiser.get("generator", "tabular-diffusion"))
+        return locate("generator", name, GENERATORS).partition(":")[0]
 
     def generator_module(self, generator: str) -> str:
         """Return the module that defines a generator."""

@@ -121,9 +121,11 @@ def pretrain_encoder(
 def pretrain_denoiser(
     folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, scratch: Path
 ) -> None:
-    """Fit a `tabular-diffusion` generator, with every column modelled."""
+    """Fit a generator, with every column modelled: the one that setting 'generator' names, or tabular-diffusion."""
     columns = [c.name for c in source.schema.modelled]
-    made = make("tabular-diffusion", {**settings, "ties": False})
+    name = str(settings.get("generator", "tabular-diffusion"))
+    given = {key: value for key, value in settings.items() if key != "generator"}
+    made = make(name, {**given, **load("generator", name, GENERATORS).pretraining})
     made.fit(source.rows[columns], source.regions(), source.schema, stream, scratch).save(folder)
 
 

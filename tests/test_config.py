@@ -230,7 +230,7 @@ def arguments(made: Experiment) -> dict[str, list[str]]:
     name = study.generator_of(study.methods["codsa"])
     return {
         "prepare": study.prepare(made.data),
-        "source": study.prepare(study.source),
+        "source": study.prepare(study.further("source")),
         "pretrain": study.pretrain("encoder"),
         "split": study.split(0),
         "train": study.train(0, name, "0.8"),

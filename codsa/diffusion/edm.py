@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,9 +46,10 @@ def denoising_loss(
 
     Parameters
     ----------
-    x, epsilon : tensor of shape (b, d)
+    x, epsilon : tensor of shape (b, ...)
         Clean rows and standard normal noise.
-    region : int64 tensor of shape (b,)
+    region : tensor of shape (b, ...)
+        What the model is told: each row's region, or more.
     sigma : tensor of shape (b,)
 
     Returns
@@ -55,12 +57,12 @@ def denoising_loss(
     tensor of shape (b,)
     """
     plan = scheduler(Noise())
-    level = sigma[:, None]
+    level = sigma.reshape(-1, *[1] * (x.ndim - 1))
     noisy = x + level * epsilon
     output = model(plan.precondition_inputs(noisy, level), plan.precondition_noise(sigma), region)
     denoised = plan.precondition_outputs(noisy, output, level)
     weight = (level**2 + SIGMA_DATA**2) / (level * SIGMA_DATA) ** 2
-    result: torch.Tensor = (weight * (denoised - x) ** 2).mean(dim=1)
+    result: torch.Tensor = (weight * (denoised - x) ** 2).flatten(1).mean(dim=1)
     return result
 
 
@@ -73,7 +75,7 @@ def draw_sigma(count: int, noise: Noise, generator: torch.Generator) -> torch.Te
 def sample(
     model: nn.Module,
     region: torch.Tensor,
-    dimension: int,
+    dimension: int | Sequence[int],
     steps: int,
     noise: Noise,
     generator: torch.Generator,
@@ -84,8 +86,10 @@ def sample(
 
     Parameters
     ----------
-    region : int64 tensor of shape (b,)
-        The region of each row.
+    region : tensor of shape (b, ...)
+        What the model is told: the region of each row, or more.
+    dimension : int or sequence of int
+        The shape of a row.
     steps : int
         Calls of the network.
     generator : torch.Generator
@@ -95,12 +99,13 @@ def sample(
 
     Returns
     -------
-    tensor of shape (b, dimension), on the CPU
+    tensor of shape (b, *dimension), on the CPU
     """
     plan = scheduler(noise)
     plan.set_timesteps(steps)
+    shape = [dimension] if isinstance(dimension, int) else dimension
     region = region.to(device)
-    x = torch.randn(len(region), dimension, generator=generator).to(device) * plan.init_noise_sigma
+    x = torch.randn(len(region), *shape, generator=generator).to(device) * plan.init_noise_sigma
     for moment in plan.timesteps.to(device):
         scaled = plan.scale_model_input(x, moment)
         with torch.autocast(device.type, half, enabled=half is not None):

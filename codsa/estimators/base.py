@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,10 +94,13 @@ class EstimatorKind:
         (layout, seed, settings) → an unfitted estimator.
     preprocess : str
         What 'auto' stands for.
+    read : callable, optional
+        (folder, layout) → a fitted model that wrote itself there; the others are written by skops.
     """
 
     build: Callable[[Layout, int, Mapping[str, Any]], Any]
     preprocess: str
+    read: Callable[[Path, Layout], Any] | None = None
 
 
 def feature_matrix(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
@@ -292,10 +296,10 @@ def fit_all(
     """
     kind = kind_of(judge)
     chosen = kind.preprocess if judge.preprocess == "auto" else judge.preprocess
-    transforms = [preprocessor(chosen, layout).fit(p.x) for p in problems]
-    inner = [Problem(t.transform(p.x), p.y, p.weight) for t, p in zip(transforms, problems, strict=True)]
     seed = integer(stream)
     model = kind.build(layout, seed, judge.settings)
+    transforms = [preprocessor(chosen, layout).fit(p.x) for p in problems]
+    inner = [Problem(t.transform(p.x), p.y, p.weight) for t, p in zip(transforms, problems, strict=True)]
     if hasattr(model, "fit_many"):
         checks = [Problem(t.transform(validation.x), validation.y, validation.weight) for t in transforms]
         models = model.fit_many(inner, checks, seed)

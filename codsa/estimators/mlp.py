@@ -311,5 +311,5 @@ def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Mlp:
     return Mlp(layout, **settings)
 
 
-mlp = EstimatorKind(_build, "standard")
+mlp = EstimatorKind(_build, "standard", lambda folder, layout: MlpModel.load(folder))
 """The paper's perceptron; preprocess none feeds it raw numbers, as in the paper's 4.1."""

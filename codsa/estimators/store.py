@@ -14,7 +14,7 @@ from typing import Any
 from codsa.artefacts import read_json, write_json
 from codsa.errors import CodsaError
 from codsa.estimators.base import Average, Fitted, Judge, Layout, Predictor
-from codsa.registry import ESTIMATORS, locate
+from codsa.registry import ESTIMATORS, load, locate
 
 TRUSTED = ("sklearn.", "numpy.", "scipy.", "builtins.")
 
@@ -80,9 +80,8 @@ def _load_one(folder: Path) -> Fitted:
     transform = _load(folder / "transform.skops", module)
     if (folder / "model.skops").exists():
         return Fitted(transform, _load(folder / "model.skops", module), layout)
-    from codsa.estimators.mlp import MlpModel
-
-    return Fitted(transform, MlpModel.load(folder), layout)
+    kind = load("estimator", record["judge"]["name"], ESTIMATORS)
+    return Fitted(transform, kind.read(folder, layout), layout)
 
 
 def _load(path: Path, module: str) -> Any:

@@ -24,9 +24,12 @@ class Generator(ABC):
     ----------
     streams : bool
         Whether `fit` also takes `codsa.rows.StoredRows`, which need not fit into memory.
+    pretraining : mapping
+        The settings that hold where it is fitted on a source set.
     """
 
     streams = False
+    pretraining: Mapping[str, Any] = {}
 
     @abstractmethod
     def fit(

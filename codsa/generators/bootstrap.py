@@ -12,6 +12,8 @@ from codsa.streams import rng
 class Bootstrap(Resampler):
     """Draw real rows of the region again, with replacement."""
 
+    mixes = False
+
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
         """Draw rows of one region (see `Generator.sample`)."""
         chosen = rng(stream).choice(self.members(region), size=count)

@@ -13,7 +13,7 @@ from codsa.artefacts import read_parquet, write_parquet
 from codsa.encoders.mixed import MixedTable
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
-from codsa.schema import Schema
+from codsa.schema import Schema, cast
 from codsa.streams import child, rng
 
 REGION = "__region__"
@@ -26,6 +26,8 @@ class Resampler(Generator):
 
     needs = 1
     """The least number of rows of a region that it can be asked for."""
+    mixes = True
+    """Whether rows are mixed as numbers and codes; such a generator has no use for arrays."""
 
     def fit(
         self,
@@ -42,9 +44,18 @@ class Resampler(Generator):
         self.rows = rows.reset_index(drop=True)
         self.regions = np.asarray(regions)
         self.schema = schema
+        if self.mixes:
+            self._mix(schema)
+        return self
+
+    def _mix(self, schema: Schema) -> None:
+        if schema.payloads:
+            raise CodsaError(
+                f"generator '{type(self).__name__.lower()}' mixes numbers and categories; column "
+                f"'{schema.payloads[0].name}' holds arrays: use bootstrap, distortions or a diffusion model"
+            )
         self.table = MixedTable.fit(self.rows, schema.generated)
         self.numbers, self.codes = self.table.encode(self.rows)
-        return self
 
     def working_members(self, region: int, stream: np.random.SeedSequence) -> np.ndarray:
         """Return the places of the rows that one block works on: all, or `WORKING` drawn of a large region.
@@ -79,4 +90,5 @@ class Resampler(Generator):
         """Read the rows back (see `Generator.load`)."""
         rows = read_parquet(folder / "members.parquet")
         regions = rows.pop(REGION).to_numpy()
+        rows = pd.DataFrame({c.name: cast(rows[c.name], c) for c in schema.modelled})
         return cls(**settings).fit(rows, regions, schema, np.random.SeedSequence(0))

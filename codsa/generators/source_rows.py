@@ -15,7 +15,18 @@ from codsa.schema import Schema, cast
 
 
 class SourceRows(Bootstrap):
-    """Draw real rows of the region with replacement, from the source set."""
+    """Draw real rows of the region with replacement, from the source set.
+
+    A row of the source whose target the data do not have, or that is anomalous to them, is left out.
+
+    Parameters
+    ----------
+    mixed : bool
+        Draw from the rows of S_g too, and so also for a region that the source lacks.
+    """
+
+    def __init__(self, *, mixed: bool = False) -> None:
+        self.mixed = mixed
 
     def fit(
         self,
@@ -37,5 +48,9 @@ class SourceRows(Bootstrap):
             raise CodsaError(f"{pretrained}: the source set has no column '{lacking[0]}', which the data have")
         theirs = pd.DataFrame({c.name: cast(theirs[c.name], c) for c in schema.modelled})
         found = schema.regions.assign(theirs)
-        kept = found >= 0
-        return super().fit(theirs[kept], found[kept], schema, stream, work)
+        levels = schema.normal or schema.classes
+        kept = (found >= 0) & (theirs[schema.target].isin(levels).to_numpy(dtype=bool) if levels else True)
+        theirs, found = theirs[kept], found[kept]
+        if self.mixed:
+            theirs, found = pd.concat([theirs, rows[theirs.columns]]), np.r_[found, regions]
+        return super().fit(theirs, found, schema, stream, work)

@@ -67,6 +67,7 @@ class TabularDiffusion(Generator):
     """
 
     streams = True
+    pretraining = {"ties": False}
 
     def __init__(
         self,

@@ -35,7 +35,8 @@ wildcard_constraints:
     replicate=r"\d+",
     generator=r"[^/]+",
     method=r"[^/]+",
-    kind=r"(encoder|denoiser|rows)(-\d+)?",
+    kind=r"(encoder|denoiser|rows|fresh)(-\d+)?",
+    further="source|fresh",
     r=r"[0-9.]+(-fold\d+|-cross)?",
     shard=r"\d{4}",
     shards=r"\d{4}",
@@ -60,6 +61,12 @@ def pretrained_of(wildcards):
     """What a generator takes from the source set, as a list: empty without transfer."""
     kind = study_of(wildcards).generators[wildcards.generator].transfer
     return [f"{RESULTS}/{wildcards.study}/pretrained~{kind}"] if kind else []
+
+
+def further_of(wildcards):
+    """The folder of the set that something is carried over from."""
+    name = "fresh" if wildcards.kind.startswith("fresh") else "source"
+    return f"{RESULTS}/{wildcards.study}/{name}"
 
 
 def shards_of(study, replicate, generator, r):

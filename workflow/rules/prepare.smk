@@ -22,23 +22,23 @@ rule prepare:
         """
 
 
-rule prepare_source:
+rule prepare_further:
     input:
-        raw=lambda w: raw_file(study_of(w).source),
+        raw=lambda w: raw_file(study_of(w).further(w.further)),
     output:
-        rows=f"{STUDY}/source/rows.parquet",
-        schema=f"{STUDY}/source/schema.json",
-        manifest=f"{STUDY}/source/manifest.json",
+        rows=f"{STUDY}/{{further}}/rows.parquet",
+        schema=f"{STUDY}/{{further}}/schema.json",
+        manifest=f"{STUDY}/{{further}}/manifest.json",
     log:
-        f"{STUDY}/logs/prepare_source.log",
+        f"{STUDY}/logs/prepare_{{further}}.log",
     benchmark:
-        f"{STUDY}/benchmarks/prepare_source.tsv"
+        f"{STUDY}/benchmarks/prepare_{{further}}.tsv"
     threads: 1
     resources:
         mem_mb=memory(1500, each=8),
         runtime=minutes(20, each=0.2),
     params:
-        arguments=lambda w: words(study_of(w).prepare(study_of(w).source)),
+        arguments=lambda w: words(study_of(w).prepare(study_of(w).further(w.further))),
         code=stage_digest("codsa.cli.prepare"),
     shell:
         """

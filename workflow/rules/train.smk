@@ -1,7 +1,7 @@
 rule pretrain:
     input:
-        rows=f"{STUDY}/source/rows.parquet",
-        schema=f"{STUDY}/source/schema.json",
+        rows=lambda w: f"{further_of(w)}/rows.parquet",
+        schema=lambda w: f"{further_of(w)}/schema.json",
     output:
         pretrained=directory(f"{STUDY}/pretrained~{{kind}}"),
     log:
@@ -16,10 +16,8 @@ rule pretrain:
         slurm_partition=lambda w: partition(pretraining_gpus_of(w)),
     params:
         arguments=lambda w: words(study_of(w).pretrain(w.kind)),
-        code=stage_digest(
-            "codsa.cli.train_gen",
-            "codsa.encoders.autoencoder",
-            "codsa.generators.tabular_diffusion",
+        code=lambda w: stage_digest(
+            "codsa.cli.train_gen", "codsa.encoders.autoencoder", study_of(w).pretrained_module()
         ),
     shell:
         """

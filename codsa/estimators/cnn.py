@@ -1,0 +1,143 @@
+"""The paper's convolutional network (4.4), for numbers and for classes, at any image size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from codsa.errors import CodsaError
+from codsa.estimators.base import EstimatorKind, Layout, Problem
+from codsa.estimators.networks import NetworkModel, Networks, Training, need_images
+from codsa.registry import check_settings
+
+FEWEST = 2
+"""Convolutions go on while a side has so many pixels to pool."""
+
+
+class Cnn(NetworkModel):
+    """Convolutions 3 × 3 with ReLU and pooling by 2, then two dense layers (arXiv 2504.07426, 4.4).
+
+    For 64 × 64 × 3 and the default settings it is the paper's network: channels 32, 64, 128, 256,
+    dense 4096 → 256 → dropout → 256 → 1.
+    """
+
+    def build(self) -> nn.Module:
+        """Return the network."""
+        height, width, channels = self.layout.shape
+        layers: list[nn.Module] = []
+        for made in self.facts["channels"]:
+            layers += [nn.Conv2d(channels, made, 3, padding=1), nn.ReLU()]
+            channels = made
+            if min(height, width) >= FEWEST:
+                layers.append(nn.MaxPool2d(2))
+                height, width = height // 2, width // 2
+        hidden = self.facts["hidden"]
+        dense = [nn.Linear(channels * height * width, hidden), nn.ReLU(), nn.Dropout(0.0), nn.Linear(hidden, hidden)]
+        return nn.Sequential(*layers, nn.Flatten(), *dense, nn.ReLU(), nn.Linear(hidden, self._outputs))
+
+    @property
+    def _outputs(self) -> int:
+        return max(self.layout.classes, 1)
+
+    def loss(self, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return the weighted cross-entropy or squared error; images are mirrored and units dropped at random."""
+        if self.facts["flip"]:
+            mirrored = torch.rand(len(x), generator=generator) < 0.5
+            x = torch.where(mirrored[:, None, None, None], x.flip(-1), x)
+        each = self._errors(self._dropped(x, generator), y)
+        return (each * weight).sum() / weight.sum()
+
+    def _dropped(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Pass a batch through the network with dropout drawn from the generator."""
+        for layer in self.net:  # type: ignore[attr-defined]
+            if isinstance(layer, nn.Dropout):
+                kept = torch.rand(x.shape, generator=generator) >= self.facts["dropout"]
+                x = x * kept / (1 - self.facts["dropout"])
+            else:
+                x = layer(x)
+        return x
+
+    def _errors(self, output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        if self.layout.classes:
+            return nn.functional.cross_entropy(output, y.long(), reduction="none")
+        return (output[:, 0] - ((y - self.facts["centre"]) / self.facts["scale"]).float()) ** 2
+
+    @torch.no_grad()
+    def quality(self, rows: Problem) -> float:
+        """Return the weighted loss on judged rows."""
+        outputs = self.outputs(rows.x, self.net)
+        each = self._errors(torch.from_numpy(outputs).float(), torch.from_numpy(rows.y)).numpy()
+        return float(np.average(each, weights=rows.weight))
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return values of shape (n,)."""
+        return self.outputs(x, self.net)[:, 0] * float(self.facts["scale"]) + float(self.facts["centre"])
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """Return class probabilities of shape (n, C)."""
+        return self.outputs(x, lambda batch: self.net(batch).softmax(dim=1))
+
+
+class CnnArms(Networks):
+    """Fits a network per arm, with the target brought to unit scale by the arm's own rows."""
+
+    def __init__(self, layout: Layout, facts: Mapping[str, Any], training: Training) -> None:
+        super().__init__(lambda: Cnn(layout, self.facts), layout, training)
+        self.facts = dict(facts)
+
+    def _fit(self, arm: Problem, check: Problem, seed: int) -> NetworkModel:
+        if self.layout.classes == 0:
+            spread = float(arm.y.std())
+            self.facts |= {"centre": float(arm.y.mean()), "scale": spread if spread > 0 else 1.0}
+        return super()._fit(arm, check, seed)
+
+
+def _settings(
+    *,
+    channels: list[int] | None = None,
+    hidden: int = 256,
+    dropout: float = 0.4,
+    flip: bool = False,
+    learning_rate: float = 1e-4,
+    batch: int = 64,
+    epochs: int = 100,
+    patience: int = 30,
+    budget: str = "steps",
+    stop: str = "validation",
+) -> tuple[dict[str, Any], Training]:
+    """Take the settings of the estimator `cnn`.
+
+    Parameters
+    ----------
+    channels : list of int
+        Of the convolutions, in turn.
+    hidden : int
+        Units of the dense layers.
+    dropout : float
+        Share of units dropped in training after the first dense layer, in [0, 1).
+    flip : bool
+        Mirror images left to right at random in training.
+    learning_rate, batch, epochs, patience, budget, stop
+        See `Training`.
+    """
+    if not 0 <= dropout < 1:
+        raise CodsaError(f"estimator cnn: dropout = {dropout}; it must lie in [0, 1)")
+    shape = {"channels": list(channels or [32, 64, 128, 256]), "hidden": hidden}
+    facts = {**shape, "dropout": dropout, "flip": flip, "centre": 0.0, "scale": 1.0}
+    return facts, Training(epochs, batch, learning_rate, patience, budget, stop)
+
+
+def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> CnnArms:
+    check_settings("estimator", "cnn", _settings, settings)
+    need_images("cnn", layout)
+    if layout.task == "detection":
+        raise CodsaError("estimator 'cnn' needs a target to learn; for detection use autoencoder or denoising-detector")
+    return CnnArms(layout, *_settings(**settings))
+
+
+cnn = EstimatorKind(_build, "none", Cnn.read)
+"""The paper's network for faces; `flip` is how it is trained there."""

@@ -1,0 +1,203 @@
+"""Networks over arrays as estimators: trained arm by arm, every arm with the same budget of gradient steps."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from codsa.artefacts import read_json, write_json
+from codsa.errors import CodsaError
+from codsa.estimators.base import Layout, Problem
+from codsa.schema import check_choice
+from codsa.streams import child, integer, stream
+
+log = logging.getLogger(__name__)
+
+BUDGETS = ("steps", "epochs")
+STOPS = ("validation", "last")
+CHUNK = 1024
+"""Rows that are predicted at a time."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained on an arm.
+
+    Attributes
+    ----------
+    epochs : int
+        With budget 'epochs' passes over an arm's own rows, so that more rows mean more gradient
+        steps (the paper's way). With budget 'steps' every arm gets the steps that so many passes
+        over the real training rows take.
+    batch : int
+    learning_rate : float
+        Of Adam.
+    patience : int
+        Training stops after so many checks (one per epoch) without a better validation figure.
+    budget : {'steps', 'epochs'}
+    stop : {'validation', 'last'}
+        Which weights are kept: the best by validation rows, or the last.
+    """
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    patience: int
+    budget: str
+    stop: str
+
+    def __post_init__(self) -> None:
+        check_choice("estimator: budget", self.budget, BUDGETS)
+        check_choice("estimator: stop", self.stop, STOPS)
+        if min(self.epochs, self.batch, self.patience) < 1 or not self.learning_rate > 0:
+            raise CodsaError("estimator: epochs, batch and patience start at 1, and learning_rate is above 0")
+
+
+Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]
+Check = Callable[["NetworkModel"], float]
+
+
+class NetworkModel:
+    """A fitted network; a subclass says how it is built, trained and asked.
+
+    Parameters
+    ----------
+    layout : Layout
+    facts : mapping
+        What `build` needs, as JSON.
+    """
+
+    def __init__(self, layout: Layout, facts: Mapping[str, Any]) -> None:
+        self.layout, self.facts = layout, dict(facts)
+        self.classes_ = np.arange(layout.classes)
+        self.net = self.build()
+
+    def build(self) -> nn.Module:
+        """Return the network with any weights."""
+        raise NotImplementedError
+
+    def loss(self, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return the mean loss of a batch, x in [0, 1] for images, of shape (b, channels, height, width)."""
+        raise NotImplementedError
+
+    def quality(self, rows: Problem) -> float:
+        """Return how well judged rows are predicted; less is better."""
+        raise NotImplementedError
+
+    def prepared(self, x: np.ndarray) -> torch.Tensor:
+        """Return rows as the network reads them: images as (b, channels, height, width) in [0, 1]."""
+        return as_input(x, self.layout.shape)
+
+    @torch.no_grad()
+    def outputs(self, x: np.ndarray, ask: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
+        """Return what `ask` gives for each row, `CHUNK` rows at a time."""
+        self.net.eval()
+        parts = [ask(self.prepared(x[i : i + CHUNK])).double().numpy() for i in range(0, len(x), CHUNK)]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def save(self, folder: Path) -> None:
+        """Write the weights and what `build` needs into an existing folder."""
+        save_file({k: v.contiguous() for k, v in self.net.state_dict().items()}, folder / "network.safetensors")
+        write_json(folder / "network.json", self.facts)
+
+    @classmethod
+    def read(cls, folder: Path, layout: Layout) -> Self:
+        """Read what `save` wrote."""
+        made = cls(layout, read_json(folder / "network.json"))
+        made.net.load_state_dict(load_file(folder / "network.safetensors"))
+        return made
+
+
+class Networks:
+    """An estimator that fits one network per arm, all from the same weights and noise.
+
+    Parameters
+    ----------
+    make : callable
+        () → an unfitted `NetworkModel`.
+    layout : Layout
+    training : Training
+    """
+
+    def __init__(self, make: Callable[[], NetworkModel], layout: Layout, training: Training) -> None:
+        self.make, self.layout, self.training = make, layout, training
+
+    def fit_many(self, arms: list[Problem], checks: list[Problem], seed: int) -> list[NetworkModel]:
+        """Fit all arms, one after the other (see `codsa.estimators.base.fit_all`)."""
+        return [self._fit(arm, check, seed) for arm, check in zip(arms, checks, strict=True)]
+
+    def _fit(self, arm: Problem, check: Problem, seed: int) -> NetworkModel:
+        model, training = self.make(), self.training
+        root = stream(seed, "network")
+        draw_weights(model.net, torch.Generator().manual_seed(integer(child(root, "weights"))))
+        generator = torch.Generator().manual_seed(integer(child(root, "steps")))
+        rows = len(arm.y) if training.budget == "epochs" else self.layout.steps_rows
+        every = max(1, math.ceil(rows / training.batch))
+        optimizer = torch.optim.Adam(model.net.parameters(), lr=training.learning_rate, fused=True)
+        best, stale, kept = math.inf, 0, {}
+        for step, batch in enumerate(batches(len(arm.y), training.batch, every * training.epochs, generator), 1):
+            model.net.train()
+            x = model.prepared(arm.x[batch])
+            y, weight = torch.from_numpy(arm.y[batch]), torch.from_numpy(arm.weight[batch]).float()
+            loss = model.loss(x, y, weight, generator)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if step % every == 0 and training.stop == "validation":
+                found = model.quality(check)
+                stale = 0 if found < best else stale + 1
+                if found < best:
+                    best, kept = found, {k: v.clone() for k, v in model.net.state_dict().items()}
+                if stale >= training.patience:
+                    break
+        if kept:
+            model.net.load_state_dict(kept)
+        return model
+
+
+def draw_weights(model: nn.Module, generator: torch.Generator) -> None:
+    """Draw weights from a stream: uniform within 1/sqrt(inputs), those of embeddings normal; norms stay as they are."""
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d)):
+                bound = 1.0 / math.sqrt(max(module.weight[0].numel(), 1))
+                module.weight.uniform_(-bound, bound, generator=generator)
+                if module.bias is not None:
+                    module.bias.uniform_(-bound, bound, generator=generator)
+            elif isinstance(module, nn.Embedding):
+                module.weight.normal_(generator=generator)
+
+
+def batches(rows: int, batch: int, steps: int, generator: torch.Generator) -> Any:
+    """Give the rows of each batch: pass after pass in shuffled order, the end of one joined to the next."""
+    left = np.empty(0, dtype=np.int64)
+    for _ in range(steps):
+        while len(left) < batch:
+            left = np.r_[left, torch.randperm(rows, generator=generator).numpy()]
+        now, left = left[:batch], left[batch:]
+        yield now
+
+
+def as_input(x: np.ndarray, shape: list[int]) -> torch.Tensor:
+    """Return a feature matrix as float32: images in [0, 1], of shape (b, channels, height, width)."""
+    made = torch.from_numpy(np.ascontiguousarray(x)).float()
+    if x.dtype == np.uint8:
+        made = made / 255
+    return made.reshape(-1, *shape).movedim(-1, 1) if len(shape) == 3 else made
+
+
+def need_images(name: str, layout: Layout) -> None:
+    """Raise a `CodsaError` unless images are the only feature."""
+    if len(layout.shape) != 3:
+        raise CodsaError(
+            f"estimator '{name}' reads images, and nothing else: the dataset's only feature must be one of type image"
+        )

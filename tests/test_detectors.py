@@ -1,0 +1,236 @@
+"""Estimators that read images: the paper's network and its detector, a stronger one, and scikit-learn's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_image_generators import make_images
+
+from codsa import payload
+from codsa.errors import CodsaError
+from codsa.estimators import Judge, Problem, fit_all
+from codsa.estimators.base import layout_of, problem
+from codsa.estimators.store import load_fitted, save_fitted
+from codsa.metrics import by_region
+from codsa.prepare import Dataset
+from codsa.streams import stream
+
+FAST: dict[str, dict[str, Any]] = {
+    "autoencoder": {"hidden": [32, 4, 32], "batch": 16, "epochs": 40, "learning_rate": 3e-3},
+    "masked-detector": {"width": 8, "code": 16, "batch": 16, "epochs": 15},
+    "cnn": {"channels": [8, 8], "hidden": 16, "batch": 16, "epochs": 25, "learning_rate": 3e-3},
+    "sklearn.neighbors:LocalOutlierFactor": {"novelty": True},
+}
+DETECTORS = [name for name in FAST if name != "cnn"]
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Images of class a are normal, those of class b are not."""
+    return make_images(tmp_path_factory.mktemp("odd"), 240, task="detection", normal=["a"])
+
+
+def arms(data: Dataset, count: int) -> tuple[Problem, Problem]:
+    """The first normal rows, and the last rows of both kinds."""
+    normal = np.flatnonzero(data.rows["y"] == "a")[:count]
+    whole = problem(data.rows, data.schema, np.ones(len(data)))
+    return (Problem(p.x, p.y, p.weight) for p in (_some(whole, normal), _some(whole, np.arange(160, 240))))  # type: ignore[return-value]
+
+
+def _some(p: Problem, rows: np.ndarray) -> Problem:
+    return Problem(p.x[rows], p.y[rows], p.weight[rows])
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_detectors_tell_what_they_have_not_seen(name: str, odd: Dataset, tmp_path: Path) -> None:
+    train, check = arms(odd, 80)
+    assert train.x.dtype == np.uint8 and not train.y.any() and check.y.sum() == 40
+    (fitted,) = fit_all(Judge(name, "auto", FAST[name]), [train], check, layout_of(odd.schema, 80), stream(0, "f"))
+    scores = fitted.predict(check.x)
+    region = odd.regions()[160:]
+    found = by_region("roc-auc", check.y, scores, region, np.array([0.5, 0.5]), ["u", "v"])
+    assert min(found.values()) > 0.9
+    save_fitted(tmp_path / "e", fitted, Judge(name, "auto", FAST[name]))
+    np.testing.assert_allclose(load_fitted(tmp_path / "e").predict(check.x), scores, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "masked-detector"])
+def test_arms_start_alike_and_have_the_same_steps(name: str, odd: Dataset) -> None:
+    train, check = arms(odd, 60)
+    twice = Problem(np.repeat(train.x, 2, axis=0), np.repeat(train.y, 2), np.repeat(train.weight, 2))
+    judge = Judge(name, "auto", {**FAST[name], "epochs": 2})
+    layout = layout_of(odd.schema, 60)
+    a, b, again = fit_all(judge, [train, twice, train], check, layout, stream(0, "f"))
+    np.testing.assert_array_equal(a.predict(check.x), again.predict(check.x))
+    assert not np.array_equal(a.predict(check.x), b.predict(check.x))
+    counted: list[int] = []
+    import codsa.estimators.networks as module
+
+    real = module.batches
+
+    def counting(rows: int, batch: int, steps: int, generator: Any) -> Any:
+        counted.append(steps)
+        return real(rows, batch, steps, generator)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "batches", counting)
+        fit_all(judge, [train, twice], check, layout, stream(0, "f"))
+        paper = Judge(name, "auto", {**judge.settings, "budget": "epochs", "stop": "last"})
+        fit_all(paper, [train, twice], check, layout, stream(0, "f"))
+    assert counted == [8, 8, 8, 16]
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "value"),
+    [
+        ("autoencoder", "hidden", [8]),
+        ("autoencoder", "learning_rate", 1e-2),
+        ("autoencoder", "stop", "last"),
+        ("masked-detector", "width", 16),
+        ("masked-detector", "code", 8),
+        ("cnn", "channels", [8]),
+        ("cnn", "hidden", 8),
+        ("cnn", "dropout", 0.0),
+        ("cnn", "flip", True),
+        ("cnn", "batch", 32),
+    ],
+)
+def test_every_setting_changes_the_scores(name: str, setting: str, value: Any, odd: Dataset, tmp_path: Path) -> None:
+    data = odd if name != "cnn" else make_images(tmp_path)
+    rows = np.flatnonzero(data.rows["y"] == "a") if name != "cnn" else np.arange(40)
+    whole = problem(data.rows, data.schema, np.ones(len(data)))
+    usual, other = (
+        fit_all(Judge(name, "auto", s), [_some(whole, rows)], whole, layout_of(data.schema, 40), stream(0, "f"))[0]
+        for s in ({**FAST[name], "epochs": 12}, {**FAST[name], "epochs": 12, setting: value})
+    )
+    assert not np.array_equal(usual.predict(whole.x), other.predict(whole.x))
+
+
+def test_training_stops_after_patience_checks(odd: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    from codsa.estimators.detectors import Autoencoder
+
+    train, check = arms(odd, 60)
+    found = iter([3.0, 2.0, 2.5, 2.5, 2.5, 1.0])
+    monkeypatch.setattr(Autoencoder, "quality", lambda self, rows: next(found))
+    judge = Judge("autoencoder", "auto", {**FAST["autoencoder"], "patience": 3})
+    fit_all(judge, [train], check, layout_of(odd.schema, 60), stream(0, "f"))
+    assert list(found) == [1.0]
+
+
+def test_the_network_learns_classes_and_numbers(tmp_path: Path) -> None:
+    data = make_images(tmp_path / "c", 240)
+    whole = problem(data.rows, data.schema, np.ones(240))
+    train, check = _some(whole, np.arange(160)), _some(whole, np.arange(160, 240))
+    judge = Judge("cnn", "auto", FAST["cnn"])
+    (fitted,) = fit_all(judge, [train], check, layout_of(data.schema, 160), stream(0, "f"))
+    predicted = fitted.predict(check.x)
+    np.testing.assert_allclose(predicted.sum(axis=1), 1)
+    assert (predicted.argmax(axis=1) == check.y).mean() > 0.95
+    brightness = payload.arrays(data.rows["image"]).mean(axis=(1, 2, 3))
+    number = Problem(whole.x, brightness, whole.weight)
+    schema = make_images(tmp_path / "r", 240).schema
+    layout = layout_of(schema, 160)
+    numbers = type(layout)("regression", 0, layout.ordered, layout.coded, 160, layout.shape)
+    (fitted,) = fit_all(
+        judge, [_some(number, np.arange(160))], _some(number, np.arange(160, 240)), numbers, stream(0, "f")
+    )
+    error = np.sqrt(((fitted.predict(whole.x[160:]) - brightness[160:]) ** 2).mean())
+    assert error < 0.3 * brightness.std()
+    save_fitted(tmp_path / "e", fitted, judge)
+    np.testing.assert_allclose(load_fitted(tmp_path / "e").predict(whole.x), fitted.predict(whole.x))
+
+
+def test_the_papers_network_has_the_papers_layers() -> None:
+    from codsa.estimators.base import Layout
+    from codsa.estimators.cnn import Cnn
+
+    net = Cnn(Layout("regression", 0, [], [], 1, [64, 64, 3]), {"channels": [32, 64, 128, 256], "hidden": 256}).net
+    shapes = [tuple(p.shape) for name, p in net.named_parameters() if name.endswith("weight")]
+    assert shapes == [
+        (32, 3, 3, 3),
+        (64, 32, 3, 3),
+        (128, 64, 3, 3),
+        (256, 128, 3, 3),
+        (256, 4096),
+        (256, 256),
+        (1, 256),
+    ]
+
+
+def test_image_estimators_refuse_other_data(odd: Dataset, tmp_path: Path) -> None:
+    classes = make_images(tmp_path)
+    train, check = arms(odd, 40)
+    cases = [
+        ("autoencoder", classes, "the task must be detection"),
+        ("cnn", odd, "needs a target to learn"),
+    ]
+    for name, data, message in cases:
+        with pytest.raises(CodsaError, match=message):
+            fit_all(Judge(name), [train], check, layout_of(data.schema, 40), stream(0, "f"))
+    from conftest import make_mixed_table, write_prepared
+
+    table = write_prepared(tmp_path / "t", make_mixed_table())
+    whole = problem(table.rows, table.schema, np.ones(len(table)))
+    with pytest.raises(CodsaError, match="reads images, and nothing else"):
+        fit_all(Judge("cnn"), [whole], whole, layout_of(table.schema, 40), stream(0, "f"))
+
+
+def test_scores_are_judged_by_area_and_precision() -> None:
+    y, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8])
+    region = np.array([0, 1, 0, 1])
+    q = np.array([0.5, 0.5])
+    assert by_region("roc-auc", y, scores, region, q, ["a", "b"]) == {"a": 1.0, "b": 1.0, "overall": 0.75}
+    assert by_region("average-precision", y, scores, region, q, ["a", "b"])["overall"] == pytest.approx(5 / 6)
+
+
+def test_a_study_without_labels_runs_end_to_end(tmp_path: Path, run_cli: Any) -> None:
+    """From prepared images to metrics: no anomalous row is trained on, and every command knows what to do."""
+    from codsa.cli import eval as evaluating
+    from codsa.cli import fit, report, sample, split, train_gen
+
+    data = tmp_path / "data"
+    made = make_images(data, 240, task="detection", normal=["a"])
+    chosen = ["--estimator", "autoencoder", "--set", "hidden=[32, 4, 32]", "--set", "epochs=30", "--reserve", "all"]
+    chosen += ["--set", "learning_rate=0.003"]
+    common = ["--data", data, "--split", tmp_path / "s.parquet"]
+    steps: list[tuple[Any, list[Any]]] = [
+        (split.main, ["--data", data, "--validation", 40, "--test", 60, "--out", tmp_path / "s.parquet"]),
+        (train_gen.main, [*common, "--generator", "distortions", "--r", 1.0, "--out", tmp_path / "g"]),
+        (sample.main, ["--generator", tmp_path / "g", "--rows", 200, "--shard", "1/2", "--out", tmp_path / "p"]),
+        (sample.main, ["--generator", tmp_path / "g", "--rows", 200, "--shard", "2/2", "--out", tmp_path / "p"]),
+        (
+            fit.main,
+            [
+                *common,
+                "--pool",
+                tmp_path / "p",
+                "--reserve",
+                "all",
+                "--m",
+                1,
+                "--m",
+                2,
+                *chosen,
+                "--out",
+                tmp_path / "f",
+            ],
+        ),
+        (evaluating.main, [*common, "--fits", tmp_path / "f", "--pool", tmp_path / "p", "--out", tmp_path / "e"]),
+        (report.main, ["--eval", tmp_path / "e", "--out", tmp_path / "r"]),
+    ]
+    for main, arguments in steps:
+        ended = run_cli(main, *arguments)
+        assert ended.code == 0, ended.err
+    from codsa.artefacts import read_json
+
+    found = read_json(tmp_path / "e" / "metrics.json")
+    assert set(found["test"]) == {"roc-auc", "average-precision"} and found["test"]["roc-auc"]["overall"] > 0.9
+    assert found["diagnostics"]["u"]["wasserstein"] > 0 and "image" not in found["marginals"]["u"]
+    roles = pd.read_parquet(tmp_path / "s.parquet")["role"]
+    assert set(made.rows["y"][roles == "train"]) == {"a"} and set(made.rows["y"][roles == "unused"]) == {"b"}
+    table = pd.read_csv(tmp_path / "r" / "metrics.csv")
+    assert "roc-auc" in set(table["metric"])

@@ -1,0 +1,275 @@
+"""The generators of images: what they draw, from what, and what they refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from codsa import payload
+from codsa.errors import CodsaError
+from codsa.generators import Generator, make
+from codsa.prepare import Dataset, Declared, RegionRule, load_dataset, prepare, write_dataset
+from codsa.sample import conform, in_bounds
+from codsa.streams import stream
+from codsa.train import PRETRAINERS, load_generator, write_generator
+
+SMALL: dict[str, dict[str, Any]] = {
+    "image-diffusion": {
+        "steps": 16,
+        "batch": 8,
+        "width": [8, 8],
+        "sampler_steps": 3,
+        "precision": "no",
+        "learning_rate": 2e-2,
+        "ema": 0.8,
+    },
+}
+SMALL["restyled"] = {"source": "u", "size": 4}
+NAMES = ["image-diffusion", "bootstrap", "distortions", "restyled", "source-rows"]
+
+
+def make_images(folder: Path, n: int = 60, side: int = 8, channels: int = 1, **said: Any) -> Dataset:
+    """Images with a bright left (a) or right (b) half, darker in domain v than in u; the age is in the brightness."""
+    random = np.random.default_rng(3)
+    kind, domain = np.arange(n) % 2, np.arange(n) % 3 == 0
+    age = random.integers(20, 60, n)
+    made = random.integers(0, 30, (n, side, side, channels))
+    for i in range(n):
+        half = slice(0, side // 2) if kind[i] == 0 else slice(side // 2, side)
+        made[i, :, half] += (180 if domain[i] else 90) + age[i] // 4
+    raw = pd.DataFrame(
+        {
+            "image": payload.column("image", made.astype(np.uint8)),
+            "domain": np.where(domain, "u", "v"),
+            "age": age,
+            "y": np.where(kind == 0, "a", "b"),
+        }
+    )
+    columns = {"age": {"role": "attribute"}}
+    rows, schema = prepare(raw, Declared("y", columns=columns, **said), RegionRule(by="column", column="domain"))
+    write_dataset(folder, rows, schema, {})
+    return load_dataset(folder)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Dataset:
+    return make_images(tmp_path / "images")
+
+
+def fitted(name: str, data: Dataset, seed: int = 0, pretrained: Path | None = None, **settings: Any) -> Generator:
+    made = make(name, {**SMALL.get(name, {}), **settings})
+    rows = data.part(np.arange(len(data)))
+    return made.fit(rows, data.regions(), data.schema, stream(seed, "fit"), pretrained=pretrained)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_keep_columns_types_and_regions(name: str, images: Dataset) -> None:
+    generator = fitted(name, images)
+    for k in range(2):
+        made = generator.sample(k, 40, stream(0, "draw", k))
+        assert list(made.columns) == ["image", "domain", "age", "y"]
+        assert (made.dtypes == images.rows[made.columns].dtypes).all()
+        assert in_bounds(made, images.schema).all() and (images.schema.regions.assign(made) == k).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stream_alone_decides_and_disk_keeps_all(name: str, images: Dataset, tmp_path: Path) -> None:
+    generator, again = fitted(name, images), fitted(name, images)
+    np.random.random()  # the global generator has no say
+    first = conform(generator.sample(1, 20, stream(0, "draw")), images.schema)
+    pd.testing.assert_frame_equal(first, conform(again.sample(1, 20, stream(0, "draw")), images.schema))
+    assert not first.equals(conform(again.sample(1, 20, stream(1, "draw")), images.schema))
+    write_generator(tmp_path / "g", generator, images.schema, {}, {"generator": name, "settings": SMALL.get(name, {})})
+    read = load_generator(tmp_path / "g").generator
+    pd.testing.assert_frame_equal(first, conform(read.sample(1, 20, stream(0, "draw")), images.schema))
+    suffixes = {p.suffix for p in (tmp_path / "g").rglob("*") if p.is_file()}
+    assert suffixes <= {".json", ".parquet", ".safetensors", ".csv"}
+
+
+SETTINGS: list[tuple[str, str, Any]] = [
+    ("image-diffusion", "steps", 18),
+    ("image-diffusion", "batch", 9),
+    ("image-diffusion", "learning_rate", 1e-3),
+    ("image-diffusion", "width", [16, 8]),
+    ("image-diffusion", "layers", 2),
+    ("image-diffusion", "patch", 2),
+    ("image-diffusion", "ema", 0.5),
+    ("image-diffusion", "flip", True),
+    ("image-diffusion", "untold", 0.5),
+    ("image-diffusion", "guidance", 3.0),
+    ("image-diffusion", "sampler_steps", 4),
+    ("image-diffusion", "precision", "bf16"),
+    ("image-diffusion", "uniform", ["y"]),
+    ("image-diffusion", "unseen", ["u"]),
+    ("restyled", "source", "v"),
+    ("restyled", "size", 2),
+    *(("distortions", setting, 0.5) for setting in ("rotation", "stretch", "shear", "shift", "elastic", "smooth")),
+]
+
+
+@pytest.mark.parametrize(("name", "setting", "value"), SETTINGS)
+def test_every_setting_changes_the_images(name: str, setting: str, value: Any, images: Dataset) -> None:
+    from accelerate.state import AcceleratorState
+
+    usual = fitted(name, images).sample(1, 12, stream(0, "draw"))
+    AcceleratorState._reset_state()  # its precision holds for a process, and a command is one
+    changed = fitted(name, images, **{setting: value}).sample(1, 12, stream(0, "draw"))
+    AcceleratorState._reset_state()
+    assert not np.array_equal(payload.arrays(usual["image"]), payload.arrays(changed["image"]))
+
+
+def test_what_is_told_decides_the_image(tmp_path: Path) -> None:
+    """Class b is bright on the right and class a on the left, domain u brighter than v."""
+    data = make_images(tmp_path, 400)
+    settings = {"steps": 150, "batch": 32, "width": [16, 16], "learning_rate": 5e-3, "ema": 0.95, "precision": "no"}
+    generator = fitted("image-diffusion", data, **settings)
+    made = {}
+    for label in ("a", "b"):
+        generator.told["y"] = label  # type: ignore[attr-defined]
+        made |= {(label, k): payload.arrays(generator.sample(k, 24, stream(0, k))["image"]) for k in (0, 1)}
+    left, right = ({key: made[key][:, :, part].mean() for key in made} for part in (slice(0, 4), slice(4, 8)))
+    assert all(right["b", k] > left["b", k] + 30 and left["a", k] > right["a", k] + 30 for k in (0, 1))
+    assert right["b", 0] > right["b", 1] + 30 and left["a", 0] > left["a", 1] + 30
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_any_channels_and_odd_sizes(channels: int, tmp_path: Path) -> None:
+    data = make_images(tmp_path, side=9, channels=channels)
+    made = fitted("image-diffusion", data, patch=2).sample(0, 3, stream(0, "d"))
+    assert payload.arrays(made["image"]).shape == (3, 9, 9, channels)
+
+
+@pytest.fixture
+def pretrained(tmp_path: Path) -> Path:
+    """A denoiser of domain u and v without age, and with class a only: the study's other class is new to it."""
+    from codsa.artefacts import write_json
+
+    data = make_images(tmp_path / "source")
+    rows = data.part(np.flatnonzero(data.rows["y"] == "a")).assign(y="c")
+    folder = tmp_path / "pretrained"
+    folder.mkdir()
+    generator = make("image-diffusion", SMALL["image-diffusion"])
+    generator.fit(rows, data.schema.regions.assign(rows), data.schema, stream(0, "p"))
+    generator.save(folder)
+    write_json(folder / "schema.json", data.schema.to_dict())
+    return folder
+
+
+def test_simple_ways_stay_near_real_images(images: Dataset) -> None:
+    real = payload.arrays(images.rows["image"]).astype(int)
+    domain = images.rows["domain"].to_numpy()
+    drawn = payload.arrays(fitted("bootstrap", images).sample(0, 30, stream(0, "d"))["image"]).astype(int)
+    assert all((one == real[domain == "u"]).all(axis=(1, 2, 3)).any() for one in drawn)
+    bent = payload.arrays(fitted("distortions", images, elastic=0.0).sample(0, 30, stream(0, "d"))["image"]).astype(int)
+    gap = np.abs(bent - drawn).mean(axis=(1, 2, 3))  # the same rows are drawn, then bent
+    assert 1 < gap.mean() < 40 and gap.min() > 0
+    styled = fitted("restyled", images, size=8).sample(1, 30, stream(0, "d"))  # 8 pixels are all there are
+    assert all((one == real[domain == "u"]).all(axis=(1, 2, 3)).any() for one in payload.arrays(styled["image"]))
+    assert set(styled["domain"]) == {"v"}
+
+
+def test_neighbours_refuse_arrays(images: Dataset) -> None:
+    with pytest.raises(CodsaError, match="column 'image' holds arrays: use bootstrap, distortions"):
+        fitted("smote", images)
+
+
+def test_fresh_rows_leave_out_what_is_anomalous(tmp_path: Path) -> None:
+    from codsa.artefacts import write_parquet
+
+    study = make_images(tmp_path / "study", task="detection", normal=["a"])
+    fresh = make_images(tmp_path / "fresh", 90)
+    write_parquet(tmp_path / "rows.parquet", fresh.rows[["image", "domain", "age", "y"]])
+    drawn = fitted("source-rows", study, pretrained=tmp_path).sample(0, 50, stream(0, "d"))
+    assert set(drawn["y"]) == {"a"}
+    known = {one.tobytes() for one in payload.arrays(fresh.rows["image"])}
+    found = {one.tobytes() for one in payload.arrays(drawn["image"])}
+    assert found <= known
+    mixed = fitted("source-rows", study, pretrained=tmp_path, mixed=True).sample(0, 200, stream(0, "d"))
+    assert not {one.tobytes() for one in payload.arrays(mixed["image"])} <= known
+
+
+def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    return {k for k in before if not k.startswith("told.") and not np.array_equal(before[k], after[k])}
+
+
+@pytest.mark.parametrize("tune", ["full", "head", "attention", "lora"])
+def test_fine_tuning_changes_what_it_says(tune: str, pretrained: Path, images: Dataset) -> None:
+    from safetensors.numpy import load_file
+
+    before = load_file(pretrained / "denoiser.safetensors")
+    made = fitted("image-diffusion", images, pretrained=pretrained, tune=tune)
+    after = {k: v.numpy() for k, v in made.model.state_dict().items()}  # type: ignore[attr-defined]
+    names = changed(before, after)
+    body = {k for k in names if "conv_out" not in k and "conv_norm_out" not in k and k != "untold"}
+    assert {"unet.conv_out.weight"} <= names
+    if tune == "head":
+        assert not body
+    elif tune == "attention":
+        assert body and all(".attentions." in k for k in body)
+    elif tune == "lora":
+        assert body and all("conv1" in k or "conv2" in k or ".to_" in k for k in body)
+    else:
+        assert "unet.conv_in.weight" in body
+    assert made.conditions.columns[2].levels == ["c", "a", "b"]  # type: ignore[attr-defined]
+    assert len(made.sample(0, 4, stream(0, "d"))) == 4
+
+
+def test_a_killed_training_ends_in_the_same_bytes(images: Dataset, tmp_path: Path) -> None:
+    import torch
+
+    whole = fitted("image-diffusion", images, steps=20)
+    rows = images.part(np.arange(len(images)))
+    cut = make("image-diffusion", {**SMALL["image-diffusion"], "steps": 20})
+    real, calls = cut._loss, []  # type: ignore[attr-defined]
+
+    def dying(*arguments: Any) -> Any:
+        inner = real(*arguments)
+
+        def loss(net: Any, generator: Any) -> Any:
+            calls.append(1)
+            if len(calls) == 11:
+                raise KeyboardInterrupt
+            return inner(net, generator)
+
+        return loss
+
+    cut._loss = dying  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        cut.fit(rows, images.regions(), images.schema, stream(0, "fit"), tmp_path)
+    again = make("image-diffusion", {**SMALL["image-diffusion"], "steps": 20})
+    again.fit(rows, images.regions(), images.schema, stream(0, "fit"), tmp_path)
+    for a, b in zip(whole.model.parameters(), again.model.parameters(), strict=True):  # type: ignore[attr-defined]
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"width": [12]}, "multiples of 8"),
+        ({"uniform": ["agee"]}, "did you mean 'age'"),
+        ({"unseen": ["w"]}, "no region 'w'"),
+        ({"unseen": ["u", "v"]}, "no row of S_g is left"),
+        ({"untold": 0.0, "guidance": 2.0}, "needs images trained on without condition"),
+    ],
+)
+def test_wrong_settings_are_named(settings: dict[str, Any], message: str, images: Dataset) -> None:
+    with pytest.raises(CodsaError, match=message):
+        fitted("image-diffusion", images, **settings)
+
+
+def test_a_pretrained_model_of_other_channels_is_refused(pretrained: Path, tmp_path: Path) -> None:
+    data = make_images(tmp_path / "colour", channels=3)
+    with pytest.raises(CodsaError, match=r"pretrained on images of shape \[8, 8, 1\], the data have \[8, 8, 3\]"):
+        fitted("image-diffusion", data, pretrained=pretrained)
+
+
+def test_pretraining_is_by_the_generator_named(tmp_path: Path) -> None:
+    data = make_images(tmp_path / "source")
+    (tmp_path / "p").mkdir()
+    settings = {**SMALL["image-diffusion"], "generator": "image-diffusion"}
+    PRETRAINERS["denoiser"](tmp_path / "p", data, settings, stream(0, "p"), tmp_path / "w")
+    assert (tmp_path / "p" / "images.json").exists()
