@@ -42,15 +42,14 @@ def repeated(option: str, values: Iterable[object]) -> list[object]:
 
 
 def shared(study: Study, root: Path) -> None:
-    """Do what all replicates need: the data, the source set, what is pretrained on it."""
-    data, source = root / "data", root / "source"
+    """Do what all replicates need: the data, further sets of rows, what is learned from them."""
+    data = root / "data"
     call(prepare, data / "manifest.json", *study.prepare(study.experiment.data), "--out", data)
-    kinds = {one.transfer for one in study.generators.values() if one.transfer}
-    if kinds:
-        call(prepare, source / "manifest.json", *study.prepare(study.source), "--out", source)
-    for kind in sorted(kinds):
-        folder = root / f"pretrained~{kind}"
-        call(train_gen, folder, "--data", source, *study.pretrain(kind), "--out", folder)
+    for kind in sorted({one.transfer for one in study.generators.values() if one.transfer}):
+        name = "fresh" if kind.startswith("fresh") else "source"
+        rows, made = root / name, root / f"pretrained~{kind}"
+        call(prepare, rows / "manifest.json", *study.prepare(study.further(name)), "--out", rows)
+        call(train_gen, made, "--data", rows, *study.pretrain(kind), "--out", made)
 
 
 def replicate(study: Study, root: Path, k: int) -> None:
