@@ -49,7 +49,7 @@ def _dump(thing: Any, path: Path) -> None:
     named = {order[name.partition(".")[0]] + "." + name.partition(".")[2]: data for name, data in parts.items()}
     with zipfile.ZipFile(path, "w") as file:
         for name, data in sorted({**named, "schema.json": schema.encode()}.items()):
-            file.writestr(zipfile.ZipInfo(name), data)
+            file.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED, compresslevel=1)
 
 
 def save_fitted(folder: Path, fitted: Predictor, judge: Judge) -> None:
