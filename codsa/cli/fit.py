@@ -47,7 +47,11 @@ def fit(
     weighted: Annotated[bool, typer.Option("--weighted", help="Weigh real rows by q/p of their region.")] = False,
     estimator: Annotated[
         str,
-        typer.Option("--estimator", help="gradient-boosting, random-forest, logistic, mlp, or module:Class."),
+        typer.Option(
+            "--estimator",
+            help="gradient-boosting, random-forest, logistic, mlp; for images cnn, and autoencoder or masked-detector to "
+            "detect anomalies; or module:Class.",
+        ),
     ] = "gradient-boosting",
     preprocess: Annotated[str, typer.Option("--preprocess", help="auto, none, ordinal, standard or smooth.")] = "auto",
     settings: Settings = None,

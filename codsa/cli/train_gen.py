@@ -37,7 +37,8 @@ def train_gen(
         str,
         typer.Option(
             "--generator",
-            help="tabular-diffusion, smote, adasyn, smogn, bootstrap, source-rows, oracle, or module:Class.",
+            help="tabular-diffusion, smote, adasyn, smogn, bootstrap, source-rows, oracle; for images image-diffusion, "
+            "distortions or restyled; or module:Class.",
         ),
     ] = "tabular-diffusion",
     r: Ratio = 1.0,

@@ -60,8 +60,14 @@ class TabularEncoder:
         Raises
         ------
         CodsaError
-            For an infinite value.
+            For an infinite value, or a column of arrays.
         """
+        held = next((c for c in columns if c.is_payload), None)
+        if held is not None:
+            raise CodsaError(
+                f"column '{held.name}' holds arrays, which are not encoded as a table; use image-diffusion, "
+                "distortions or bootstrap"
+            )
         if regions is not None and region is not None and (region < 0).any():
             raise CodsaError(f"row {int(np.flatnonzero(region < 0)[0])} lies in no region; widen the regions")
         deciding = None if regions is None else regions.column
