@@ -110,7 +110,7 @@ def run(files: Sequence[str | Path], scale: str, results: Path, cores: int) -> l
     """Run studies, a process for each replicate; return the studies' labels."""
     loaded = [load_experiment(Path(file), scale) for file in files]
     studies = {label: Study(label, experiment).checked() for label, experiment in loaded}
-    with ProcessPoolExecutor(cores, get_context("spawn"), max_tasks_per_child=4) as pool:
+    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
         for ready in [pool.submit(shared, study, results / label) for label, study in studies.items()]:
             ready.result()
         jobs = {
