@@ -24,7 +24,7 @@ test: check
 
 # The tests that start a real Slurm of their own: as root, on a machine that has none in use.
 test-cluster: $(VENV)/dev.stamp
-	pytest tests/cluster -rs
+	pytest tests/cluster -m cluster -rs
 
 cluster: $(VENV)/cluster.stamp image
 

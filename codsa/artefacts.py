@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
@@ -33,7 +34,7 @@ def whole(path: Path) -> Iterator[Path]:
     After an error (a full disk, say) neither `path` nor the temporary one is left half-written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{os.getpid()}.part"
+    temporary = path.parent / f".{path.name}.{_writer()}.part"
     _remove(temporary)
     try:
         yield temporary
@@ -51,7 +52,7 @@ def together(*paths: Path) -> Iterator[list[Path]]:
     When the writing of one fails, what was there before is left as it was. A file that is not
     written takes its old one away.
     """
-    parts = [path.parent / f".{path.name}.{os.getpid()}.new" for path in paths]
+    parts = [path.parent / f".{path.name}.{_writer()}.new" for path in paths]
     try:
         yield parts
         for part, path in zip(parts, paths, strict=True):
@@ -62,6 +63,11 @@ def together(*paths: Path) -> Iterator[list[Path]]:
     finally:
         for part in parts:
             part.unlink(missing_ok=True)
+
+
+def _writer() -> str:
+    """Return a name that no other process has at the moment, on whatever machine that shares the folder."""
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 def _remove(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from codsa.cli import download, fit, new, prepare, report, sample, split, summary, train_gen
+from codsa.cli import check, download, fit, new, prepare, report, sample, split, summary, train_gen
 from codsa.cli import eval as evaluating
 from codsa.cli.common import Version, new_app, runner
 
@@ -31,8 +31,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "eval": evaluating.evaluate,
     "report": report.report,
     "summary": summary.summary,
+    "check": check.check,
 }
 for _name, _command in COMMANDS.items():
-    app.command(_name, no_args_is_help=_name != "summary")(_command)
+    app.command(_name, no_args_is_help=_name not in ("summary", "check"))(_command)
 
 main = runner(app)

@@ -4,7 +4,7 @@ from functools import cache
 
 from snakemake.settings.types import DeploymentMethod
 
-from codsa import preflight
+from codsa import preflight, verify
 
 SLURM = "slurm"
 
@@ -103,6 +103,8 @@ def check_start():
             preflight.check_local_gpus(most_gpus())
         if containers_asked():
             preflight.check_image(SETTINGS.container)
+        for label in STUDIES:
+            verify.refuse_broken(Path(RESULTS) / label)
     except CodsaError as error:
         raise WorkflowError(str(error)) from None
 

@@ -21,6 +21,7 @@ rule pretrain:
         ),
     shell:
         """
+        trap : TERM # let the training write its checkpoint
         codsa-train-gen --data "$(dirname {input.rows})" {params.arguments} \
             --out {output.pretrained} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """
@@ -55,6 +56,7 @@ rule train_generator:
         ),
     shell:
         """
+        trap : TERM # let the training write its checkpoint
         codsa-train-gen --data "$(dirname {input.rows})" --split {input.split} \
             {params.arguments} {params.pretrained} --out {output.generator} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """
