@@ -1,7 +1,5 @@
 # What a scheduler is asked for: memory and minutes by size and attempt, GPUs, partitions, groups;
 # and what is checked before the first job.
-from functools import cache
-
 from snakemake.settings.types import DeploymentMethod
 
 from codsa import preflight, verify

@@ -1,13 +1,17 @@
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from codsa.config import Config, load_experiment, validated
-from codsa.digests import stage_digest
+from codsa import digests
 from codsa.errors import CodsaError
 from codsa.study import Study
+
+# Thousands of jobs ask for the digests of the same few stages.
+stage_digest = cache(digests.stage_digest)
 
 
 def load_studies():
