@@ -44,6 +44,11 @@ def is_main() -> bool:
     return rank() == 0
 
 
+def scheduled() -> bool:
+    """Say whether this is a job of Slurm, which gives notice by SIGTERM before it ends, or requeues, a job."""
+    return "SLURM_JOB_ID" in os.environ
+
+
 def wait_for_all() -> None:
     """Wait until every process has come here."""
     if joined():

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from codsa.artefacts import whole
 from codsa.errors import CodsaError
-from codsa.processes import PATIENCE, STOPPED, Notice, joined
+from codsa.processes import PATIENCE, STOPPED, Notice, joined, scheduled
 from codsa.schema import check_choice
 
 log = logging.getLogger(__name__)
@@ -66,9 +66,9 @@ class Recipe:
 class Trainer:
     """Trains a network and can be killed at any moment: a restart ends in the same bytes.
 
-    SIGTERM makes it write a checkpoint and exit. Where several processes were started together (see
-    `codsa.processes`), each takes its share of every batch and the first one writes; the sums of gradients
-    are then in another order, so that results agree to rounding and not to the byte.
+    SIGTERM makes it write a checkpoint, and exit unless a scheduler sent it. Where several processes were
+    started together (see `codsa.processes`), each takes its share of every batch and the first one writes; the
+    sums of gradients are then in another order, so that results agree to rounding and not to the byte.
 
     Parameters
     ----------
@@ -132,14 +132,19 @@ class Trainer:
                 elif stop:
                     self._save()
                 if stop:
-                    self._leave()
+                    self._leave(notice)
         return pd.DataFrame(self.losses)
 
     def weights(self) -> Tensors:
         """Return the averaged weights at the best check, on the CPU."""
         return self.best_weights or _copy(self.average.module)
 
-    def _leave(self) -> None:
+    def _leave(self, notice: Notice) -> None:
+        """Exit, or under a scheduler go on until it ends the job: one that exits by itself is not requeued."""
+        if scheduled():
+            notice.given = False
+            log.warning("SIGTERM at step %d: a checkpoint is written; going on until the scheduler ends it", self.step)
+            return
         log.warning("SIGTERM at step %d: a checkpoint is written; the same command goes on from it", self.step)
         self.accelerator.end_training()
         raise SystemExit(STOPPED)

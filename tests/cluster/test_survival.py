@@ -129,7 +129,7 @@ def timed_out(cluster: None, prepared: Path, tmp_path_factory: pytest.TempPathFa
     return folder, on_slurm(folder, GENERATOR, *limits, **more)
 
 
-def held_up(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def started_and_held(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start a run and wait until its training is in the middle and slow."""
     marker = folder / "held"
     run = on_slurm(folder, POOL, *arguments, SURVIVOR_MARKER=str(marker), SURVIVOR_MODE="slow")
@@ -147,13 +147,14 @@ def state(job: str) -> str:
 
 
 def test_sigterm_writes_a_checkpoint_in_five_seconds(timed_out: Any, whole: Path, study: Path) -> None:
-    run = held_up(study)
+    run = started_and_held(study)
     assert step_of_checkpoint(study) == 100
     began = time.monotonic()
     slurm.command("scancel", "--signal=TERM", job_of(study))
     slurm.wait(lambda: step_of_checkpoint(study) > 100, 5)
     assert time.monotonic() - began <= 5
     assert survivor.HELD_AT < step_of_checkpoint(study) < 110, "not a regular checkpoint"
+    slurm.command("scancel", "--signal=KILL", job_of(study))
     assert ended(run, study) == 0, said(study)[-3000:]
     assert "Trying to restart job" in said(study)
     assert "resumed from step 10" in (study / PART / "logs/train.log").read_text()
@@ -161,7 +162,7 @@ def test_sigterm_writes_a_checkpoint_in_five_seconds(timed_out: Any, whole: Path
 
 
 def test_a_preempted_job_is_requeued_and_goes_on(cluster: None, whole: Path, study: Path) -> None:
-    run = held_up(study, "--retries", "0")
+    run = started_and_held(study, "--retries", "0")
     job = job_of(study)
     slurm.command("sbatch", "-p", "urgent", "--exclusive", "-t", "1", "-o", "/dev/null", "--wrap", "sleep 3")
     slurm.wait(lambda: state(job) in ("PREEMPTED", "PENDING", "REQUEUED"), 60)
@@ -172,7 +173,7 @@ def test_a_preempted_job_is_requeued_and_goes_on(cluster: None, whole: Path, stu
 
 
 def test_ctrl_c_cancels_and_a_restart_makes_what_is_missing(cluster: None, whole: Path, study: Path) -> None:
-    run = held_up(study)
+    run = started_and_held(study)
     job = job_of(study)
     second = on_slurm(study, POOL)
     assert ended(second, study) != 0 and "lock" in said(study).lower(), "two runs in one folder"
