@@ -87,7 +87,7 @@ def test_sigterm_leaves_a_checkpoint_between_checks_and_a_restart_ends_alike(
     whole, broken = prepared / f"whole-{processes}", tmp_path / "broken"
     scratch = tmp_path / "broken.work"
     with subprocess.Popen(train(prepared, broken, *steps), stderr=subprocess.PIPE, text=True) as running:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not list(scratch.glob("*/denoiser.safetensors")) and time.monotonic() < deadline:
             time.sleep(0.01)
         running.send_signal(signal.SIGTERM)

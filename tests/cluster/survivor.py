@@ -44,5 +44,5 @@ def held_up(already: bool) -> bool:
     if os.environ.get("SURVIVOR_MODE") == "hang":
         while True:
             time.sleep(0.1)
-    time.sleep(0.5)
+    time.sleep(2)
     return True
