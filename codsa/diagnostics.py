@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from codsa.diagnostics_arrays import coverage, frechet
 from codsa.encoders.mixed import is_ordered, to_float
 from codsa.encoders.principal import PrincipalSpace
 from codsa.encoders.tabular import TabularEncoder
@@ -90,7 +91,8 @@ def diagnose(
     -------
     dict
         wasserstein: synthetic to test; wasserstein_floor: training to test, what real rows of
-        that number show; two_sample_auc: synthetic against test; nearest_ratio; rows.
+        that number show; two_sample_auc: synthetic against test; nearest_ratio; rows. For arrays also
+        frechet, precision, recall, density and coverage (see `codsa.diagnostics_arrays`).
     """
     whole = pd.concat([synthetic, test, training], ignore_index=True)
     encode = _space(whole, schema, random)
@@ -102,7 +104,13 @@ def diagnose(
         "two_sample_auc": two_sample_auc(s, t, int(random.integers(2**31))),
         "nearest_ratio": nearest_ratio(s, t, encode(training)),
         "rows": len(synthetic),
+        **({"frechet": frechet(s, t), **coverage(s, t)} if schema.payloads else {}),
     }
+
+
+def normal_rows(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Return the rows that generated ones are to be like: for detection those that are normal."""
+    return rows[rows[schema.target].isin(schema.normal)].reset_index(drop=True) if schema.normal else rows
 
 
 def _space(whole: pd.DataFrame, schema: Schema, random: np.random.Generator) -> Callable[[pd.DataFrame], np.ndarray]:

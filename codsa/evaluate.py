@@ -21,7 +21,8 @@ from codsa.artefacts import (
     write_manifest,
     write_parquet,
 )
-from codsa.diagnostics import diagnose, marginals
+from codsa.diagnostics import diagnose, marginals, normal_rows
+from codsa.diagnostics_arrays import panel
 from codsa.errors import CodsaError
 from codsa.estimators import Predictor
 from codsa.estimators.store import load_fitted
@@ -94,7 +95,7 @@ def evaluate(dataset: AnyDataset, split: Split, choice: Choice, work: Work) -> d
     Returns
     -------
     dict
-        chosen, validation, test, diagnostics, marginals, law and sizes, as `metrics.json` holds them.
+        chosen, validation, test, diagnostics, marginals, panels, law and sizes, as `metrics.json` holds them.
     """
     row = choice.row
     test = judged_rows(dataset, split, TEST)
@@ -102,7 +103,7 @@ def evaluate(dataset: AnyDataset, split: Split, choice: Choice, work: Work) -> d
     names = dataset.schema.regions.names
     found = {metric: test.score(metric, fitted, split.q, names) for metric in metrics_for(dataset.schema.task)}
     validation = {name.removeprefix("validation: "): row[name] for name in row if name.startswith("validation: ")}
-    details, shown = _diagnostics(dataset, split, choice, work)
+    details, shown, panels = _diagnostics(dataset, split, choice, work)
     chosen = {key: value for key, value in row.items() if not key.startswith("validation")}
     chosen["fits"] = "/".join(choice.fits.folder.parts[-2:])
     chosen["alpha_vector"], chosen["counts"] = json.loads(row["alpha_vector"]), json.loads(row["counts"])
@@ -117,6 +118,7 @@ def evaluate(dataset: AnyDataset, split: Split, choice: Choice, work: Work) -> d
         "test": found,
         "diagnostics": details,
         "marginals": shown,
+        "panels": panels,
         "regions": names,
         "law": dict(zip(names, split.q.tolist(), strict=True)),
         "training_law": dict(zip(names, split.p.tolist(), strict=True)),
@@ -128,27 +130,28 @@ def evaluate(dataset: AnyDataset, split: Split, choice: Choice, work: Work) -> d
 
 def _diagnostics(
     dataset: AnyDataset, split: Split, choice: Choice, work: Work
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Compare the synthetic rows that the chosen arm used with test rows, region by region.
 
-    After cross-fitting those of the first fold stand for all.
+    After cross-fitting those of the first fold stand for all. For detection the test rows are the normal ones.
     """
     counts = json.loads(choice.row["counts"])
     if not choice.fits.pools or choice.row["m"] == 0:
-        return {}, {}
+        return {}, {}, {}
     pool = choice.fits.pools[0]
-    region, details, shown = dataset.regions(), {}, {}
+    region, details, shown, panels = dataset.regions(), {}, {}, {}
     test, training = split.rows(TEST), split.generator_rows(pool.r, pool.fold)
     for k, name in enumerate(dataset.schema.regions.names):
         synthetic = pool.rows[k].iloc[: counts[k]]
-        real = in_memory(dataset.part(test[region[test] == k]))
+        real = normal_rows(in_memory(dataset.part(test[region[test] == k])), dataset.schema)
         seen = in_memory(dataset.part(training[region[training] == k]))
         if len(synthetic) and len(real):
             random = rng(work.stream("diagnose", name))
             details[name] = diagnose(synthetic, real, seen, dataset.schema, random)
             details[name]["violations"] = pool.violations[k]
             shown[name] = marginals(synthetic, real, dataset.schema)
-    return details, shown
+            panels[name] = panel(synthetic, real, seen, dataset.schema)
+    return details, shown, {name: one for name, one in panels.items() if one}
 
 
 def grid_on_test(dataset: AnyDataset, split: Split, fits: Sequence[Fits]) -> pd.DataFrame:

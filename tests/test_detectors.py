@@ -199,7 +199,7 @@ def test_a_study_without_labels_runs_end_to_end(tmp_path: Path, run_cli: Any) ->
     common = ["--data", data, "--split", tmp_path / "s.parquet"]
     steps: list[tuple[Any, list[Any]]] = [
         (split.main, ["--data", data, "--validation", 40, "--test", 60, "--out", tmp_path / "s.parquet"]),
-        (train_gen.main, [*common, "--generator", "distortions", "--r", 1.0, "--out", tmp_path / "g"]),
+        (train_gen.main, [*common, "--generator", "bootstrap", "--r", 1.0, "--out", tmp_path / "g"]),
         (sample.main, ["--generator", tmp_path / "g", "--rows", 200, "--shard", "1/2", "--out", tmp_path / "p"]),
         (sample.main, ["--generator", tmp_path / "g", "--rows", 200, "--shard", "2/2", "--out", tmp_path / "p"]),
         (
@@ -230,6 +230,12 @@ def test_a_study_without_labels_runs_end_to_end(tmp_path: Path, run_cli: Any) ->
     found = read_json(tmp_path / "e" / "metrics.json")
     assert set(found["test"]) == {"roc-auc", "average-precision"} and found["test"]["roc-auc"]["overall"] > 0.9
     assert found["diagnostics"]["u"]["wasserstein"] > 0 and "image" not in found["marginals"]["u"]
+    details, panels = found["diagnostics"]["v"], found["panels"]["v"]
+    assert details["coverage"] > 0.3 and details["frechet"] < 5 and details["nearest_ratio"] == 0
+    assert panels["generated"] == panels["nearest"] and len(panels["real"]) == 10  # the bootstrap copies
+    page = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
+    assert "Images to judge" in page and "Fréchet" in page
+    assert (tmp_path / "r" / "figures" / "images-method.png").exists()
     roles = pd.read_parquet(tmp_path / "s.parquet")["role"]
     assert set(made.rows["y"][roles == "train"]) == {"a"} and set(made.rows["y"][roles == "unused"]) == {"b"}
     table = pd.read_csv(tmp_path / "r" / "metrics.csv")

@@ -60,6 +60,7 @@ class ImageDenoiser(nn.Module):
             norm_num_groups=GROUPS,
             attention_head_dim=8,
             class_embed_type="identity",
+            resnet_time_scale_shift="scale_shift",  # what is told must not be normalised away
         )
         size = 4 * width[0]
         self.told = nn.ModuleList(

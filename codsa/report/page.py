@@ -15,6 +15,7 @@ from codsa.artefacts import whole
 from codsa.report import tables
 from codsa.report.drawing import png_bytes, style, svg_uri
 from codsa.report.figures import COLUMNS, differences_figure, marginals_figure, richest_region
+from codsa.report.panels import first_panels, panels_figure
 from codsa.report.study import Evaluation, Study
 from codsa.report.surfaces import surface_figure, sweep_figure
 from codsa.report.text import arrow, better_word, counted, listed, method_name, metric_name
@@ -98,6 +99,8 @@ def render(study: Study, verdict: Verdict, pictures: list[Picture], title: str) 
             for m in tables.codsa_methods(study)
         ],
         quality=tables.quality_table(study),
+        arrays=tables.arrays_table(study),
+        panels=[(method_name(m), f"images-{_file_name(m)}") for m in study.methods],
         indices=tables.index_table(study),
         marginals=_marginals_of(study, verdict),
         sizes=tables.sizes_table(study),
@@ -176,6 +179,16 @@ def _pictures(study: Study, verdict: Verdict) -> Iterator[Picture]:
         one, region = shown
         figure = marginals_figure(one.metrics["marginals"][region])
         yield from _picture(figure, "marginals", f"Real and synthetic marginals in region {region}")
+    yield from _panels(study)
+
+
+def _panels(study: Study) -> Iterator[Picture]:
+    """Give the images of each method's first replicate that has some."""
+    for method in study.methods:
+        found = next((one for one in study.of(method) if first_panels(one.metrics)), None)
+        if found is not None:
+            words = f"Real and generated images by region, {method_name(method)}"
+            yield from _picture(panels_figure(first_panels(found.metrics)), f"images-{_file_name(method)}", words)
 
 
 def _picture(figure: Figure | None, name: str, alt: str) -> Iterator[Picture]:

@@ -220,6 +220,22 @@ def quality_table(study: Study) -> Table | None:
     return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
 
 
+def arrays_table(study: Study) -> Table | None:
+    """Return how generated arrays cover real ones, by method and region; None without arrays."""
+    keys = ("frechet", "precision", "recall", "density", "coverage")
+    rows: list[list[Cell]] = []
+    groups: set[int] = set()
+    for method in study.methods:
+        found = [one.metrics["diagnostics"] for one in study.of(method) if one.metrics.get("diagnostics")]
+        names = [name for name in study.regions if any("frechet" in one.get(name, {}) for one in found)]
+        groups |= {len(rows)} if names else set()
+        for name in names:
+            means = [pd.Series([_known(d.get(name, {}).get(k)) for d in found], dtype=float).mean() for k in keys]
+            rows.append([name_cell(method), Cell(name), *(Cell(number(float(mean), 2)) for mean in means)])
+    heads = ["Method", "Region", "Fréchet distance", "Precision", "Recall", "Density", "Coverage"]
+    return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
+
+
 def _quality(found: Sequence[Evaluation], region: str) -> list[Cell]:
     here = [one.metrics["diagnostics"].get(region, {}) for one in found]
 

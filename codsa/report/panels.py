@@ -1,0 +1,64 @@
+"""Generated images beside real ones, region by region, for a person to judge."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from codsa.images.codec import decode
+from codsa.report.drawing import new_figure
+
+KINDS = {"real": "real (test)", "generated": "generated", "nearest": "nearest in training"}
+GAP = 2
+"""Pixels between images."""
+
+
+def panels_figure(panels: dict[str, dict[str, list[str]]]) -> Figure | None:
+    """Draw a block of images per region: real ones, generated ones, and the training image nearest to each of these.
+
+    Parameters
+    ----------
+    panels : dict
+        Region → kind → PNG images in base64, as `metrics.json` holds them.
+    """
+    shown = {region: kinds for region, kinds in panels.items() if kinds.get("generated")}
+    if not shown:
+        return None
+    figure = new_figure(9.4, 0.4 + 2.9 * len(shown))
+    axes = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
+    for here, (region, kinds) in zip(axes, shown.items(), strict=True):
+        rows = [kind for kind in KINDS if kinds.get(kind)]
+        tiles = [[_image(text) for text in kinds[kind]] for kind in rows]
+        height = tiles[0][0].shape[0] + GAP
+        here.imshow(_grid(tiles), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        here.set_yticks([height * (i + 0.5) for i in range(len(rows))], [KINDS[kind] for kind in rows])
+        here.set_xticks([])
+        here.tick_params(axis="y", length=0)
+        here.set_title(region, loc="left", pad=4, parse_math=False)
+        for side in here.spines.values():
+            side.set_visible(False)
+    return figure
+
+
+def _image(text: str) -> np.ndarray:
+    return decode(base64.b64decode(text), "metrics.json")
+
+
+def _grid(rows: list[list[np.ndarray]]) -> np.ndarray:
+    """Return images side by side and one row under the other, white between them."""
+    height, width, channels = rows[0][0].shape
+    most = max(len(row) for row in rows)
+    whole = np.full(((height + GAP) * len(rows), (width + GAP) * most, channels), 255, dtype=np.uint8)
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            whole[i * (height + GAP) :, j * (width + GAP) :][:height, :width] = image
+    return whole[..., 0] if channels == 1 else whole
+
+
+def first_panels(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the panels of an evaluation; none where it has no images."""
+    found: dict[str, Any] = metrics.get("panels") or {}
+    return found
