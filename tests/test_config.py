@@ -145,8 +145,13 @@ def test_a_preset_is_known_by_name_and_can_be_changed(name: str) -> None:
 
 
 def one_of(method: Any) -> Any:
-    content = {**BASE, "methods": [method], "generators": {}}
+    content = {**BASE, "methods": [method], "generators": {}, "fresh": BASE["data"]}
     return validated(Experiment, content, "toy.yaml").methods
+
+
+def test_fresh_rows_need_a_fresh_set() -> None:
+    with pytest.raises(CodsaError, match="method 'fresh-rows' takes fresh rows; give fresh"):
+        validated(Experiment, {**BASE, "methods": ["fresh-rows"], "generators": {}}, "toy.yaml")
 
 
 def test_methods_of_ones_own() -> None:
