@@ -18,7 +18,7 @@ from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_exten
 
 from codsa.errors import CodsaError
 
-ELEMENTS = {"image": np.dtype(np.uint8), "vector": np.dtype(np.float32)}
+ELEMENTS: dict[str, np.dtype[Any]] = {"image": np.dtype(np.uint8), "vector": np.dtype(np.float32)}
 """What the arrays of each kind hold: uint8 of shape (height, width, channels), float32 of shape (d,)."""
 _NAME = re.compile(r"(image|vector)\[(\d+(?:, \d+)*)\]")
 
@@ -29,7 +29,7 @@ class PayloadDtype(ExtensionDtype):
 
     Parameters
     ----------
-    kind : {'image', 'vector'}
+    payload : {'image', 'vector'}
     shape : sequence of int
         The shape of one value.
     """
@@ -41,12 +41,12 @@ class PayloadDtype(ExtensionDtype):
         self.payload, self.shape = payload, tuple(int(s) for s in shape)
 
     @property
-    def type(self) -> type[Any]:
+    def type(self) -> Any:  # type: ignore[override]
         """The type of one value."""
         return np.ndarray
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]
         """The type as text."""
         return f"{self.payload}[{', '.join(map(str, self.shape))}]"
 
@@ -64,7 +64,7 @@ class PayloadDtype(ExtensionDtype):
         return cls(found[1], [int(s) for s in found[2].split(",")])
 
     @classmethod
-    def construct_array_type(cls) -> type[PayloadArray]:
+    def construct_array_type(cls) -> Any:
         """Return the array type."""
         return PayloadArray
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from diffusers import UNet2DModel
@@ -50,7 +51,7 @@ class ImageDenoiser(nn.Module):
         super().__init__()
         self.patch, self.multiple = patch, patch * 2 ** (len(width) - 1)
         inner = channels * patch * patch
-        self.unet = UNet2DModel(
+        self.unet: Any = UNet2DModel(
             in_channels=inner,
             out_channels=inner,
             layers_per_block=layers,

@@ -68,7 +68,7 @@ class Distortions(Bootstrap):
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         matrix = turn @ np.array([[scales[0], shear], [0, scales[1]]])
         centre = np.array([(height - 1) / 2, (width - 1) / 2])[:, None]
-        places = np.stack(np.mgrid[:height, :width]).reshape(2, -1)
+        places = np.mgrid[:height, :width].reshape(2, -1)
         moved = matrix @ (places - centre) + centre + (shift * [height, width])[:, None]
         fields = [gaussian_filter(random.normal(size=(height, width)), self.smooth * height) for _ in range(2)]
         bent = np.stack([f / (f.std() + 1e-12) for f in fields]).reshape(2, -1) * self.elastic * height
