@@ -272,8 +272,17 @@ def _refuse_unfilled(strata: Strata, role: np.ndarray, wanted: Mapping[str, np.n
                 )
 
 
+def _is_large(unit: np.ndarray) -> np.ndarray:
+    """Say of each row whether its unit holds more than a tenth of the rows, ndarray of bool.
+
+    Such units come last: as the first one a unit of over half the rows would leave S_g empty at r = 0.5.
+    """
+    _, place, sizes = np.unique(unit, return_inverse=True, return_counts=True)
+    return sizes[place] > max(len(unit) / 10, 1)
+
+
 def rank_training(region: np.ndarray, unit: np.ndarray, train: np.ndarray) -> dict[str, np.ndarray]:
-    """Rank the training rows within their regions, in the units' shuffled order.
+    """Rank the training rows within their regions, in the units' shuffled order, very large units last.
 
     Returns
     -------
@@ -284,7 +293,7 @@ def rank_training(region: np.ndarray, unit: np.ndarray, train: np.ndarray) -> di
     rank, enters = np.full(n, -1, dtype=np.int64), np.full(n, np.nan)
     for k in np.unique(region[train]):
         rows = np.flatnonzero(train & (region == k))
-        rows = rows[np.argsort(unit[rows], kind="stable")]
+        rows = rows[np.lexsort((unit[rows], _is_large(unit[rows])))]
         rank[rows] = np.arange(len(rows))
         enters[rows] = (rank[rows] + 1) / len(rows)
     last = pd.Series(enters).groupby(unit).transform("max").to_numpy()

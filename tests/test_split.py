@@ -15,7 +15,19 @@ from codsa.artefacts import read_json, read_parquet, write_parquet
 from codsa.cli.split import main as codsa_split
 from codsa.errors import CodsaError
 from codsa.prepare import Dataset, Declared, RegionRule, prepare
-from codsa.split import TEST, TRAIN, VALIDATION, Size, Split, load_split, parse_size, target_law, training_shares, units
+from codsa.split import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Size,
+    Split,
+    load_split,
+    parse_size,
+    rank_training,
+    target_law,
+    training_shares,
+    units,
+)
 from codsa.split import split as split_rows
 from codsa.streams import rng, stream
 
@@ -293,3 +305,16 @@ def test_the_law_is_an_option_of_the_command(dataset: Dataset, run_cli: RunCli, 
     ended = run_cli(codsa_split, "--data", tmp_path / "data", "--out", tmp_path / "s.parquet", *law)
     assert ended.code == 0
     assert read_json(tmp_path / "s.json")["sizes"]["test"] == {"sick": 4, "well": 16}
+
+
+def test_a_unit_of_most_rows_leaves_rows_to_every_part() -> None:
+    """Mammography's largest set of identical rows is half of a class: whichever comes first, no S_g is empty."""
+    region = np.repeat([0, 1], [100, 40])
+    for place in range(0, 100, 20):
+        unit = np.arange(140)
+        unit[place : place + 52] = place  # 52 identical rows among the 100 of region 0, anywhere in the order
+        found = rank_training(region, unit, np.ones(140, dtype=bool))
+        for r in (0.1, 0.5, 0.8):
+            chosen = found["enters"] <= r
+            assert all(chosen[region == k].any() and not chosen[region == k].all() for k in (0, 1))
+            assert len(set(chosen[unit == place])) == 1
