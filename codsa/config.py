@@ -52,7 +52,7 @@ class ColumnConfig(Strict):
     """A correction of what is inferred about a column."""
 
     section: ClassVar[str] = "columns"
-    type: Literal["numeric", "integer", "categorical", "boolean", "datetime"] | None = None
+    type: Literal["numeric", "integer", "categorical", "boolean", "datetime", "text"] | None = None
     role: Literal["feature", "attribute", "ignored"] | None = None
 
 
@@ -79,6 +79,20 @@ class ImagesConfig(Strict):
     broken: Literal["refuse", "skip"] = Field(default="refuse", description="unreadable or unlabelled images")
 
 
+class TextsConfig(Strict):
+    """A column of texts, and what is done with it."""
+
+    section: ClassVar[str] = "texts"
+    column: str = Field(description="column that holds the texts")
+    words: list[Annotated[int, Field(ge=0)]] = Field(
+        default=[1, 0], min_length=2, max_length=2, description="least and most words; 0: no most"
+    )
+    broken: Literal["refuse", "skip"] = Field(default="refuse", description="empty texts and those beyond the limits")
+    near: Ratio = Field(default=0.8, description="so similar texts stay on one side of a split")
+    encoder: str | None = Field(default=None, description="sentence-transformers model: folder or hub name")
+    precision: Literal["auto", "no", "bf16"] = Field(default="auto", description="of the encoder")
+
+
 class Data(Strict):
     """Where rows come from: exactly one of path, url, parts and simulation."""
 
@@ -86,8 +100,11 @@ class Data(Strict):
     path: str | None = Field(default=None, description="local table, relative to the working folder")
     url: str | None = Field(default=None, description="table to download; needs sha256")
     sha256: str | None = Field(default=None, description="checksum of the file")
-    parts: list[PartConfig] | None = Field(default=None, min_length=1, description="images of several places")
+    parts: list[PartConfig] | None = Field(
+        default=None, min_length=1, description="tables, or images, of several places"
+    )
     images: ImagesConfig = ImagesConfig()
+    texts: TextsConfig | None = Field(default=None, description="texts, with their embeddings")
     simulation: Simulation | None = None
     keep: str | None = Field(default=None, description="pandas query: only rows for which it holds")
     target: str = Field(default="y", description="column to be predicted")
@@ -95,6 +112,7 @@ class Data(Strict):
         default=None, description="the first two are inferred if absent"
     )
     normal: list[str] = Field(default=[], description="levels of the target that are normal, for detection")
+    classes: list[str] = Field(default=[], description="the only levels that the target may have")
     group: str | None = Field(default=None, description="column whose values may not straddle roles")
     columns: dict[str, ColumnConfig] = Field(default={}, description="corrections by column name")
 

@@ -79,6 +79,10 @@ class Declared:
         Column name → {'type': …, 'role': …}.
     normal : list of str
         The target's levels that are normal, for detection.
+    classes : list of str
+        The only levels that the target may have; none: those that occur.
+    vectors : dict
+        Column of vectors → (the text column that they encode, the digest of the model that did).
     """
 
     target: str
@@ -86,6 +90,8 @@ class Declared:
     group: str | None = None
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     normal: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    vectors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def prepare(
@@ -116,12 +122,18 @@ def prepare(
     raw = raw.rename(columns=str)
     inferred = _beside_arrays(infer_columns(raw, declared), declared, rule)
     rows, columns, task = _enforce(raw, inferred, declared)
+    columns = [_encoding(c, declared.vectors) for c in columns]
     regions, pooled = resolve_regions(rule, rows, declared.target, task)
     found = column_notes(columns) + _copies(rows, columns) + pooled
     for note in found:
         log.warning("%s", note)
     schema = Schema(columns, task, regions, len(rows), [*notes, *found])
     return rows, replace(schema, normal=normal_levels(declared.normal, schema))
+
+
+def _encoding(column: Column, vectors: Mapping[str, tuple[str, str]]) -> Column:
+    text, encoder = vectors.get(column.name, (None, None))
+    return column if text is None else replace(column, of=text, encoder=encoder)
 
 
 def column_notes(columns: list[Column]) -> list[str]:
@@ -133,8 +145,26 @@ def _enforce(table: pd.DataFrame, columns: list[Column], declared: Declared) -> 
     """Cast a table to its columns' types, settle the task, and describe the columns by what they hold."""
     rows = pd.DataFrame({c.name: tables.cast(table[c.name], c) for c in columns})
     columns, task = settle(columns, rows, declared.target, declared.task)
+    _refuse_strange(rows[declared.target], declared)
     rows = pd.DataFrame({c.name: tables.cast(rows[c.name], c) for c in columns})
     return rows, [tables.describe(c, rows[c.name]) for c in columns], task
+
+
+def _refuse_strange(target: pd.Series, declared: Declared) -> None:
+    """Raise a `CodsaError` for a target outside the classes that were declared, or a class that has no row."""
+    if not declared.classes:
+        return
+    found = target.astype(str)
+    strange = ~found.isin(declared.classes).to_numpy(dtype=bool)
+    if strange.any():
+        row = int(strange.argmax())
+        raise CodsaError(
+            f"target '{declared.target}': {int(strange.sum())} rows lie outside the classes "
+            f"{', '.join(declared.classes)}; the first is row {row}, '{found.iloc[row]}': mend or leave them out"
+        )
+    absent = [name for name in declared.classes if not (found == name).any()]
+    if absent:
+        raise CodsaError(f"target '{declared.target}': no row has class '{absent[0]}'; leave it out of the classes")
 
 
 def settle(columns: list[Column], rows: pd.DataFrame, target: str, task: str | None) -> tuple[list[Column], str]:
@@ -149,8 +179,16 @@ def settle(columns: list[Column], rows: pd.DataFrame, target: str, task: str | N
     """
     task = settle_task(columns, rows, Declared(target, task))
     columns = [_as_classes(c) if c.role == "target" and task != "regression" else c for c in columns]
-    if not any(c.role == "feature" for c in columns):
+    features = [c for c in columns if c.role == "feature"]
+    if not features:
         raise CodsaError("no feature column is left; declare the role of one (they were taken for identifiers)")
+    words = next((c for c in features if c.type == "text"), None)
+    if words is not None and len(features) > 1:
+        other = next(c for c in features if c is not words)
+        raise CodsaError(
+            f"columns '{words.name}' and '{other.name}' are both features, and estimators take one text alone; declare "
+            "one of them as attribute or ignored"
+        )
     return columns, task
 
 
@@ -179,12 +217,12 @@ def normal_levels(said: list[str], schema: Schema) -> list[Any]:
 
 def _beside_arrays(columns: list[Column], declared: Declared, rule: RegionRule) -> list[Column]:
     """Leave out what stands beside an array, such as a file's name or date, unless it is declared or parts the rows."""
-    if not any(c.is_payload and c.role == "feature" for c in columns):
+    if not any((c.is_payload or c.type == "text") and c.role == "feature" for c in columns):
         return columns
-    note = "stands beside an array; declare it as attribute or feature to use it"
+    note = "stands beside an array or a text; declare it as attribute or feature to use it"
 
     def role(c: Column) -> Column:
-        if c.is_payload or c.role != "feature" or "role" in declared.columns.get(c.name, {}):
+        if c.is_payload or c.type == "text" or c.role != "feature" or "role" in declared.columns.get(c.name, {}):
             return c
         return replace(c, role="attribute") if c.name == rule.column else replace(c, role="ignored", note=note)
 
@@ -258,7 +296,7 @@ def settle_task(columns: list[Column], rows: pd.DataFrame, declared: Declared) -
     """Settle whether the target is a class or a number, and refuse one that cannot be learned."""
     target = next(c for c in columns if c.name == declared.target)
     values = rows[target.name]
-    if target.is_payload:
+    if target.is_payload or target.type == "text":
         raise CodsaError(f"target '{target.name}' is of type {target.type}; only classes and numbers can be predicted")
     if values.isna().any():
         raise CodsaError(f"target '{target.name}': missing in {int(values.isna().sum())} rows; drop them or fill it in")

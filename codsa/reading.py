@@ -1,4 +1,4 @@
-"""From what a user names to a raw table: a simulation, a table's file, images of one or several places."""
+"""From what a user names to a raw table: a simulation, a table's file, tables or images of several places."""
 
 from __future__ import annotations
 
@@ -52,10 +52,24 @@ def read_source(source: str, sha256: str | None, downloads: Path) -> Raw | Part:
 
 
 def read_parts(parts: Sequence[Part], wanted: Format, broken: str) -> Raw:
-    """Read images (see `codsa.images.table.read_images`)."""
+    """Read images (see `codsa.images.table.read_images`), or tables, which are put below each other."""
+    if not any(holds_images(part.path) for part in parts):
+        return _read_tables(parts)
     table, notes = read_images(parts, wanted, broken)
     files = [one for part in parts for one in (part.path, part.labels) if one is not None]
     return Raw(table, {"images": {path.name: tree_digest(path) for path in files}}, notes)
+
+
+def _read_tables(parts: Sequence[Part]) -> Raw:
+    """Read tables; a column that some lack is missing there."""
+    tables = []
+    for part in parts:
+        told = [name for name in ("labels", "pattern", "column", "arrays", "split") if getattr(part, name)]
+        if told:
+            raise CodsaError(f"{part.path}: part: '{told[0]}' is for images, and this is a table")
+        tables.append(read_table(part.path).assign(**part.columns))
+    table = pd.concat(tables, ignore_index=True)
+    return Raw(table, {"tables": {part.path.name: file_digest(part.path) for part in parts}}, [])
 
 
 def kept(raw: Raw, expression: str | None) -> Raw:

@@ -21,6 +21,9 @@ GENERATORS = {
     "smote": "codsa.generators.smote:Smote",
     "source-rows": "codsa.generators.source_rows:SourceRows",
     "tabular-diffusion": "codsa.generators.tabular_diffusion:TabularDiffusion",
+    "text-diffusion": "codsa.generators.text_diffusion:TextDiffusion",
+    "text-gaussian": "codsa.generators.text_diffusion:TextGaussian",
+    "text-noise": "codsa.generators.text_noise:TextNoise",
 }
 
 WITHOUT_GPU = (
@@ -44,6 +47,7 @@ ESTIMATORS = {
     "masked-detector": "codsa.estimators.detectors:masked_detector",
     "mlp": "codsa.estimators.mlp:mlp",
     "random-forest": "codsa.estimators.trees:random_forest",
+    "tfidf-logistic": "codsa.estimators.words:tfidf_logistic",
 }
 
 

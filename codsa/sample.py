@@ -156,6 +156,8 @@ def _inside(values: pd.Series, column: Column) -> np.ndarray:
     """Say which values are missing or keep a column's levels and bounds, ndarray of bool."""
     if column.is_payload:
         return np.isfinite(payload.arrays(values)).reshape(len(values), -1).all(axis=1)
+    if column.type == "text":
+        return values.str.strip().ne("").to_numpy(dtype=bool)
     if column.minimum is not None and values.dtype == np.float64:
         numbers = values.to_numpy()
         return ~((numbers < column.minimum) | (numbers > column.maximum))

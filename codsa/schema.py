@@ -20,7 +20,7 @@ from codsa.regions import Regions
 
 PAYLOADS = tuple(payload.ELEMENTS)
 """The types whose values are arrays."""
-TYPES = ("numeric", "integer", "categorical", "boolean", "datetime", *PAYLOADS)
+TYPES = ("numeric", "integer", "categorical", "boolean", "datetime", "text", *PAYLOADS)
 ROLES = ("feature", "attribute", "target", "group", "ignored")
 TASKS = ("classification", "regression", "detection")
 CLASS_LIMIT = 20
@@ -37,7 +37,7 @@ class Column:
     Attributes
     ----------
     name : str
-    type : {'numeric', 'integer', 'categorical', 'boolean', 'datetime', 'image', 'vector'}
+    type : {'numeric', 'integer', 'categorical', 'boolean', 'datetime', 'text', 'image', 'vector'}
     role : {'feature', 'attribute', 'target', 'group', 'ignored'}
         An attribute is modelled and may part the rows, but no estimator sees it.
     levels : list, optional
@@ -50,6 +50,8 @@ class Column:
         Why the role or type was inferred so, where that is not obvious.
     shape : list of int, optional
         Of each value of an image (height, width, channels) or vector.
+    of, encoder : str, optional
+        For a vector: the text column that it encodes, and the digest of the model that did.
     """
 
     name: str
@@ -61,6 +63,8 @@ class Column:
     missing: int = 0
     note: str = ""
     shape: list[int] | None = None
+    of: str | None = None
+    encoder: str | None = None
 
     @property
     def is_payload(self) -> bool:
@@ -117,9 +121,19 @@ class Schema:
         return [c for c in self.modelled if c.is_payload]
 
     @property
+    def texts(self) -> list[str]:
+        """The names of the modelled columns that hold texts."""
+        return [c.name for c in self.modelled if c.type == "text"]
+
+    @property
+    def wordless(self) -> Schema:
+        """The schema with its texts left out of what is modelled."""
+        return replace(self, columns=[replace(c, role="ignored") if c.type == "text" else c for c in self.columns])
+
+    @property
     def telling(self) -> list[str]:
-        """The columns by which two rows are the same: the arrays where there are some, else all that are used."""
-        return [c.name for c in self.payloads] or [c.name for c in self.columns if c.role != "ignored"]
+        """The columns by which two rows are the same: texts or arrays where there are some, else all that are used."""
+        return self.texts or [c.name for c in self.payloads] or [c.name for c in self.columns if c.role != "ignored"]
 
     @property
     def generated(self) -> list[Column]:
@@ -222,7 +236,7 @@ def infer_role(name: str, values: pd.Series, kind: str) -> tuple[str, str]:
     -------
     (role, note) : tuple of str
     """
-    if kind in PAYLOADS:
+    if kind in ("text", *PAYLOADS):
         return "feature", ""
     distinct = int(values.nunique())
     if distinct == 0:
@@ -239,7 +253,7 @@ def cast(values: pd.Series, column: Column) -> pd.Series:
     """Cast values to the storage type of a column's type.
 
     numeric: float64; integer: Int64; categorical: object of str, or Int64 when every level is a
-    whole number; boolean: boolean; datetime: datetime64[ns]; image and vector: arrays.
+    whole number; boolean: boolean; datetime: datetime64[ns]; text: str; image and vector: arrays.
     """
     if column.is_payload:
         return payload.read(values, column.type, column.shape, column.name)
@@ -252,6 +266,8 @@ def cast(values: pd.Series, column: Column) -> pd.Series:
             return numbers.astype("Int64") if whole else numbers.astype("Float64").round().astype("Int64")
         if column.type == "boolean":
             return values.astype("boolean")
+        if column.type == "text":
+            return values.astype("str")
         if column.type == "datetime":
             moments = pd.to_datetime(values, utc=True, format="ISO8601")
             return moments.dt.tz_localize(None).astype("datetime64[ns]")
@@ -275,6 +291,8 @@ def describe(column: Column, values: pd.Series) -> Column:
     """Return the column with its levels, bounds and missing count taken from cast values."""
     if isinstance(values.dtype, payload.PayloadDtype):
         return replace(column, shape=list(values.dtype.shape))
+    if column.type == "text":
+        return _described_texts(column, values)
     present = values.dropna()
     facts: dict[str, Any] = {"missing": int(values.isna().sum()), "levels": None, "minimum": None, "maximum": None}
     if column.role == "ignored" and column.type == "categorical":
@@ -284,6 +302,13 @@ def describe(column: Column, values: pd.Series) -> Column:
     elif len(present):
         facts["minimum"], facts["maximum"] = _plain(present.min()), _plain(present.max())
     return replace(column, **facts)
+
+
+def _described_texts(column: Column, values: pd.Series) -> Column:
+    missing = int(values.isna().sum())
+    if missing and column.role != "ignored":
+        raise CodsaError(f"column '{column.name}': {missing} texts are missing; leave them out (--text, --broken skip)")
+    return replace(column, missing=missing)
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Reading a raw table: CSV, TSV or Parquet, compressed or not, from a path or a URL."""
+"""Reading a raw table: CSV, TSV, JSON lines or Parquet, compressed or not, from a path or a URL."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from codsa.artefacts import file_digest, read_parquet, whole
 from codsa.errors import CodsaError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+LINES = (".jsonl", ".ndjson")
+"""Files with a JSON object a line."""
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
 UNREADABLE = (csv.Error, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 MISSING_MARKS = ["?"]
@@ -83,7 +85,7 @@ def read_table(path: Path, sha256: str | None = None) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        .csv, .tsv or .parquet; .csv and .tsv also with .gz, .bz2, .xz, .zst or .zip.
+        .csv, .tsv, .jsonl or .parquet; all but the last also with .gz, .bz2, .xz, .zst or .zip.
     sha256 : str, optional
         What the file's digest must be.
 
@@ -132,8 +134,10 @@ def _read_text(path: Path) -> pd.DataFrame:
     suffixes = [s.lower() for s in path.suffixes]
     compression: Any = COMPRESSIONS.get(suffixes[-1]) if suffixes else None
     kind = suffixes[-2] if compression and len(suffixes) > 1 else (suffixes or [""])[-1]
+    if kind in LINES:
+        return _read_lines(path, compression)
     if kind not in SEPARATORS:
-        raise CodsaError(f"{path}: '{kind or path.name}' is not known; give .csv, .tsv or .parquet")
+        raise CodsaError(f"{path}: '{kind or path.name}' is not known; give .csv, .tsv, .jsonl or .parquet")
     options: dict[str, Any] = {"sep": SEPARATORS[kind], "encoding": "utf-8"}
     try:
         header = _csv(path, compression, header=None, nrows=1, dtype=str, keep_default_na=False, **options)
@@ -149,6 +153,17 @@ def _read_text(path: Path) -> pd.DataFrame:
         raise CodsaError(f"{path}: the file is empty") from None
     except (*UNREADABLE, ValueError, EOFError, OSError) as error:
         raise CodsaError(f"{path}: not readable as {kind} ({error})") from None
+
+
+def _read_lines(path: Path, compression: Any) -> pd.DataFrame:
+    """Read JSON objects, one a line; keys that some lack are missing there."""
+    try:
+        if compression != "zstd":
+            return pd.read_json(path, lines=True, compression=compression, dtype=False, convert_dates=False)
+        with pa.input_stream(str(path), compression="zstd") as stream:
+            return pd.read_json(stream, lines=True, dtype=False, convert_dates=False)
+    except (*UNREADABLE, ValueError, EOFError, OSError) as error:
+        raise CodsaError(f"{path}: not readable as a JSON object a line ({error})") from None
 
 
 def _csv(path: Path, compression: Any, **options: Any) -> pd.DataFrame:

@@ -49,6 +49,15 @@ def _source(data: Data) -> list[str]:
     return [data.path or data.url or f"simulation:{data.simulation.name if data.simulation else ''}"]
 
 
+def _texts(data: Data) -> list[str]:
+    """Return what is done with texts."""
+    texts = data.texts
+    if texts is None:
+        return []
+    words = ["--words", *map(str, texts.words)]
+    return [*options(text=texts.column, near=texts.near, encoder=texts.encoder, precision=texts.precision), *words]
+
+
 @dataclass(frozen=True)
 class Source:
     """A generator as a study uses it: several methods may share it and its pool.
@@ -178,11 +187,12 @@ class Study:
                 sha256=data.sha256,
                 task=data.task,
                 normal=data.normal,
+                **{"class": data.classes},
                 keep=data.keep,
                 size=None if images.size is None else "x".join(map(str, sides)),
                 mode=images.mode,
                 fit=None if images.fit == "stretch" else images.fit,
-                broken=None if images.broken == "refuse" else images.broken,
+                broken=None if "skip" not in (images.broken, data.texts and data.texts.broken) else "skip",
                 group=data.group,
                 column=corrections,
                 regions=rule.by,
@@ -193,6 +203,7 @@ class Study:
                 min_rows=rule.min_rows,
             ),
             *([] if rule.pool is None else ["--pool" if rule.pool else "--no-pool"]),
+            *_texts(data),
         ]
 
     def further(self, name: str) -> Data:

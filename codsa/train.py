@@ -121,12 +121,12 @@ def pretrain_encoder(
 def pretrain_denoiser(
     folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, scratch: Path
 ) -> None:
-    """Fit a generator, with every column modelled: the one that setting 'generator' names, or tabular-diffusion."""
-    columns = [c.name for c in source.schema.modelled]
+    """Fit a generator with every column modelled but texts: that of setting 'generator', or tabular-diffusion."""
+    schema = source.schema.wordless
     name = str(settings.get("generator", "tabular-diffusion"))
     given = {key: value for key, value in settings.items() if key != "generator"}
     made = make(name, {**given, **load("generator", name, GENERATORS).pretraining})
-    made.fit(source.rows[columns], source.regions(), source.schema, stream, scratch).save(folder)
+    made.fit(source.rows[[c.name for c in schema.modelled]], source.regions(), schema, stream, scratch).save(folder)
 
 
 def keep_rows(
@@ -147,7 +147,21 @@ def _some_rows(source: Dataset, count: int | None, work: Work) -> Dataset:
     return replace(source, rows=source.rows.iloc[np.sort(chosen)].reset_index(drop=True))
 
 
-PRETRAINERS = {"encoder": pretrain_encoder, "denoiser": pretrain_denoiser, "rows": keep_rows}
+def pretrain_inverter(
+    folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, scratch: Path
+) -> None:
+    """Fit an inverter of embeddings (see `codsa.texts.inverting.inverter_of`)."""
+    from codsa.texts.inverting import inverter_of
+
+    inverter_of(folder, source, settings, stream, scratch)
+
+
+PRETRAINERS = {
+    "encoder": pretrain_encoder,
+    "denoiser": pretrain_denoiser,
+    "rows": keep_rows,
+    "inverter": pretrain_inverter,
+}
 """What can be carried over from a source set."""
 
 
@@ -166,7 +180,7 @@ def write_pretrained(
 
     Parameters
     ----------
-    kind : {'encoder', 'denoiser', 'rows'}
+    kind : {'encoder', 'denoiser', 'rows', 'inverter'}
     settings : mapping
         See `PRETRAINERS`.
     scratch : Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from codsa.cli import check, download, fit, new, prepare, report, sample, split, summary, train_gen
+from codsa.cli import check, download, fit, new, prepare, report, sample, split, summary, train_gen, train_inverter
 from codsa.cli import eval as evaluating
 from codsa.cli.common import Version, new_app, runner
 
@@ -26,6 +26,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "prepare": prepare.prepare,
     "split": split.split,
     "train-gen": train_gen.train_gen,
+    "train-inverter": train_inverter.train_inverter,
     "sample": sample.sample,
     "fit": fit.fit,
     "eval": evaluating.evaluate,

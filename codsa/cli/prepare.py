@@ -20,7 +20,7 @@ def prepare(
     source: Annotated[
         str | None,
         typer.Argument(
-            help="A table (.csv, .tsv, .parquet; also .gz, .bz2, .xz, .zst, .zip), a URL, images (a folder, "
+            help="A table (.csv, .tsv, .jsonl, .parquet; also .gz, .bz2, .xz, .zst, .zip), a URL, images (a folder, "
             "idx, npz, .parquet with encoded images, a Hugging Face data set), or "
             "simulation:NAME (imbalanced-classification, undersampled-regression).",
             show_default=False,
@@ -72,8 +72,8 @@ def prepare(
         list[str] | None,
         typer.Option(
             "--part",
-            help="Images of one place, instead of SOURCE: '{path: …, columns: {domain: usps}, labels: …, pattern: …, "
-            "column: …, arrays: {image: X, label: y}, split: …}'; repeatable.",
+            help="A table, or images of one place, instead of SOURCE: '{path: …, columns: {domain: usps}, labels: …, "
+            "pattern: …, column: …, arrays: {image: X, label: y}, split: …}'; repeatable.",
         ),
     ] = None,
     labels: Annotated[
@@ -93,8 +93,38 @@ def prepare(
         str, typer.Option("--fit", help="Images: how others meet --size: stretch, crop or pad.")
     ] = "stretch",
     broken: Annotated[
-        str, typer.Option("--broken", help="Images that are unreadable or lack a label: refuse or skip.")
+        str,
+        typer.Option(
+            "--broken", help="Images that are unreadable or lack a label, texts beyond limits: refuse or skip."
+        ),
     ] = "refuse",
+    classes: Annotated[
+        list[str] | None, typer.Option("--class", help="A level that the target may have; repeatable; default: any.")
+    ] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Texts: the column that holds them.")] = None,
+    words: Annotated[
+        tuple[int, int], typer.Option("--words", help="Texts: the least and the most words; 0: no most.")
+    ] = (1, 0),
+    near: Annotated[
+        float, typer.Option("--near", help="Texts: so similar ones (0 to 1) stay on one side of a split.")
+    ] = 0.8,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--encoder", help="Texts: sentence-transformers model, a folder or a name on the Hugging Face hub."
+        ),
+    ] = None,
+    precision: Annotated[str, typer.Option("--precision", help="Texts: of the encoder: auto, no or bf16.")] = "auto",
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(
+            "--embeddings", help="Texts: folder of computed embeddings; default: beside OUT.", show_default=False
+        ),
+    ] = None,
+    apart_from: Annotated[
+        Path | None,
+        typer.Option("--apart-from", help="Texts: leave out rows whose text is nearly one of this dataset's."),
+    ] = None,
     version: Version = False,
 ) -> None:
     """Read a raw table or draw a simulation; infer its schema; part it into regions.
@@ -112,12 +142,20 @@ def prepare(
     of the file names. Other columns beside them are left out unless declared (--column NAME=attribute: known to
     generators and regions, not to estimators). Byte-identical copies stay on one side of every split.
 
+    **Texts** (--text) are cleaned (Unicode NFC, control characters, white space; the log says how many changed).
+    With --encoder their embeddings become the feature, a column `embedding`, computed once and kept. Otherwise the
+    words are the feature. --column TEXT=feature, attribute or ignored says otherwise. Nearly equal texts stay on one
+    side of every split.
+
     **Detection** trains on rows whose target is --normal; the other levels only validate and test.
 
     **Examples**
 
     codsa-prepare faces --pattern '{age}_{gender}_{race}_{_}.jpg' --target age --regions column --region-column race
     --size 64 --broken skip --out data
+
+    codsa-prepare reviews.csv.gz --target stars --text text --words 1 64 --broken skip --keep 'useful >= 1'
+    --encoder sentence-transformers/all-MiniLM-L6-v2 --out data
 
     codsa-prepare patients.csv --target outcome --regions column --region-column site --out data
 
@@ -130,6 +168,8 @@ def prepare(
     from codsa.intake import prepare_to
     from codsa.prepare import Declared, RegionRule
     from codsa.reading import kept, part_from, read_parts, read_simulation, read_source
+    from codsa.texts.clean import Limits
+    from codsa.texts.table import TextRule, read_texts
 
     parts = [part_from(parse_value(text)) for text in part or []]
     if (source is None) == (not parts):
@@ -150,7 +190,10 @@ def prepare(
         pool,
         min_rows,
     )
-    declared = Declared(target, task, group, _columns(column or []), normal or [])
+    declared = Declared(target, task, group, _columns(column or []), normal or [], classes or [])
+    if text is not None:
+        reading = TextRule(text, Limits(words[0], words[1] or None, broken), near, encoder, precision)
+        raw, declared = read_texts(raw, declared, reading, embeddings or out.parent / "embeddings", apart_from)
     prepare_to(out, raw.table, declared, rule, raw.origin, raw.notes)
 
 

@@ -35,15 +35,21 @@ class Denoiser(nn.Module):
         K.
     width, depth : int
         Hidden units and residual blocks.
+    told : int, optional
+        Hidden units of the network that embeds the noise level; default: `width`.
     frequencies : int
         Pairs of sine and cosine that tell the noise level.
     """
 
-    def __init__(self, dimension: int, regions: int, width: int, depth: int, frequencies: int = 32) -> None:
+    def __init__(
+        self, dimension: int, regions: int, width: int, depth: int, told: int | None = None, frequencies: int = 32
+    ) -> None:
         super().__init__()
         bands = 2 * math.pi * torch.exp(torch.linspace(math.log(0.1), math.log(16.0), frequencies))
         self.register_buffer("bands", bands, persistent=False)
-        self.noise = nn.Sequential(nn.Linear(2 * frequencies, width), nn.SiLU(), nn.Linear(width, width))
+        self.noise = nn.Sequential(
+            nn.Linear(2 * frequencies, told or width), nn.SiLU(), nn.Linear(told or width, width)
+        )
         self.region = nn.Embedding(regions, width)
         self.enter = nn.Linear(dimension, width)
         self.blocks = nn.ModuleList(Block(width) for _ in range(depth))
@@ -55,7 +61,7 @@ class Denoiser(nn.Module):
         """Return the network that has these weights, its sizes read from them."""
         width, dimension = weights["enter.weight"].shape
         depth = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
-        made = cls(dimension, len(weights["region.weight"]), width, depth)
+        made = cls(dimension, len(weights["region.weight"]), width, depth, len(weights["noise.0.weight"]))
         made.load_state_dict(dict(weights))
         return made
 

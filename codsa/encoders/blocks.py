@@ -12,6 +12,7 @@ import pandas as pd
 from codsa.encoders.grain import Grain
 from codsa.encoders.mixed import from_codes, level_codes
 from codsa.encoders.scaling import AUTO, NAMES, SCALINGS, Scaling, suited
+from codsa.encoders.vectors import VectorBlock
 from codsa.errors import CodsaError
 from codsa.schema import Column, check_choice
 
@@ -330,7 +331,7 @@ class LevelBlock:
         return cls(column, arrays["order"], np.asarray(arrays["allowed"]).astype(bool))
 
 
-Block = OrderedBlock | LevelBlock
+Block = OrderedBlock | LevelBlock | VectorBlock
 
 
 def _index(column: Column, n: int, region: np.ndarray | None) -> np.ndarray:

@@ -13,6 +13,7 @@ from codsa.encoders.blocks import Arrays, Block, LevelBlock, OrderedBlock, under
 from codsa.encoders.evidence import tells
 from codsa.encoders.mixed import is_ordered
 from codsa.encoders.ties import Ties
+from codsa.encoders.vectors import VectorBlock
 from codsa.errors import CodsaError
 from codsa.regions import Regions
 from codsa.schema import Column
@@ -23,7 +24,7 @@ class TabularEncoder:
 
     Attributes
     ----------
-    blocks : list of OrderedBlock or LevelBlock
+    blocks : list of OrderedBlock, LevelBlock or VectorBlock
         One per column that is modelled.
     ties : Ties
         How the other columns follow from these.
@@ -159,15 +160,29 @@ class TabularEncoder:
         known = {c.name: c for c in columns}
         blocks: list[Block] = []
         for j, (name, own) in enumerate(facts["blocks"].items()):
-            kind = OrderedBlock if is_ordered(known[name]) else LevelBlock
+            kind = kind_of(known[name])
             blocks.append(kind.read(known[name], own, under(arrays, f"{j}.")))
         return cls(blocks, Ties.from_facts(columns, facts["ties"]))
+
+
+def kind_of(column: Column) -> type[OrderedBlock] | type[LevelBlock] | type[VectorBlock]:
+    """Return the kind of block of a column, or raise a `CodsaError` where there is none."""
+    if column.type in ("text", "image"):
+        raise CodsaError(
+            f"column '{column.name}' is of type {column.type}, which this generator cannot make; use text-diffusion or "
+            "image-diffusion, or declare the column as ignored"
+        )
+    if column.is_payload:
+        return VectorBlock
+    return OrderedBlock if is_ordered(column) else LevelBlock
 
 
 def fit_block(
     column: Column, values: pd.Series, regions: Regions | None, region: np.ndarray | None, telling: bool, scaling: str
 ) -> Block:
     """Fit a column's block, region by region where it decides or tells the region."""
+    if kind_of(column) is VectorBlock:
+        return VectorBlock.fit(column, values)
     if regions is None or region is None:
         inside = None
     else:

@@ -171,8 +171,9 @@ class _Search:
         self, rows: pd.DataFrame, columns: list[Column], region: np.ndarray | None, deciding: str | None
     ) -> None:
         self.rows, self.region, self.deciding = rows, region, deciding
-        self.known = {c.name: c for c in columns}
         self.ties = Ties(columns)
+        columns = [c for c in columns if not c.is_payload]
+        self.known = {c.name: c for c in columns}
         self.codes = {c.name: coded(rows[c.name]) for c in columns}
         self.doubt = EVIDENCE + 2 * np.log(max(len(columns), 1))
         first = sorted(columns, key=lambda c: c.name != deciding)

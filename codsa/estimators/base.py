@@ -56,6 +56,8 @@ class Layout:
         The number of training rows whose epochs set the budget of gradient steps of every arm.
     shape : list of int
         Of each row where the only feature is an array: (height, width, channels) or (d,); else empty.
+    texts : bool
+        Whether the only feature is a text.
     """
 
     task: str
@@ -64,6 +66,7 @@ class Layout:
     coded: list[int]
     steps_rows: int
     shape: list[int] = field(default_factory=list)
+    texts: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def feature_matrix(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
     """Return the features as numbers, ndarray of float64, shape (n, d).
 
     Ordered columns as they are (missing as NaN, dates in days), arrays element by element, others
-    as level codes. An array that is the only feature keeps its type, uint8 for images.
+    as level codes. An array or text that is the only feature keeps its type.
     """
     parts = [_numbers(rows[name], schema.column(name)) for name in schema.features]
     return parts[0] if len(parts) == 1 else np.column_stack(parts).astype(float, copy=False)
@@ -117,6 +120,8 @@ def _numbers(values: pd.Series, column: Column) -> np.ndarray:
     """Return a column as a matrix: one column wide, or as wide as its arrays are long."""
     if column.is_payload:
         return arrays(values).reshape(len(values), -1)
+    if column.type == "text":
+        return values.to_numpy(dtype=object)[:, None]
     return _one_number(values, column)[:, None]
 
 
@@ -148,10 +153,11 @@ def layout_of(schema: Schema, steps_rows: int) -> Layout:
     widths = [int(np.prod(c.shape)) if c.shape else 1 for c in columns]
     kinds = [c for c, width in zip(columns, widths, strict=True) for _ in range(width)]
     ordered = [j for j, c in enumerate(kinds) if is_ordered(c) or c.is_payload]
-    coded = sorted(set(range(len(kinds))) - set(ordered))
+    unordered = set(range(len(kinds))) - set(ordered)
+    coded = sorted(j for j in unordered if kinds[j].type != "text")
     shape = list(columns[0].shape or []) if len(columns) == 1 else []
     classes = len(schema.classes) if schema.task == "classification" else 0
-    return Layout(schema.task, classes, ordered, coded, steps_rows, shape)
+    return Layout(schema.task, classes, ordered, coded, steps_rows, shape, any(c.type == "text" for c in columns))
 
 
 def preprocessor(kind: str, layout: Layout) -> Any:
@@ -168,6 +174,10 @@ def preprocessor(kind: str, layout: Layout) -> Any:
     from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
     check_choice("estimator: preprocess", kind, PREPROCESSING)
+    if layout.texts and kind != "none":
+        raise CodsaError("the feature is a text, which estimators of numbers cannot read; use tfidf-logistic")
+    if layout.texts:
+        return FunctionTransformer()
     if kind == "none" and layout.coded:
         raise CodsaError("estimator: preprocess none takes numbers only, and the table has categories; use auto")
     if kind in ("none", "ordinal"):

@@ -14,7 +14,8 @@ from codsa.encoders.scaling import NAMES
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
-from codsa.rows import Rows, thinned
+from codsa.generators.source_rows import with_source
+from codsa.rows import Rows, thinned, whole
 from codsa.schema import Schema, check_choice
 from codsa.streams import child, rng
 
@@ -57,6 +58,10 @@ class Gaussian(Generator):
         from sklearn.covariance import LedoitWolf, shrunk_covariance
 
         self.schema = schema
+        if pretrained is not None:
+            rows, regions, pretrained = with_source(whole(rows), regions, schema, pretrained)
+        if pretrained is not None:
+            raise CodsaError(f"{pretrained}: gaussian learns from source rows only; make them with --pretrain rows")
         seen, region = thinned(rows, regions, schema.generated, rng(child(stream, "scales")))
         self.space = TabularEncoder.fit(seen, schema.generated, schema.regions, region, True, self.scaling)
         x = self.space.encode(seen, region).astype(np.float64)

@@ -49,10 +49,11 @@ class Resampler(Generator):
         return self
 
     def _mix(self, schema: Schema) -> None:
-        if schema.payloads:
+        strange = next((c for c in schema.modelled if c.is_payload or c.type == "text"), None)
+        if strange is not None:
             raise CodsaError(
                 f"generator '{type(self).__name__.lower()}' mixes numbers and categories; column "
-                f"'{schema.payloads[0].name}' holds arrays: use bootstrap, distortions or a diffusion model"
+                f"'{strange.name}' holds {strange.type}s: use bootstrap, distortions, text-noise or a diffusion model"
             )
         self.table = MixedTable.fit(self.rows, schema.generated)
         self.numbers, self.codes = self.table.encode(self.rows)

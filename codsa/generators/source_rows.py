@@ -40,17 +40,39 @@ class SourceRows(Bootstrap):
         """Keep the source rows that `codsa-train-gen --pretrain rows` wrote (see `Generator.fit`)."""
         if pretrained is None:
             return super().fit(rows, regions, schema, stream, work)
-        if not (pretrained / "rows.parquet").exists():
-            raise CodsaError(f"{pretrained}: holds no rows; make it with codsa-train-gen --pretrain rows")
-        theirs = read_parquet(pretrained / "rows.parquet")
-        lacking = [c.name for c in schema.modelled if c.name not in theirs]
-        if lacking:
-            raise CodsaError(f"{pretrained}: the source set has no column '{lacking[0]}', which the data have")
-        theirs = pd.DataFrame({c.name: cast(theirs[c.name], c) for c in schema.modelled})
-        found = schema.regions.assign(theirs)
-        levels = schema.normal or schema.classes
-        kept = (found >= 0) & (theirs[schema.target].isin(levels).to_numpy(dtype=bool) if levels else True)
-        theirs, found = theirs[kept], found[kept]
+        theirs, found = source_rows(schema, pretrained)
         if self.mixed:
             theirs, found = pd.concat([theirs, rows[theirs.columns]]), np.r_[found, regions]
         return super().fit(theirs, found, schema, stream, work)
+
+
+def source_rows(schema: Schema, folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    """Read the source rows that `codsa-train-gen --pretrain rows` wrote.
+
+    Returns
+    -------
+    rows : DataFrame of shape (n, d)
+        The modelled columns, in the schema's types; rows of other regions or levels than the study's are left out.
+    regions : ndarray of int64, shape (n,)
+    """
+    if not (folder / "rows.parquet").exists():
+        raise CodsaError(f"{folder}: holds no rows; make it with codsa-train-gen --pretrain rows")
+    theirs = read_parquet(folder / "rows.parquet")
+    lacking = [c.name for c in schema.modelled if c.name not in theirs]
+    if lacking:
+        raise CodsaError(f"{folder}: the source set has no column '{lacking[0]}', which the data have")
+    theirs = pd.DataFrame({c.name: cast(theirs[c.name], c) for c in schema.modelled})
+    found = schema.regions.assign(theirs)
+    levels = schema.normal or schema.classes
+    kept = (found >= 0) & (theirs[schema.target].isin(levels).to_numpy(dtype=bool) if levels else True)
+    return theirs[kept], found[kept]
+
+
+def with_source(
+    rows: pd.DataFrame, regions: np.ndarray, schema: Schema, pretrained: Path | None
+) -> tuple[pd.DataFrame, np.ndarray, Path | None]:
+    """Add the source rows to those of S_g where `pretrained` holds some; another folder is given back as it is."""
+    if pretrained is None or not (pretrained / "rows.parquet").exists():
+        return rows, regions, pretrained
+    theirs, found = source_rows(schema, pretrained)
+    return pd.concat([rows, theirs], ignore_index=True), np.concatenate([regions, found]), None

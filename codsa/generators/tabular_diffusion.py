@@ -68,6 +68,8 @@ class TabularDiffusion(Generator):
 
     streams = True
     pretraining = {"ties": False}
+    told: int | None = None
+    """Width of the noise level's embedding; None: that of the network."""
 
     def __init__(
         self,
@@ -152,7 +154,7 @@ class TabularDiffusion(Generator):
             self.space.adapt(rows, columns, self.schema.regions, regions)
         else:
             self.space = TabularEncoder.fit(rows, columns, self.schema.regions, regions, self.ties, self.scaling)
-        made = Denoiser(self.space.width, len(self.schema.regions), self.width, self.depth)
+        made = Denoiser(self.space.width, len(self.schema.regions), self.width, self.depth, self.told)
         initialise(made, generator, zero=made.leave)
         return made
 

@@ -61,6 +61,17 @@ def raw_file(data):
     return [data.path] if data.path is not None else parts
 
 
+def apart_of(wildcards):
+    """What a source set of texts is kept apart from: the study's own rows."""
+    texts = study_of(wildcards).further(wildcards.further).texts
+    return [f"{STUDY}/data/rows.parquet".format(study=wildcards.study)] if texts else []
+
+
+def cache_of(data):
+    """Where computed embeddings are kept, for all studies: an option of codsa-prepare."""
+    return words(["--embeddings", f"{RESULTS}/embeddings"]) if data.texts else ""
+
+
 def pretrained_of(wildcards):
     """What a generator takes from the source set, as a list: empty without transfer."""
     kind = study_of(wildcards).generators[wildcards.generator].transfer

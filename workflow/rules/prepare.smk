@@ -15,16 +15,18 @@ rule prepare:
         runtime=minutes(20, each=0.2),
     params:
         arguments=lambda w: words(study_of(w).prepare(study_of(w).experiment.data)),
+        cache=lambda w: cache_of(study_of(w).experiment.data),
         code=stage_digest("codsa.cli.prepare"),
     shell:
         """
-        codsa-prepare {params.arguments} --out "$(dirname {output.rows})" >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
+        codsa-prepare {params.arguments} {params.cache} --out "$(dirname {output.rows})" >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """
 
 
 rule prepare_further:
     input:
         raw=lambda w: raw_file(study_of(w).further(w.further)),
+        apart=apart_of,
     output:
         rows=f"{STUDY}/{{further}}/rows.parquet",
         schema=f"{STUDY}/{{further}}/schema.json",
@@ -39,8 +41,11 @@ rule prepare_further:
         runtime=minutes(20, each=0.2),
     params:
         arguments=lambda w: words(study_of(w).prepare(study_of(w).further(w.further))),
+        cache=lambda w: cache_of(study_of(w).further(w.further)),
+        apart=lambda w, input: repeated("--apart-from", folders(input.apart)),
         code=stage_digest("codsa.cli.prepare"),
     shell:
         """
-        codsa-prepare {params.arguments} --out "$(dirname {output.rows})" >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
+        codsa-prepare {params.arguments} {params.cache} {params.apart} --out "$(dirname {output.rows})" \
+            >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """

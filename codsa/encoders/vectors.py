@@ -1,0 +1,80 @@
+"""The block of a vector in an encoded row: centred, of unit variance, back on the sphere where vectors lie on one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from codsa import payload
+from codsa.schema import Column
+
+ON_SPHERE = 2e-2
+"""Vectors whose lengths differ from 1 by less than this all lie on the unit sphere (bf16 is that coarse)."""
+
+
+@dataclass
+class VectorBlock:
+    """A vector as its coordinates, with one scale for all of them, so that angles stay what they are.
+
+    Attributes
+    ----------
+    column : Column
+    centre : ndarray of shape (d,)
+    scale : float
+        The root of the coordinates' mean variance.
+    unit : bool
+        Whether vectors have length 1, and decoded ones are given it.
+    """
+
+    column: Column
+    centre: np.ndarray
+    scale: float
+    unit: bool
+
+    regional = False
+
+    @classmethod
+    def fit(cls, column: Column, values: pd.Series) -> VectorBlock:
+        """Learn centre and scale."""
+        x = payload.arrays(values)
+        centre = x.mean(axis=0, dtype=np.float64)
+        scale = float(np.sqrt(x.var(axis=0, dtype=np.float64).mean()))
+        unit = bool(np.all(np.abs(np.linalg.norm(x, axis=1) - 1) < ON_SPHERE))
+        return cls(column, centre, scale or 1.0, unit)
+
+    @property
+    def width(self) -> int:
+        """The number of array columns."""
+        return len(self.centre)
+
+    def encode(self, values: pd.Series, region: np.ndarray | None = None) -> np.ndarray:
+        """Return coordinates, ndarray of float64, shape (n, d)."""
+        return (payload.arrays(values) - self.centre) / self.scale
+
+    def decode(self, array: np.ndarray, region: np.ndarray | None = None) -> pd.Series:
+        """Return vectors from what `encode` gave or a model drew."""
+        x = array * self.scale + self.centre
+        if self.unit:
+            x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+        return payload.column("vector", x.astype(np.float32))
+
+    def adapt(self, values: pd.Series, column: Column, region: np.ndarray | None, count: int) -> VectorBlock:
+        """Return the block for another set of rows: the same coordinates (see `OrderedBlock.adapt`)."""
+        return replace(self, column=column)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is no array, for JSON."""
+        return {"scale": self.scale, "unit": self.unit}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the centre."""
+        return {"centre": self.centre}
+
+    @classmethod
+    def read(cls, column: Column, facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> VectorBlock:
+        """Read what `facts` and `arrays` gave."""
+        return cls(column, np.asarray(arrays["centre"]), facts["scale"], facts["unit"])

@@ -1,0 +1,152 @@
+"""Sentence encoders by name or folder, and their embeddings, which are computed once."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from codsa.artefacts import digest, file_digest, whole
+from codsa.errors import CodsaError
+
+log = logging.getLogger(__name__)
+
+CHUNK = 4096
+"""Texts whose embeddings are one file of the cache; a killed run loses at most one."""
+BATCH = 64
+WEIGHTS = (".safetensors", ".bin")
+
+
+class SentenceEncoder:
+    """A sentence-transformers model, loaded when it is first needed.
+
+    Parameters
+    ----------
+    place : str
+        A folder, or a name of the Hugging Face hub.
+    precision : {'auto', 'no', 'bf16'}
+        auto: bf16 where the hardware computes in it; the embeddings are float32.
+    """
+
+    def __init__(self, place: str, precision: str = "auto") -> None:
+        from codsa.diffusion.training import mixed_precision
+
+        self.place, self.precision = place, mixed_precision(precision)
+        self.folder = model_folder(
+            place, "modules.json, config.json, model.safetensors, tokenizer.json and the folders"
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of the model's files."""
+        return model_digest(self.folder)
+
+    @cached_property
+    def model(self) -> Any:
+        """The model, on the GPU where there is one."""
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        if not (self.folder / "config.json").exists() and not (self.folder / "modules.json").exists():
+            raise CodsaError(f"{self.place}: not a sentence encoder (no modules.json, no config.json)")
+        try:
+            made = SentenceTransformer(str(self.folder), device="cuda" if torch.cuda.is_available() else "cpu")
+        except Exception as error:  # each library below raises its own kinds
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CodsaError(
+                f"{self.place}: cannot be loaded as a sentence encoder ({reason}); fetch it anew"
+            ) from None
+        return made.bfloat16() if self.precision == "bf16" else made
+
+    @property
+    def words(self) -> Any:
+        """The model's tokenizer."""
+        return self.model.tokenizer
+
+    def truncated(self, texts: Sequence[str]) -> int:
+        """Return how many texts have more tokens than the model reads."""
+        most = self.model.max_seq_length
+        if most is None:
+            return 0
+        counts = [len(ids) for ids in self.words(list(texts), truncation=False, verbose=False)["input_ids"]]
+        return sum(count > most for count in counts)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return embeddings, ndarray of float32, shape (n, d)."""
+        shown = sys.stderr.isatty()
+        made = self.model.encode(list(texts), batch_size=BATCH, show_progress_bar=shown, convert_to_tensor=True)
+        found: np.ndarray = made.float().cpu().numpy()
+        if not np.isfinite(found).all():
+            raise CodsaError(f"{self.place}: gives embeddings that are not finite; its weights are broken")
+        return found
+
+
+def embed(encoder: SentenceEncoder, texts: Sequence[str], cache: Path) -> np.ndarray:
+    """Return texts' embeddings, ndarray of float32, shape (n, d): from the cache where they are in it.
+
+    The cache holds a file for each `CHUNK` of texts, named after the digest of model, precision and texts.
+    """
+    from safetensors.numpy import load_file, save_file
+
+    parts: list[np.ndarray] = []
+    for first in range(0, len(texts), CHUNK):
+        here = list(texts[first : first + CHUNK])
+        path = cache / f"{digest([encoder.digest, encoder.precision, here])[:40]}.safetensors"
+        if not path.exists():
+            start = time.perf_counter()
+            made = encoder.encode(here)
+            rate = len(here) / (time.perf_counter() - start)
+            log.info("%d of %d texts encoded (%.0f texts/s)", first + len(here), len(texts), rate)
+            with whole(path) as part:
+                save_file({"embeddings": np.ascontiguousarray(made)}, part)
+        parts.append(_read(path, load_file, len(here)))
+    return np.concatenate(parts)
+
+
+def _read(path: Path, load_file: Any, count: int) -> np.ndarray:
+    try:
+        found: np.ndarray = load_file(path)["embeddings"]
+    except Exception:  # a truncated file: safetensors raises its own kind
+        found = np.empty((0, 0), dtype=np.float32)
+    if len(found) != count:
+        raise CodsaError(f"{path}: not whole; delete it and run again")
+    return found
+
+
+def model_folder(place: str, files: str) -> Path:
+    """Return a model's folder: a local one, or what the Hugging Face hub has under that name.
+
+    Parameters
+    ----------
+    files : str
+        What is to be fetched by hand where there is no network, in words.
+    """
+    path = Path(place)
+    if path.exists():
+        if path.is_dir():
+            return path
+        raise CodsaError(f"{place}: a file; give the model's folder")
+    if path.is_absolute() or place.startswith(".") or place.count("/") > 1 or not place:
+        raise CodsaError(f"{place}: no such folder; give a model's folder or its name on the Hugging Face hub")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(place))
+    except Exception as error:  # the hub's client raises many kinds without network
+        raise CodsaError(
+            f"{place}: no such folder, and it cannot be fetched from the Hugging Face hub ({type(error).__name__}); on "
+            f"a machine with network run 'hf download {place} --local-dir models/{path.name}', bring that folder here "
+            f"({files}) and give its path"
+        ) from None
+
+
+def model_digest(folder: Path) -> str:
+    """Return the SHA-256 of a model's weights and settings, with their names; documentation does not count."""
+    files = sorted(p for p in folder.rglob("*") if p.suffix in (*WEIGHTS, ".json", ".txt", ".model") and p.is_file())
+    return digest([[p.relative_to(folder).as_posix(), file_digest(p)] for p in files])
