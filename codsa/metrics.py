@@ -45,14 +45,20 @@ def _root(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
     return float(np.sqrt(_squared(y, predicted, weight)))
 
 
-def _kappa(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
-    """Cohen's κ; NaN where only one class occurs."""
+def _kappa(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray, weights: str | None = None) -> float:
+    """Cohen's κ (1960); NaN where only one class occurs."""
     from sklearn.metrics import cohen_kappa_score
 
     if len(np.unique(y)) < 2:
         return float("nan")
     labels = np.arange(predicted.shape[1])
-    return float(cohen_kappa_score(y, predicted.argmax(axis=1), labels=labels, sample_weight=weight))
+    chosen = predicted.argmax(axis=1)
+    return float(cohen_kappa_score(y, chosen, labels=labels, weights=weights, sample_weight=weight))
+
+
+def _quadratic_kappa(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
+    """Cohen's κ weighted by squared distances of classes (1968), for classes in order."""
+    return _kappa(y, predicted, weight, "quadratic")
 
 
 def _auc(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
@@ -101,11 +107,14 @@ CLASSIFICATION: dict[str, Metric] = {
     "balanced-accuracy": _balanced,
     "f1": _f1,
     "kappa": _kappa,
+    "quadratic-kappa": _quadratic_kappa,
 }
+AGREEMENT = {"kappa", "quadratic-kappa"}
+"""Metrics without a value in a region of one class: there that class is judged against all others, on all rows."""
 REGRESSION: dict[str, Metric] = {"mse": _squared, "rmse": _root}
 DETECTION: dict[str, Metric] = {"roc-auc": _auc, "average-precision": _precision}
 KNOWN = {"classification": CLASSIFICATION, "regression": REGRESSION, "detection": DETECTION}
-HIGHER_IS_BETTER = {"roc-auc", "average-precision", "balanced-accuracy", "f1", "kappa"}
+HIGHER_IS_BETTER = {"roc-auc", "average-precision", "balanced-accuracy", "f1", "kappa", "quadratic-kappa"}
 
 
 def metrics_for(task: str) -> dict[str, Metric]:
@@ -146,15 +155,24 @@ def by_region(
     -------
     dict of str to float
         Region name → value, and 'overall' → value under Q. NaN where a region has no rows or the
-        metric is not defined there (the AUC of one class).
+        metric is not defined there (the AUC of one class). κ in a region of one class is that of this
+        class against the others, on all rows under Q.
     """
     metric = (CLASSIFICATION | REGRESSION | DETECTION)[name]
     found: dict[str, float] = {}
     for k, region_name in enumerate(names):
         here = region == k
         found[region_name] = metric(y[here], predicted[here], np.ones(here.sum())) if here.any() else np.nan
+        if name in AGREEMENT and here.any() and (y[here] == y[here][0]).all():
+            found[region_name] = _against_others(y, predicted, int(y[here][0]), law_weights(region, q))
     found[OVERALL] = metric(y, predicted, law_weights(region, q))
     return found
+
+
+def _against_others(y: np.ndarray, predicted: np.ndarray, c: int, weight: np.ndarray) -> float:
+    """Return κ of class c against all others."""
+    chosen = (predicted.argmax(axis=1) == c).astype(np.int64)
+    return _kappa((y == c).astype(np.int64), np.eye(2)[chosen], weight)
 
 
 def better(name: str, a: float, b: float) -> bool:

@@ -159,9 +159,9 @@ def _read_lines(path: Path, compression: Any) -> pd.DataFrame:
     """Read JSON objects, one a line; keys that some lack are missing there."""
     try:
         if compression != "zstd":
-            return pd.read_json(path, lines=True, compression=compression, dtype=False, convert_dates=False)
+            return pd.read_json(path, lines=True, compression=compression, dtype=False)
         with pa.input_stream(str(path), compression="zstd") as stream:
-            return pd.read_json(stream, lines=True, dtype=False, convert_dates=False)
+            return pd.read_json(stream, lines=True, dtype=False)
     except (*UNREADABLE, ValueError, EOFError, OSError) as error:
         raise CodsaError(f"{path}: not readable as a JSON object a line ({error})") from None
 

@@ -47,9 +47,15 @@ def test_metrics_of_classes_by_hand() -> None:
     assert measure("kappa", predicted=chosen)["overall"] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("name", ["roc-auc", "kappa"])
-def test_a_region_of_one_class_has_no_area_and_no_kappa(name: str) -> None:
-    assert np.isnan(measure(name)["a"]) and not np.isnan(measure(name)["overall"])
+def test_a_region_of_one_class_has_no_area() -> None:
+    assert np.isnan(measure("roc-auc")["a"]) and not np.isnan(measure("roc-auc")["overall"])
+
+
+@pytest.mark.parametrize("name", ["kappa", "quadratic-kappa"])
+def test_a_region_of_one_class_has_the_agreement_of_that_class_with_the_others(name: str) -> None:
+    """With two classes of equal weight under Q that is the agreement overall."""
+    found = measure(name)
+    assert found["a"] == pytest.approx(found["b"]) and found["a"] == pytest.approx(found["overall"])
 
 
 def test_a_region_without_rows_has_no_figure() -> None:

@@ -1,4 +1,4 @@
-"""vec2text's models (Morris 2023, "Text Embeddings Reveal (Almost) As Much As Text"), loaded so that nothing is lacking.
+"""vec2text's models (Morris 2023, "Text Embeddings Reveal (Almost) As Much As Text"), loaded with nothing lacking.
 
 The networks have the names and shapes of the package vec2text, so its checkpoints load here. Its own loader leaves
 weights out with current versions of transformers, silently or with an error of its inner workings.
@@ -232,16 +232,12 @@ def check_weights(model: nn.Module, weights: dict[str, torch.Tensor], folder: Pa
     foreign = [k for k in weights if k not in known]
     strange = [k for k in weights if k in known and weights[k].shape != known[k].shape]
     broken = [k for k in weights if weights[k].is_floating_point() and not torch.isfinite(weights[k]).all()]
-    for names, what in (
-        (lacking, "lacks"),
-        (foreign, "holds the foreign"),
-        (strange, "mis-shapes"),
-        (broken, "breaks"),
-    ):
+    found = {"lacks": lacking, "holds the foreign": foreign, "mis-shapes": strange, "breaks": broken}
+    for what, names in found.items():
         if names:
             raise CodsaError(
-                f"{folder}: the checkpoint {what} {len(names)} weights, '{names[0]}' first; it is cut off, or of another "
-                "model: fetch it again"
+                f"{folder}: the checkpoint {what} {len(names)} weights, '{names[0]}' first; it is cut off, or of "
+                "another model: fetch it again"
             )
 
 

@@ -75,7 +75,7 @@ def write_inverter(
 def inverter_of(
     folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, scratch: Path
 ) -> None:
-    """Train an inverter on the texts of a source set (`codsa-train-gen --pretrain inverter`); `encoder` is a setting."""
+    """Train an inverter on a source set's texts (`codsa-train-gen --pretrain inverter`); `encoder` is a setting."""
     check_settings("pretrained", "inverter", train_inverter, {k: v for k, v in settings.items() if k != "encoder"})
     columns = [c for c in source.schema.columns if c.type == "vector" and c.of is not None]
     if not columns or "encoder" not in settings:

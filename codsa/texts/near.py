@@ -37,7 +37,7 @@ def jaccard(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def near_groups(texts: Sequence[str], least: float) -> np.ndarray:
-    """Number the groups of texts that are nearly the same, directly or through others.
+    """Return numbers of the groups of texts that are nearly the same, directly or through others.
 
     Parameters
     ----------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ class TextRule:
     """
 
     column: str
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     near: float = 0.8
     encoder: str | None = None
     precision: str = "auto"
@@ -120,7 +120,7 @@ def _apart(table: pd.DataFrame, name: str, folder: Path, least: float) -> tuple[
 
 
 def _joined(near: np.ndarray, table: pd.DataFrame, group: str | None) -> np.ndarray:
-    """Number the sets of rows that belong together: nearly the same text, or the same group, or both."""
+    """Return numbers of the sets of rows that belong together: nearly the same text, or the same group, or both."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
