@@ -178,6 +178,7 @@ class PretrainConfig(Strict):
     section: ClassVar[str] = "pretrain"
     encoder: dict[str, Any] = Field(default={}, description="settings of the encoder–decoder")
     denoiser: dict[str, Any] = Field(default={}, description="the generator fitted on the source, and its settings")
+    inverter: dict[str, Any] = Field(default={}, description="settings of the inverter of the source's embeddings")
 
 
 class Method(Strict):

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,16 @@ import pandas as pd
 
 from codsa import payload
 from codsa.artefacts import (
+    digest,
     file_digest,
     frame_digest,
     read_json,
     read_parquet,
     together,
     verify,
+    write_json,
     write_manifest,
+    write_parquet,
     write_parquet_groups,
 )
 from codsa.errors import CodsaError
@@ -62,7 +67,9 @@ class Drawn:
     refused: int
 
 
-def draw(trained: Trained, region: int, first: int, last: int, rows: int, work: Work) -> Drawn:
+def draw(
+    trained: Trained, region: int, first: int, last: int, rows: int, work: Work, kept: Path | None = None
+) -> Drawn:
     """Draw the blocks first..last-1 of a region's pool of `rows` rows.
 
     Parameters
@@ -71,22 +78,27 @@ def draw(trained: Trained, region: int, first: int, last: int, rows: int, work: 
         The region's index.
     first, last : int
         Blocks; the last block of the pool is cut to `rows`.
+    kept : Path, optional
+        A folder where every block is kept once it is drawn, and taken from if it is there.
     """
     schema, made = trained.schema, trained.record["parameters"]
     parts, drawn, refused = [], 0, 0
     for block in range(first, last):
         names = (made["generator"], part_label(made["r"], made["fold"]), schema.regions.names[region], block)
-        one = _block(trained, region, names, work)
+        path = None if kept is None else kept / f"{region}-{block}.parquet"
+        one = _remembered(path, schema, partial(_block, trained, region, names, work))
         parts.append(one.rows.iloc[: rows - block * BLOCK])
         drawn, refused = drawn + one.drawn, refused + one.refused
     empty = pd.DataFrame({c.name: cast(pd.Series([], dtype=object), c) for c in schema.modelled})
     return Drawn(pd.concat(parts, ignore_index=True) if parts else empty, drawn, refused)
 
 
-def draw_groups(trained: Trained, region: int, first: int, last: int, rows: int, work: Work) -> Iterator[Drawn]:
+def draw_groups(
+    trained: Trained, region: int, first: int, last: int, rows: int, work: Work, kept: Path | None = None
+) -> Iterator[Drawn]:
     """Draw as `draw` does, but give the rows of `GROUP` blocks at a time; of no blocks, one table without rows."""
     for start in range(first, max(last, first + 1), GROUP):
-        yield draw(trained, region, start, min(start + GROUP, last), rows, work)
+        yield draw(trained, region, start, min(start + GROUP, last), rows, work, kept)
 
 
 @dataclass
@@ -112,14 +124,29 @@ class Tally:
         return group.rows
 
 
+def _remembered(path: Path | None, schema: Schema, make: Callable[[], Drawn]) -> Drawn:
+    """Return a block from the file that an earlier run left, or make it and leave it there."""
+    if path is None:
+        return make()
+    facts = path.with_suffix(".json")
+    if facts.exists():
+        log.info("%s: drawn by an earlier run", path.name)
+        return Drawn(conform(read_parquet(path), schema), **read_json(facts))
+    one = make()
+    write_parquet(path, one.rows)
+    write_json(facts, {"drawn": one.drawn, "refused": one.refused})
+    return one
+
+
 def _block(trained: Trained, region: int, names: tuple[Any, ...], work: Work) -> Drawn:
     kept: list[pd.DataFrame] = []
     have = drawn = 0
     for attempt in range(ATTEMPTS):
-        made = conform(trained.generator.sample(region, BLOCK, work.stream("sample", *names, attempt)), trained.schema)
+        count = BLOCK - have if trained.generator.slow else BLOCK
+        made = conform(trained.generator.sample(region, count, work.stream("sample", *names, attempt)), trained.schema)
         valid = made[(trained.schema.regions.assign(made) == region) & in_bounds(made, trained.schema)]
         kept.append(valid)
-        have, drawn = have + len(valid), drawn + BLOCK
+        have, drawn = have + len(valid), drawn + count
         if have >= BLOCK:
             break
     refused = drawn - have
@@ -223,6 +250,8 @@ def write_shard(pool: Path, trained: Trained, counts: Mapping[int, int], shard: 
     counts : mapping of region index to rows
         The size of the whole pool.
 
+    A slow generator's blocks are kept until the shard is whole, so that a killed run goes on where it was.
+
     Returns
     -------
     Path
@@ -231,17 +260,20 @@ def write_shard(pool: Path, trained: Trained, counts: Mapping[int, int], shard: 
     _forget_other_layouts(pool, shards)
     names = [f"{region_folder(trained.schema, k)}/part-{shard:04d}.parquet" for k in counts]
     path = pool / f"shard-{shard:04d}-of-{shards:04d}.json"
+    kept = pool / f".blocks-{shard:04d}-of-{shards:04d}" / digest([trained.record, repr(work)])[:16]
+    remembered = kept if trained.generator.slow else None
     with together(*(pool / name for name in names), path) as parts:
         regions, outputs = {}, {}
         for (region, rows), name, part in zip(counts.items(), names, parts, strict=False):
             tally = Tally()
-            groups = draw_groups(trained, region, *shard_blocks(rows, shard, shards), rows, work)
+            groups = draw_groups(trained, region, *shard_blocks(rows, shard, shards), rows, work, remembered)
             write_parquet_groups(part, (tally.counted(group) for group in groups))
             outputs[name] = file_digest(part)
             regions[trained.schema.regions.names[region]] = _drawn_facts(tally, name)
         parameters = {"seed": work.seed, "shard": shard, "shards": shards}
         made = trained.record["parameters"]
         write_manifest(parts[-1], "sample", trained.record["inputs"], parameters, outputs, regions=regions, **made)
+    shutil.rmtree(kept.parent, ignore_errors=True)
     return path
 
 

@@ -95,6 +95,8 @@ class Study:
         self.estimator_module()
         for name in self.generators:
             self.generator_module(name)
+            if self.inverted(name):
+                self.further("source")
         return self
 
     @cached_property
@@ -221,7 +223,15 @@ class Study:
             source_rows=int(rows) if rows else None,
             gpus=self.pretraining_gpus(kind) or None,
         )
-        return [*chosen, *settings(getattr(self.experiment.pretrain, kind, {})), *self._work()]
+        own = getattr(self.experiment.pretrain, kind, {})
+        if kind == "inverter":
+            texts = self.further("source").texts
+            own = {**({"encoder": texts.encoder} if texts and texts.encoder else {}), **own}
+        return [*chosen, *settings(own), *self._work()]
+
+    def inverted(self, generator: str) -> bool:
+        """Say whether a generator decodes by the inverter that is trained on the source set."""
+        return self.generators[generator].settings.get("inverter") == "source"
 
     def split(self, replicate: int | str) -> list[str]:
         """Return the arguments of codsa-split."""
@@ -234,7 +244,8 @@ class Study:
         r, _, fold = part.partition("-fold")
         chosen = options(fold=int(fold)) if fold else options(r=float(r))
         chosen += options(gpus=self.gpus(generator) or None)
-        return [*options(generator=source.name), *chosen, *settings(source.settings), *self._work(replicate)]
+        own = {k: v for k, v in source.settings.items() if k != "inverter" or not self.inverted(generator)}
+        return [*options(generator=source.name), *chosen, *settings(own), *self._work(replicate)]
 
     def sample(self, replicate: int | str, generator: str, part: str) -> list[str]:
         """Return the arguments of codsa-sample: the grids of all methods that share the pool."""

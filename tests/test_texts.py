@@ -25,7 +25,6 @@ from codsa.sources import read_table
 from codsa.split import Size, split, target_law
 from codsa.streams import rng, stream
 from codsa.texts import encoder as encoding
-from codsa.texts import table as texts_table
 from codsa.texts.clean import Limits, clean, cleaned
 from codsa.texts.near import jaccard, near_groups, shingles
 from codsa.texts.table import TextRule, read_texts
@@ -76,8 +75,6 @@ def dataset_of(folder: Path, encoder: str | None = "toy", **roles: str) -> Datas
         Raw(reviews(), {}, []), Declared("stars", columns=said), TextRule("text", encoder=encoder), folder / "cache"
     )
     rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes)
-    if encoder is not None:
-        schema = texts_table.marked(schema, TextRule("text", encoder=encoder))
     return Dataset(rows, schema, "")
 
 
@@ -348,10 +345,11 @@ def test_changed_words_are_embedded_anew(tmp_path: Path, toy: None) -> None:
 
 
 def test_neighbours_of_texts_are_refused(tmp_path: Path, toy: None) -> None:
-    dataset = dataset_of(tmp_path)
-    generator = make("smote", {}).fit(modelled(dataset), dataset.regions(), dataset.schema, stream(0, "fit"))
-    with pytest.raises(CodsaError, match="of type text; use bootstrap"):
-        generator.sample(0, 5, stream(0, "d"))
+    with pytest.raises(CodsaError, match="column 'text' holds texts: use bootstrap"):
+        generator = make("smote", {})
+        generator.fit(
+            modelled(dataset_of(tmp_path, None)), np.zeros(90, dtype=int), dataset_of(tmp_path, None).schema, stream(0)
+        )
 
 
 # Transfer

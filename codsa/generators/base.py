@@ -24,11 +24,14 @@ class Generator(ABC):
     ----------
     streams : bool
         Whether `fit` also takes `codsa.rows.StoredRows`, which need not fit into memory.
+    slow : bool
+        Whether drawing a block takes so long that a killed job had better not draw it again.
     pretraining : mapping
         The settings that hold where it is fitted on a source set.
     """
 
     streams = False
+    slow = False
     pretraining: Mapping[str, Any] = {}
 
     @abstractmethod

@@ -15,7 +15,7 @@ from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
 from codsa.generators.source_rows import with_source
-from codsa.rows import Rows, thinned, whole
+from codsa.rows import Rows, in_memory, thinned
 from codsa.schema import Schema, check_choice
 from codsa.streams import child, rng
 
@@ -59,7 +59,7 @@ class Gaussian(Generator):
 
         self.schema = schema
         if pretrained is not None:
-            rows, regions, pretrained = with_source(whole(rows), regions, schema, pretrained)
+            rows, regions, pretrained = with_source(in_memory(rows), regions, schema, pretrained)
         if pretrained is not None:
             raise CodsaError(f"{pretrained}: gaussian learns from source rows only; make them with --pretrain rows")
         seen, region = thinned(rows, regions, schema.generated, rng(child(stream, "scales")))

@@ -39,7 +39,7 @@ wildcard_constraints:
     replicate=r"\d+",
     generator=r"[^/]+",
     method=r"[^/]+",
-    kind=r"(encoder|denoiser|rows|fresh)(-\d+)?",
+    kind=r"(encoder|denoiser|rows|fresh|inverter)(-\d+)?",
     further="source|fresh",
     r=r"[0-9.]+(-fold\d+|-cross)?",
     shard=r"\d{4}",
@@ -76,6 +76,12 @@ def pretrained_of(wildcards):
     """What a generator takes from the source set, as a list: empty without transfer."""
     kind = study_of(wildcards).generators[wildcards.generator].transfer
     return [f"{RESULTS}/{wildcards.study}/pretrained~{kind}"] if kind else []
+
+
+def inverter_of(wildcards):
+    """The inverter that a generator decodes by, where it is trained on the source set, as a list."""
+    used = study_of(wildcards).inverted(wildcards.generator)
+    return [f"{RESULTS}/{wildcards.study}/pretrained~inverter"] if used else []
 
 
 def further_of(wildcards):

@@ -5,6 +5,7 @@ rule sample:
         split=f"{REPLICATE}/split.parquet",
         laws=f"{REPLICATE}/split.json",
         generator=f"{GENERATOR}/generator",
+        inverter=inverter_of,
     output:
         manifest=f"{GENERATOR}/pool/shard-{{shard}}-of-{{shards}}.json",
     log:

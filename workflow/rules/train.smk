@@ -17,7 +17,9 @@ rule pretrain:
     params:
         arguments=lambda w: words(study_of(w).pretrain(w.kind)),
         code=lambda w: stage_digest(
-            "codsa.cli.train_gen", "codsa.encoders.autoencoder", study_of(w).pretrained_module()
+            "codsa.cli.train_gen",
+            "codsa.encoders.autoencoder",
+            study_of(w).pretrained_module(),
         ),
     shell:
         """
@@ -34,6 +36,7 @@ rule train_generator:
         split=f"{REPLICATE}/split.parquet",
         laws=f"{REPLICATE}/split.json",
         pretrained=pretrained_of,
+        inverter=inverter_of,
     output:
         generator=directory(f"{GENERATOR}/generator"),
     log:
@@ -51,6 +54,7 @@ rule train_generator:
     params:
         arguments=lambda w: words(study_of(w).train(w.replicate, w.generator, w.r)),
         pretrained=lambda w, input: repeated("--pretrained", input.pretrained),
+        inverter=lambda w, input: repeated("--set", [f"inverter={i}" for i in input.inverter]),
         code=lambda w: stage_digest(
             "codsa.cli.train_gen", study_of(w).generator_module(w.generator)
         ),
@@ -58,5 +62,5 @@ rule train_generator:
         """
         trap : TERM # let the training write its checkpoint
         codsa-train-gen --data "$(dirname {input.rows})" --split {input.split} \
-            {params.arguments} {params.pretrained} --out {output.generator} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
+            {params.arguments} {params.pretrained} {params.inverter} --out {output.generator} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
         """
