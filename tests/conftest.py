@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from toy_texts import ToyEncoder
 
 from codsa.prepare import Dataset, Declared, RegionRule, load_dataset, prepare, write_dataset
 from codsa.split import Size, Split, load_split, target_law, write_split
@@ -103,3 +104,10 @@ def split(dataset: Dataset, tmp_path: Path) -> Split:
     frame = split_rows(dataset, q, Size(count=20), Size(count=20), rng(stream(0, "split")))
     write_split(tmp_path / "split.parquet", frame, dataset, q, {})
     return load_split(tmp_path / "split.parquet", dataset)
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence encoder is one that needs no model."""
+    for module in ("codsa.texts.table", "codsa.texts.decoders", "codsa.texts.inverting", "codsa.generators.text_noise"):
+        monkeypatch.setattr(f"{module}.SentenceEncoder", ToyEncoder)

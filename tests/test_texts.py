@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from toy_texts import ToyEncoder, toy_reviews
 
 from codsa import payload
 from codsa.encoders.vectors import VectorBlock
@@ -29,50 +30,13 @@ from codsa.texts.clean import Limits, clean, cleaned
 from codsa.texts.near import jaccard, near_groups, shingles
 from codsa.texts.table import TextRule, read_texts
 
-WORDS = {1: "bad awful rude slow cold", 2: "dull weak stale tired late", 3: "fine plain okay usual fair"}
 RANDOM = np.random.default_rng(3)
-
-
-def reviews(n: int = 90) -> pd.DataFrame:
-    """Texts whose words tell the star."""
-    stars = np.arange(n) % 3 + 1
-    nouns = ["food", "place", "staff", "room", "coffee", "bread", "waiter", "view", "music", "price"]
-    said = [" ".join(RANDOM.choice([*WORDS[s].split() * 2, *nouns], 8)) for s in stars]
-    return pd.DataFrame({"text": said, "stars": stars, "useful": np.arange(n) % 4, "place": np.arange(n) // 2})
-
-
-class ToyEncoder:
-    """A sentence encoder for tests: a fixed random direction for each word, summed, on the sphere."""
-
-    dimension = 12
-    precision = "no"
-
-    def __init__(self, place: str = "toy", precision: str = "auto") -> None:
-        self.place, self.digest, self.calls = place, f"digest of {place}", 0
-
-    def encode(self, texts: Any) -> np.ndarray:
-        self.calls += 1
-        made = np.stack([sum((self._word(w) for w in t.split()), np.zeros(self.dimension)) for t in texts])
-        made += 1e-3
-        return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
-
-    def _word(self, word: str) -> np.ndarray:
-        return rng(stream(0, word)).normal(size=self.dimension)
-
-    def truncated(self, texts: Any) -> int:
-        return 0
-
-
-@pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("codsa.texts.table", "codsa.texts.decoders", "codsa.generators.text_noise"):
-        monkeypatch.setattr(f"{module}.SentenceEncoder", ToyEncoder)
 
 
 def dataset_of(folder: Path, encoder: str | None = "toy", **roles: str) -> Dataset:
     said = {name: {"role": role} for name, role in roles.items()}
     raw, declared = read_texts(
-        Raw(reviews(), {}, []), Declared("stars", columns=said), TextRule("text", encoder=encoder), folder / "cache"
+        Raw(toy_reviews(), {}, []), Declared("stars", columns=said), TextRule("text", encoder=encoder), folder / "cache"
     )
     rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes)
     return Dataset(rows, schema, "")
@@ -136,7 +100,7 @@ def test_near_duplicates_share_a_group_and_others_do_not() -> None:
 
 
 def test_near_duplicates_stay_on_one_side_of_a_split(tmp_path: Path, toy: None) -> None:
-    frame = reviews(120)
+    frame = toy_reviews(120)
     frame.loc[60:, "text"] = [f"{text} really." for text in frame["text"][:60]]
     raw, declared = read_texts(Raw(frame, {}, []), Declared("stars"), TextRule("text", near=0.7), tmp_path)
     rows, schema = prepare(raw.table, declared, RegionRule())
@@ -155,7 +119,7 @@ def test_a_group_and_near_duplicates_are_joined(tmp_path: Path) -> None:
 
 
 def test_a_source_set_is_kept_apart(tmp_path: Path) -> None:
-    own = reviews(30)
+    own = toy_reviews(30)
     own.to_parquet(tmp_path / "rows.parquet")
     theirs = pd.concat([own.iloc[:4], pd.DataFrame({"text": ["quite another text"], "stars": [1]})], ignore_index=True)
     raw, _ = read_texts(Raw(theirs, {}, []), Declared("stars"), TextRule("text"), tmp_path, tmp_path)

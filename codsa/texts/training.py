@@ -62,7 +62,7 @@ def train_inverter(
     repeat : int
         Tokens that an embedding becomes.
     vocabulary : int
-        Pieces of the Unigram tokenizer, which is trained on the texts.
+        Pieces of the tokenizer, which is trained on the texts.
     tokens : int
         Longer texts are cut.
     steps, corrector_steps, batch : int
@@ -118,18 +118,19 @@ def train_inverter(
 
 
 def make_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
-    """Return a Unigram tokenizer (Kudo 2018) of at most so many pieces, trained on texts."""
+    """Return a byte-pair tokenizer (Sennrich 2016) of at most so many pieces, trained on texts.
+
+    The Unigram trainer of the same library gives another result at every run.
+    """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    raw = Tokenizer(models.Unigram())
+    raw = Tokenizer(models.BPE(unk_token="<unk>"))
     raw.normalizer = normalizers.NFKC()
     raw.pre_tokenizer = pre_tokenizers.Metaspace()
     raw.decoder = decoders.Metaspace()
     special = ["<pad>", "</s>", "<unk>"]
-    trainer = trainers.UnigramTrainer(
-        vocab_size=vocabulary, special_tokens=special, unk_token="<unk>", show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False)
     raw.train_from_iterator(texts, trainer)
     raw.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     return PreTrainedTokenizerFast(
@@ -170,7 +171,7 @@ def _batches(parts: tuple[torch.Tensor, ...], held: np.ndarray, batch: int, nois
         vectors, labels, *others = (part[chosen] for part in parts)
         longest = int((labels != IGNORED).sum(dim=1).max())
         rest = [one.to(device) for one in others]
-        told: torch.Tensor = net((vectors + added).to(device), *rest, labels[:, :longest].to(device))
+        told: torch.Tensor = net((vectors + added).to(device), *rest, labels[:, :longest].contiguous().to(device))
         return told
 
     def loss(net: Any, generator: torch.Generator) -> torch.Tensor:
