@@ -24,7 +24,7 @@ from codsa.artefacts import file_digest, read_parquet, whole
 from codsa.errors import CodsaError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-LINES = (".jsonl", ".ndjson")
+LINES = (".jsonl", ".ndjson", ".json")
 """Files with a JSON object a line."""
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
 UNREADABLE = (csv.Error, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
