@@ -24,7 +24,17 @@ CHUNK = 1 << 16
 """Rows that are hashed at a time."""
 ROW_GROUP = 1 << 17
 """Rows that a reader of a Parquet file takes at once."""
-LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "imbalanced-learn", "torch", "diffusers")
+LIBRARIES = (
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "imbalanced-learn",
+    "torch",
+    "diffusers",
+    "transformers",
+    "sentence-transformers",
+)
 
 
 @contextmanager

@@ -118,7 +118,8 @@ def _space(whole: pd.DataFrame, schema: Schema, random: np.random.Generator) -> 
     if schema.payloads:
         spaces = {c.name: PrincipalSpace.fit(arrays(whole[c.name]), random) for c in schema.payloads}
         return lambda rows: np.hstack([space.encode(arrays(rows[name])) for name, space in spaces.items()])
-    encoder = TabularEncoder.fit(whole, [c for c in schema.modelled if whole[c.name].nunique(dropna=False) > 1])
+    varied = [c for c in schema.modelled if c.type != "text" and whole[c.name].nunique(dropna=False) > 1]
+    encoder = TabularEncoder.fit(whole, varied)
     return encoder.encode
 
 
@@ -135,7 +136,7 @@ def marginals(synthetic: pd.DataFrame, test: pd.DataFrame, schema: Schema) -> di
         Column → {kind: 'ordered', edges, real, synthetic} or {kind: 'levels', levels, real,
         synthetic}, with shares of rows; at most `COLUMNS` columns.
     """
-    plain = [c for c in schema.modelled if not c.is_payload]
+    plain = [c for c in schema.modelled if not c.is_payload and c.type != "text"]
     return {c.name: _marginal(synthetic[c.name], test[c.name], c) for c in plain[:COLUMNS]}
 
 

@@ -32,6 +32,7 @@ from codsa.rows import AnyDataset, in_memory
 from codsa.sample import Pool
 from codsa.split import TEST, Split, role_sizes
 from codsa.streams import Work, rng
+from codsa.texts.diagnostics import text_examples, text_quality
 from codsa.train import check_folder
 
 
@@ -95,7 +96,7 @@ def evaluate(dataset: AnyDataset, split: Split, choice: Choice, work: Work) -> d
     Returns
     -------
     dict
-        chosen, validation, test, diagnostics, marginals, panels, law and sizes, as `metrics.json` holds them.
+        chosen, validation, test, diagnostics, marginals, panels, examples, law and sizes, as `metrics.json` holds them.
     """
     row = choice.row
     test = judged_rows(dataset, split, TEST)
@@ -103,11 +104,11 @@ def evaluate(dataset: AnyDataset, split: Split, choice: Choice, work: Work) -> d
     names = dataset.schema.regions.names
     found = {metric: test.score(metric, fitted, split.q, names) for metric in metrics_for(dataset.schema.task)}
     validation = {name.removeprefix("validation: "): row[name] for name in row if name.startswith("validation: ")}
-    details, shown, panels = _diagnostics(dataset, split, choice, work)
+    found_out = _diagnostics(dataset, split, choice, work)
     chosen = {key: value for key, value in row.items() if not key.startswith("validation")}
     chosen["fits"] = "/".join(choice.fits.folder.parts[-2:])
     chosen["alpha_vector"], chosen["counts"] = json.loads(row["alpha_vector"]), json.loads(row["counts"])
-    tau = np.array([details.get(name, {}).get("wasserstein", np.nan) for name in names])
+    tau = np.array([found_out["diagnostics"].get(name, {}).get("wasserstein", np.nan) for name in names])
     chosen["generation_error_index"] = generation_error_index(
         row["m"], row["real_rows"], np.array(chosen["alpha_vector"]), tau
     )
@@ -116,9 +117,7 @@ def evaluate(dataset: AnyDataset, split: Split, choice: Choice, work: Work) -> d
         "chosen": chosen,
         "validation": {"overall": row["validation"], **validation},
         "test": found,
-        "diagnostics": details,
-        "marginals": shown,
-        "panels": panels,
+        **found_out,
         "regions": names,
         "law": dict(zip(names, split.q.tolist(), strict=True)),
         "training_law": dict(zip(names, split.p.tolist(), strict=True)),
@@ -128,18 +127,16 @@ def evaluate(dataset: AnyDataset, split: Split, choice: Choice, work: Work) -> d
     }
 
 
-def _diagnostics(
-    dataset: AnyDataset, split: Split, choice: Choice, work: Work
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def _diagnostics(dataset: AnyDataset, split: Split, choice: Choice, work: Work) -> dict[str, dict[str, Any]]:
     """Compare the synthetic rows that the chosen arm used with test rows, region by region.
 
     After cross-fitting those of the first fold stand for all. For detection the test rows are the normal ones.
     """
     counts = json.loads(choice.row["counts"])
     if not choice.fits.pools or choice.row["m"] == 0:
-        return {}, {}, {}
+        return {"diagnostics": {}, "marginals": {}, "panels": {}, "examples": {}}
     pool = choice.fits.pools[0]
-    region, details, shown, panels = dataset.regions(), {}, {}, {}
+    region, details, shown, panels, examples = dataset.regions(), {}, {}, {}, {}
     test, training = split.rows(TEST), split.generator_rows(pool.r, pool.fold)
     for k, name in enumerate(dataset.schema.regions.names):
         synthetic = pool.rows[k].iloc[: counts[k]]
@@ -149,9 +146,12 @@ def _diagnostics(
             random = rng(work.stream("diagnose", name))
             details[name] = diagnose(synthetic, real, seen, dataset.schema, random)
             details[name]["violations"] = pool.violations[k]
+            details[name] |= text_quality(synthetic, real, seen, dataset.schema)
             shown[name] = marginals(synthetic, real, dataset.schema)
             panels[name] = panel(synthetic, real, seen, dataset.schema)
-    return details, shown, {name: one for name, one in panels.items() if one}
+            examples[name] = text_examples(synthetic, real, seen, dataset.schema)
+    panels, examples = ({name: one for name, one in found.items() if one} for found in (panels, examples))
+    return {"diagnostics": details, "marginals": shown, "panels": panels, "examples": examples}
 
 
 def grid_on_test(dataset: AnyDataset, split: Split, fits: Sequence[Fits]) -> pd.DataFrame:

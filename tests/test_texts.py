@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from toy_texts import ToyEncoder, toy_reviews
+from toy_texts import WORDS, ToyEncoder, toy_reviews
 
 from codsa import payload
 from codsa.encoders.vectors import VectorBlock
@@ -376,3 +377,48 @@ def test_kappa_by_hand() -> None:
     assert squared["overall"] == pytest.approx(1 - observed / expected)
     # Class 'b' against the rest: p_o = 5/6, p_e = (2·3 + 4·3)/36.
     assert plain["b"] == pytest.approx((5 / 6 - 1 / 2) / (1 - 1 / 2))
+
+
+# A real sentence encoder, of random weights
+
+
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sentence-transformers model as `save` writes it: a BERT of one layer, mean pooling, the unit sphere."""
+    import torch
+    from sentence_transformers import SentenceTransformer, models
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("model")
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *" ".join(WORDS.values()).split()]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+        BertModel(BertConfig(vocab_size=len(vocabulary), **sizes)).save_pretrained(folder / "bert")
+    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder / "bert")
+    bert = models.Transformer(str(folder / "bert"), max_seq_length=8)
+    SentenceTransformer(modules=[bert, models.Pooling(16), models.Normalize()], device="cpu").save(str(folder / "st"))
+    return folder / "st"
+
+
+def test_a_real_encoder(small_model: Path, tmp_path: Path) -> None:
+    texts = ["bad awful food", "fine", " ".join(["slow"] * 20)]
+    model = encoding.SentenceEncoder(str(small_model), "no")
+    found = encoding.embed(model, texts, tmp_path)
+    assert found.shape == (3, 16) and found.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(model.encode(texts[::-1])[::-1], found, atol=1e-6)
+    assert model.truncated(texts) == 1
+    half = encoding.SentenceEncoder(str(small_model), "bf16").encode(texts)
+    assert ((half * found).sum(axis=1) > 0.99).all() and not np.array_equal(half, found)
+    other = tmp_path / "other"
+    shutil.copytree(small_model, other)
+    (other / "README.md").write_text("words alone")
+    assert encoding.SentenceEncoder(str(other)).digest == model.digest
+    (other / "modules.json").write_text((other / "modules.json").read_text() + " ")
+    assert encoding.SentenceEncoder(str(other)).digest != model.digest
+    weights = next(other.rglob("model.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-8])
+    with pytest.raises(CodsaError, match="cannot be loaded as a sentence encoder"):
+        encoding.SentenceEncoder(str(other)).encode(texts)

@@ -61,13 +61,13 @@ class TabularEncoder:
         Raises
         ------
         CodsaError
-            For an infinite value, or a column of arrays.
+            For an infinite value, or a column of images or texts.
         """
-        held = next((c for c in columns if c.is_payload), None)
+        held = next((c for c in columns if c.type in ("image", "text")), None)
         if held is not None:
             raise CodsaError(
-                f"column '{held.name}' holds arrays, which are not encoded as a table; use image-diffusion, "
-                "distortions or bootstrap"
+                f"column '{held.name}' holds {held.type}s, which are not encoded as a table; use image-diffusion, "
+                "text-diffusion, distortions, text-noise or bootstrap"
             )
         if regions is not None and region is not None and (region < 0).any():
             raise CodsaError(f"row {int(np.flatnonzero(region < 0)[0])} lies in no region; widen the regions")
@@ -166,12 +166,7 @@ class TabularEncoder:
 
 
 def kind_of(column: Column) -> type[OrderedBlock] | type[LevelBlock] | type[VectorBlock]:
-    """Return the kind of block of a column, or raise a `CodsaError` where there is none."""
-    if column.type in ("text", "image"):
-        raise CodsaError(
-            f"column '{column.name}' is of type {column.type}, which this generator cannot make; use text-diffusion or "
-            "image-diffusion, or declare the column as ignored"
-        )
+    """Return the kind of block of a column."""
     if column.is_payload:
         return VectorBlock
     return OrderedBlock if is_ordered(column) else LevelBlock

@@ -51,9 +51,11 @@ class Resampler(Generator):
     def _mix(self, schema: Schema) -> None:
         strange = next((c for c in schema.modelled if c.is_payload or c.type == "text"), None)
         if strange is not None:
+            held = "texts" if strange.type == "text" else "arrays"
             raise CodsaError(
                 f"generator '{type(self).__name__.lower()}' mixes numbers and categories; column "
-                f"'{strange.name}' holds {strange.type}s: use bootstrap, distortions, text-noise or a diffusion model"
+                f"'{strange.name}' holds {held}: use bootstrap, distortions, "
+                "text-noise or a diffusion model"
             )
         self.table = MixedTable.fit(self.rows, schema.generated)
         self.numbers, self.codes = self.table.encode(self.rows)

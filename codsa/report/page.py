@@ -100,6 +100,8 @@ def render(study: Study, verdict: Verdict, pictures: list[Picture], title: str) 
         ],
         quality=tables.quality_table(study),
         arrays=tables.arrays_table(study),
+        texts=tables.texts_table(study),
+        examples=list(_examples(study)),
         panels=[(method_name(m), f"images-{_file_name(m)}") for m in study.methods],
         indices=tables.index_table(study),
         marginals=_marginals_of(study, verdict),
@@ -180,6 +182,14 @@ def _pictures(study: Study, verdict: Verdict) -> Iterator[Picture]:
         figure = marginals_figure(one.metrics["marginals"][region])
         yield from _picture(figure, "marginals", f"Real and synthetic marginals in region {region}")
     yield from _panels(study)
+
+
+def _examples(study: Study) -> Iterator[tuple[str, tables.Table]]:
+    """Give the texts of each method's first replicate that has some."""
+    for method in study.methods:
+        found = next(filter(None, map(tables.examples_table, study.of(method))), None)
+        if found is not None:
+            yield method_name(method), found
 
 
 def _panels(study: Study) -> Iterator[Picture]:

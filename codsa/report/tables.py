@@ -236,6 +236,37 @@ def arrays_table(study: Study) -> Table | None:
     return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
 
 
+def texts_table(study: Study) -> Table | None:
+    """Return how varied generated texts are, and how many are copies, by method and region; None without texts."""
+    pairs = ("distinct_1", "distinct_2", "self_overlap")
+    keys = [key for pair in pairs for key in (pair, f"{pair} real")] + ["copies", "near_copies"]
+    rows: list[list[Cell]] = []
+    groups: set[int] = set()
+    for method in study.methods:
+        found = [one.metrics["diagnostics"] for one in study.of(method) if one.metrics.get("diagnostics")]
+        names = [name for name in study.regions if any("copies" in one.get(name, {}) for one in found)]
+        groups |= {len(rows)} if names else set()
+        for name in names:
+            means = [pd.Series([_known(d.get(name, {}).get(k)) for d in found], dtype=float).mean() for k in keys]
+            rows.append([name_cell(method), Cell(name), *(Cell(number(float(mean), 2)) for mean in means)])
+    heads = ["Method", "Region", "Distinct-1", "… of real texts", "Distinct-2", "… of real texts", "Self-overlap"]
+    heads += ["… of real texts", "Copies", "Near copies"]
+    return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
+
+
+def examples_table(one: Evaluation) -> Table | None:
+    """Return real and generated texts of an evaluation by region, for a person to judge; None without texts."""
+    rows: list[list[Cell]] = []
+    groups: set[int] = set()
+    for region, kinds in (one.metrics.get("examples") or {}).items():
+        groups.add(len(rows))
+        near = kinds.get("nearest") or [""] * len(kinds["generated"])
+        rows += [[Cell(region), Cell(text), *[Cell("")] * 2] for text in kinds["real"]]
+        rows += [[Cell(region), Cell(""), Cell(a), Cell(b)] for a, b in zip(kinds["generated"], near, strict=True)]
+    heads = ["Region", "Real (test)", "Generated", "Nearest in training"]
+    return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
+
+
 def _quality(found: Sequence[Evaluation], region: str) -> list[Cell]:
     here = [one.metrics["diagnostics"].get(region, {}) for one in found]
 

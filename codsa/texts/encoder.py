@@ -51,8 +51,11 @@ class SentenceEncoder:
     def model(self) -> Any:
         """The model, on the GPU where there is one."""
         import torch
-        from sentence_transformers import SentenceTransformer
 
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError:
+            raise CodsaError("texts need sentence-transformers; install it with pip install 'codsa[text]'") from None
         if not (self.folder / "config.json").exists() and not (self.folder / "modules.json").exists():
             raise CodsaError(f"{self.place}: not a sentence encoder (no modules.json, no config.json)")
         try:

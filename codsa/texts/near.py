@@ -20,13 +20,18 @@ CHUNK = 1 << 20
 _WORD = re.compile(r"\w+")
 
 
+def words(text: str) -> list[str]:
+    """Return a text's words in lower case; a text without letters and digits is one."""
+    return _WORD.findall(text.casefold()) or [text]
+
+
 def shingles(text: str) -> np.ndarray:
     """Return the distinct hashes of a text's runs of `SHINGLE` words, ndarray of uint64, sorted.
 
     Case and punctuation do not count. A shorter text is one run.
     """
-    words = _WORD.findall(text.casefold()) or [text]
-    runs = [" ".join(words[i : i + SHINGLE]) for i in range(max(len(words) - SHINGLE + 1, 1))]
+    own = words(text)
+    runs = [" ".join(own[i : i + SHINGLE]) for i in range(max(len(own) - SHINGLE + 1, 1))]
     return np.unique(pd.util.hash_array(np.array(runs, dtype=object)))
 
 

@@ -1,0 +1,168 @@
+"""A whole study of texts by the commands, on texts and an encoder made on the spot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import RunCli
+from toy_texts import toy_reviews
+
+import codsa.cli.eval
+import codsa.cli.fit
+import codsa.cli.prepare
+import codsa.cli.report
+import codsa.cli.sample
+import codsa.cli.split
+import codsa.cli.train_gen
+import codsa.cli.train_inverter
+from codsa.texts.diagnostics import distinct, similarities, text_examples, text_quality
+
+TINY = ["steps=30", "batch=32", "width=32", "depth=1", "noise_width=16", "sampler_steps=5"]
+INVERTER = ["width=32", "layers=1", "heads=2", "repeat=4", "vocabulary=80", "tokens=48", "batch=32", "steps=60"]
+
+
+def setting(*pairs: str) -> list[str]:
+    return [word for pair in pairs for word in ("--set", pair)]
+
+
+@pytest.fixture
+def study(tmp_path: Path, run_cli: RunCli, toy: None) -> Path:
+    """Datasets of words and of embeddings, a source set apart from them, and a split."""
+    toy_reviews(240).to_json(tmp_path / "reviews.jsonl", orient="records", lines=True)
+    common = [tmp_path / "reviews.jsonl", "--target", "stars", "--text", "text", "--encoder", "toy"]
+    common += ["--class", 1, "--class", 2, "--class", 3, "--embeddings", tmp_path / "cache"]
+    words = ["--column", "text=feature", "--column", "embedding=attribute"]
+    for name, keep, more in (("data", "useful >= 1", words), ("source", "useful == 0", words)):
+        apart = ["--apart-from", tmp_path / "data"] if name == "source" else []
+        ended = run_cli(codsa.cli.prepare.main, *common, "--keep", keep, *more, *apart, "--out", tmp_path / name)
+        assert ended.code == 0, ended.err
+    ended = run_cli(
+        codsa.cli.split.main,
+        "--data",
+        tmp_path / "data",
+        "--validation",
+        30,
+        "--test",
+        30,
+        "--out",
+        tmp_path / "s.parquet",
+    )
+    assert ended.code == 0, ended.err
+    return tmp_path
+
+
+def pooled(run_cli: RunCli, study: Path, name: str, generator: str, *more: Any) -> Path:
+    at = ["--data", study / "data", "--split", study / "s.parquet"]
+    ended = run_cli(codsa.cli.train_gen.main, *at, "--generator", generator, *more, "--out", study / name)
+    assert ended.code == 0, ended.err
+    ended = run_cli(codsa.cli.sample.main, "--generator", study / name, "--rows", 60, "--out", study / f"{name}-pool")
+    assert ended.code == 0, ended.err
+    return study / f"{name}-pool"
+
+
+def judged(run_cli: RunCli, study: Path, method: str, *more: Any) -> dict[str, Any]:
+    at = ["--data", study / "data", "--split", study / "s.parquet"]
+    judge = ["--estimator", "tfidf-logistic", *setting("min_df=1"), "--metric", "kappa"]
+    ended = run_cli(codsa.cli.fit.main, *at, *judge, *more, "--out", study / f"fit-{method}")
+    assert ended.code == 0, ended.err
+    pool = ["--pool", more[more.index("--pool") + 1]] if "--pool" in more else []
+    out = study / f"eval-{method}"
+    fits = ["--fits", study / f"fit-{method}", *pool]
+    ended = run_cli(codsa.cli.eval.main, *at, *fits, "--method", method, "--out", out)
+    assert ended.code == 0, ended.err
+    found: dict[str, Any] = json.loads((out / "metrics.json").read_text())
+    return found
+
+
+def test_a_study_from_raw_texts_to_the_report(study: Path, run_cli: RunCli) -> None:
+    source = ["--data", study / "source"]
+    pretrain = ["--pretrain", "inverter", *setting("encoder=toy", "corrector_steps=0", *INVERTER)]
+    ended = run_cli(codsa.cli.train_gen.main, *source, *pretrain, "--out", study / "inverter")
+    assert ended.code == 0, ended.err
+    denoiser = ["--pretrain", "denoiser", *setting("generator=text-diffusion", *TINY)]
+    ended = run_cli(codsa.cli.train_gen.main, *source, *denoiser, "--out", study / "denoiser")
+    assert ended.code == 0, ended.err
+    decoded = setting("decoder=vec2text", f"inverter={study / 'inverter'}", *TINY)
+    inverted = pooled(run_cli, study, "inv", "text-diffusion", *decoded, "--pretrained", study / "denoiser")
+    nearest = pooled(run_cli, study, "near", "text-diffusion", *setting("decoder=nearest", *TINY))
+    plain = judged(run_cli, study, "none", "--reserve", "all")
+    assert plain["test"]["kappa"]["overall"] > 0.5 and plain["test"]["quadratic-kappa"]["overall"] > 0.5
+    assert set(plain["test"]["kappa"]) == {"1", "2", "3", "overall"}
+    near = judged(run_cli, study, "codsa-nearest", "--pool", nearest, "--m", 0.3, "--r", 1.0)
+    assert near["diagnostics"]["1"]["copies"] == 1.0 and near["diagnostics"]["1"]["near_copies"] == 1.0
+    made = judged(run_cli, study, "codsa-inverted", "--pool", inverted, "--m", 0.3, "--r", 1.0)
+    quality = made["diagnostics"]["2"]
+    assert quality["copies"] < 0.5 and 0 < quality["distinct_2"] <= 1 and np.isfinite(quality["wasserstein"])
+    assert set(made["examples"]["2"]) == {"real", "generated", "nearest"} and len(made["examples"]["2"]["real"]) == 5
+    folders = [word for m in ("none", "codsa-nearest", "codsa-inverted") for word in ("--eval", study / f"eval-{m}")]
+    ended = run_cli(codsa.cli.report.main, *folders, "--out", study / "report")
+    assert ended.code == 0, ended.err
+    page = (study / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Texts to judge" in page and "Near copies" in page and made["examples"]["2"]["generated"][0] in page
+    figures = pd.read_csv(study / "report" / "metrics.csv")
+    assert {"kappa", "quadratic-kappa"} <= set(figures["metric"]) and not figures.astype(str).isin(
+        made["examples"]["2"]["real"]
+    ).any().any()
+
+
+def test_the_source_set_shares_no_text_with_the_study(study: Path) -> None:
+    own, theirs = (pd.read_parquet(study / name / "rows.parquet") for name in ("data", "source"))
+    assert not set(own["text"]) & set(theirs["text"]) and (theirs["useful"] == 0).all()
+    assert len(list((study / "cache").iterdir())) == 2
+
+
+def test_an_inverter_by_its_own_command(study: Path, run_cli: RunCli) -> None:
+    given = setting("corrector_steps=5", *INVERTER)
+    out = study / "own"
+    ended = run_cli(codsa.cli.train_inverter.main, study / "reviews.jsonl", "--encoder", "toy", *given, "--out", out)
+    assert ended.code == 0, ended.err
+    assert "cosine corrected" in ended.out and json.loads((out / "manifest.json").read_text())["stage"] == "inverter"
+    bad = [
+        (["--encoder", "toy"], "give either a table of texts or --data"),
+        ([study / "reviews.jsonl", "--encoder", "toy", "--text", "texts"], "did you mean 'text'"),
+        ([study / "reviews.jsonl", "--encoder", "toy", "--set", "widths=3"], "did you mean 'width'"),
+    ]
+    for arguments, said in bad:
+        ended = run_cli(codsa.cli.train_inverter.main, *arguments, "--out", study / "bad")
+        assert ended.code == 2 and said in ended.err and not (study / "bad").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--text", "texts"], "did you mean 'text'"),
+        (["--text", "text", "--words", 1, 3], "longer than 3 words"),
+        (["--text", "text", "--class", 1, "--class", 2], "80 rows lie outside the classes 1, 2"),
+        (["--text", "text", "--near", 1.5], "near = 1.5"),
+        (["--text", "text", "--broken", "drop"], "texts: broken 'drop' is not known"),
+        (["--text", "text", "--column", "useful=feature"], "'text' and 'useful' are both features"),
+    ],
+)
+def test_bad_texts_end_in_one_line(tmp_path: Path, run_cli: RunCli, more: list[Any], said: str) -> None:
+    toy_reviews(240).to_csv(tmp_path / "r.csv", index=False)
+    ended = run_cli(codsa.cli.prepare.main, tmp_path / "r.csv", "--target", "stars", *more, "--out", tmp_path / "d")
+    assert ended.code == 2 and said in ended.err and "Traceback" not in ended.err
+    assert not (tmp_path / "d" / "rows.parquet").exists()
+
+
+# Diagnostics by hand
+
+
+def test_distinct_and_overlap_by_hand() -> None:
+    assert distinct(["a b a", "A b"], 1) == 2 / 5 and distinct(["a b a", "a b"], 2) == 2 / 3
+    assert np.isnan(distinct(["a"], 2))
+    texts = ["the cat sat on the mat", "the cat sat on the rug", "nothing like it at all"]
+    assert similarities(texts).tolist() == pytest.approx([3 / 5, 3 / 5, 0])
+    assert similarities(["the cat sat on the mat"], texts).tolist() == [1]
+
+
+def test_texts_that_are_not_modelled_have_no_quality(dataset: Any) -> None:
+    rows = dataset.rows.iloc[:5]
+    assert (
+        text_quality(rows, rows, rows, dataset.schema) == {} and text_examples(rows, rows, rows, dataset.schema) == {}
+    )
