@@ -36,6 +36,7 @@ WITHOUT_GPU = (
     "smogn",
     "smote",
     "source-rows",
+    "text-noise",
 )
 """Generators that would leave a GPU idle; any other may want one."""
 

@@ -50,7 +50,7 @@ def fit(
         typer.Option(
             "--estimator",
             help="gradient-boosting, random-forest, logistic, mlp; for images cnn, and autoencoder or masked-detector to "
-            "detect anomalies; or module:Class.",
+            "detect anomalies; for texts tfidf-logistic; or module:Class.",
         ),
     ] = "gradient-boosting",
     preprocess: Annotated[str, typer.Option("--preprocess", help="auto, none, ordinal, standard or smooth.")] = "auto",

@@ -38,7 +38,7 @@ def train_gen(
         typer.Option(
             "--generator",
             help="tabular-diffusion, smote, adasyn, smogn, bootstrap, source-rows, oracle; for images image-diffusion, "
-            "distortions or restyled; or module:Class.",
+            "distortions or restyled; for texts text-diffusion, text-gaussian or text-noise; or module:Class.",
         ),
     ] = "tabular-diffusion",
     r: Ratio = 1.0,
@@ -49,7 +49,9 @@ def train_gen(
     ] = None,
     pretrain: Annotated[
         str | None,
-        typer.Option("--pretrain", help="Learn from --data, a source set, instead: encoder, denoiser or rows."),
+        typer.Option(
+            "--pretrain", help="Learn from --data, a source set, instead: encoder, denoiser, rows or inverter."
+        ),
     ] = None,
     source_rows: Annotated[
         int | None, typer.Option("--source-rows", min=1, help="With --pretrain: only so many rows, at random.")
