@@ -23,7 +23,17 @@ import codsa.cli.train_inverter
 from codsa.texts.diagnostics import distinct, similarities, text_examples, text_quality
 
 TINY = ["steps=30", "batch=32", "width=32", "depth=1", "noise_width=16", "sampler_steps=5"]
-INVERTER = ["width=32", "layers=1", "heads=2", "repeat=4", "vocabulary=80", "tokens=48", "batch=32", "steps=60"]
+INVERTER = [
+    "width=32",
+    "layers=1",
+    "heads=2",
+    "repeat=4",
+    "vocabulary=80",
+    "tokens=48",
+    "batch=32",
+    "steps=60",
+    "precision=no",
+]
 
 
 def setting(*pairs: str) -> list[str]:
