@@ -32,7 +32,7 @@ INVERTER = [
     "tokens=48",
     "batch=32",
     "steps=60",
-    "precision=no",
+    'precision="no"',
 ]
 
 
