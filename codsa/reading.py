@@ -37,6 +37,11 @@ class Raw:
     origin: dict[str, Any]
     notes: list[str]
 
+    @property
+    def held(self) -> pd.DataFrame:
+        """The table, read into memory if it is in its file."""
+        return read_table(self.table) if isinstance(self.table, Path) else self.table
+
 
 def read_simulation(name: str, rows: tuple[int, int], seed: int) -> Raw:
     """Draw a simulation's minority and majority rows."""
@@ -76,7 +81,7 @@ def kept(raw: Raw, expression: str | None) -> Raw:
     """Return the rows for which a pandas-query expression holds."""
     if expression is None:
         return raw
-    table = read_table(raw.table) if isinstance(raw.table, Path) else raw.table
+    table = raw.held
     rows = table[evaluate(table, expression)].reset_index(drop=True)
     if rows.empty:
         raise CodsaError(f"keep: no row is left by '{expression}'")

@@ -67,7 +67,7 @@ def clean(values: pd.Series, limits: Limits, name: str) -> tuple[pd.Series, np.n
     """
     given = values.astype(object).where(values.notna(), "").map(str)
     texts = given.map(cleaned)
-    words = texts.str.split().str.len().to_numpy(dtype=np.int64)
+    words = np.array([len(text.split()) for text in texts], dtype=np.int64)
     faults = {
         "empty": words == 0,
         f"shorter than {limits.least} words": (words > 0) & (words < limits.least),

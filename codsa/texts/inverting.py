@@ -32,7 +32,7 @@ def read_own(
         raw = read_source(str(source), sha256, out.parent / "raw")
         if not isinstance(raw, Raw):
             raise CodsaError(f"{source}: holds images; give a table of texts")
-        found = raw.table
+        found = raw.held
     if column not in found:
         raise CodsaError(f"{source or data}: no column '{column}'; {suggest(column, map(str, found.columns))}")
     texts = clean(found[column], Limits(broken="skip"), column)[0].drop_duplicates().tolist()

@@ -66,14 +66,14 @@ def read_texts(
     declared : Declared
         With the types and roles of these columns.
     """
-    name = rule.column
-    if name not in raw.table:
-        raise CodsaError(f"texts: no column '{name}' in the table; {suggest(name, map(str, raw.table.columns))}")
-    taken = [n for n in (EMBEDDING, TOGETHER) if n in raw.table]
+    name, given = rule.column, raw.held
+    if name not in given:
+        raise CodsaError(f"texts: no column '{name}' in the table; {suggest(name, map(str, given.columns))}")
+    taken = [n for n in (EMBEDDING, TOGETHER) if n in given]
     if taken:
         raise CodsaError(f"texts: column '{taken[0]}' is there already; rename it")
-    texts, kept, notes = clean(raw.table[name], rule.limits, name)
-    table = raw.table[kept].reset_index(drop=True).assign(**{name: texts})
+    texts, kept, notes = clean(given[name], rule.limits, name)
+    table = given[kept].reset_index(drop=True).assign(**{name: texts})
     if apart is not None:
         table, more = _apart(table, name, apart, rule.near)
         notes += more

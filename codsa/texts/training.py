@@ -191,7 +191,8 @@ def _run(
 ) -> None:
     """Train a network in place, to its best weights on held-out texts."""
     checkpoint = None if scratch is None else scratch / f"{name}.safetensors"
-    trainer = Trainer(net, recipe, *losses, integer(stream), checkpoint)
+    loss, held_out = losses
+    trainer = Trainer(net, recipe, loss, held_out, integer(stream), checkpoint)
     log.info("training the %s", name)
     trainer.run()
     net.cpu().load_state_dict(trainer.weights())
