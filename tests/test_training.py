@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from codsa.diffusion.network import initialise
-from codsa.diffusion.training import Recipe, Trainer, one_cycle
+from codsa.diffusion.training import Recipe, Trainer, half_type, mixed_precision, one_cycle
 
 
 class Killed(Exception):
@@ -85,3 +85,11 @@ def test_a_loss_that_is_not_finite_names_the_step() -> None:
     run.loss = lambda net, generator: net(torch.ones(1, 3)).sum() * math.inf
     with pytest.raises(CodsaError, match="not finite at step 1"):
         run.run()
+
+
+def test_a_bare_no_of_yaml_is_a_precision() -> None:
+    from codsa.cli.common import parse_settings
+
+    given = parse_settings(["precision=no"])["precision"]
+    assert mixed_precision(given) == "no" and half_type(given) is None
+    assert half_type("bf16") is torch.bfloat16
