@@ -177,7 +177,7 @@ def test_a_wrong_table(
         ("t.csv.zst", b"nonsense", ("not readable as .csv",)),
         ("t.parquet", b"PAR1nonsense", ("not readable as Parquet",)),
         ("t.parquet", b"", ("empty",)),
-        ("t.xlsx", b"nonsense", ("'.xlsx' is not known", ".csv, .tsv or .parquet")),
+        ("t.xlsx", b"nonsense", ("'.xlsx' is not known", ".csv, .tsv, .jsonl or .parquet")),
     ],
 )
 def test_a_file_that_is_no_table(name: str, content: bytes, words: tuple[str, ...], tmp_path: Path, out: Path) -> None:
@@ -204,7 +204,7 @@ def test_duplicate_names_and_lists_in_a_parquet(tmp_path: Path, out: Path) -> No
 
 def test_a_table_that_is_not_there(tmp_path: Path, out: Path) -> None:
     assert refused(prepared(tmp_path / "none.csv", out), "none.csv", "no such file")
-    assert refused(prepared(tmp_path, out), "no such file")
+    assert refused(prepared(tmp_path, out), "no images found")
     assert refused(call(codsa_prepare, "simulation:imbalanced", "--out", out), "no simulation 'imbalanced'")
 
 

@@ -21,7 +21,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "tabular-diffusion": {"steps": 40, "batch": 64, "width": 32, "depth": 1, "sampler_steps": 5}
 }
 IMAGES = {"image-diffusion", "distortions", "restyled"}  # see tests/test_image_generators.py
-NAMES = sorted(set(GENERATORS) - IMAGES - {"oracle"})  # the oracle draws a simulation, whatever table it is given
+TEXTS = {"text-diffusion", "text-gaussian", "text-noise"}  # see tests/test_texts.py
+NAMES = sorted(
+    set(GENERATORS) - IMAGES - TEXTS - {"oracle"}
+)  # the oracle draws a simulation, whatever table it is given
 
 
 def fitted(name: str, dataset: Dataset, seed: int = 0, **settings: Any) -> Generator:

@@ -10,7 +10,7 @@ import typer
 
 def new(
     table: Annotated[
-        Path, typer.Argument(help="A table: .csv, .tsv or .parquet, also compressed.", show_default=False)
+        Path, typer.Argument(help="A table: .csv, .tsv, .jsonl or .parquet, also compressed.", show_default=False)
     ],
     target: Annotated[str, typer.Option("--target", help="Column to be predicted.", show_default=False)],
     region: Annotated[
