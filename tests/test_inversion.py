@@ -81,6 +81,7 @@ def test_corrections_never_lead_away(trained: Path) -> None:
 
 def test_the_same_seed_gives_the_same_bytes_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from codsa.diffusion.training import Trainer
+    from codsa.processes import Notice
 
     model, texts = ToyEncoder(), sentences()
     vectors, few = model.encode(texts), {**SIZES, "steps": 20, "corrector_steps": 10}
@@ -93,10 +94,10 @@ def test_the_same_seed_gives_the_same_bytes_after_a_kill(tmp_path: Path, monkeyp
     whole = train("a", None)
     advance = Trainer._advance
 
-    def killed(self: Trainer) -> None:
+    def killed(self: Trainer, notice: Notice) -> bool:
         if self.step == 12:
             raise KeyboardInterrupt
-        advance(self)
+        return advance(self, notice)
 
     monkeypatch.setattr(Trainer, "_advance", killed)
     with pytest.raises(KeyboardInterrupt):
