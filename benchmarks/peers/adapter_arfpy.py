@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from arfpy import arf
-from harness import PerRegion, main
+from harness import PerRegion, main, unworded, worded
 
 
 class Arf(PerRegion):
@@ -16,14 +16,14 @@ class Arf(PerRegion):
     def fit_one(self, rows: pd.DataFrame, seed: int) -> Any:
         """Fit the rows of one region (see `PerRegion.fit_one`)."""
         np.random.seed(seed)
-        model = arf.arf(rows, verbose=False, n_jobs=1, **self.settings)
+        model = arf.arf(worded(rows, self.discrete), verbose=False, n_jobs=1, **self.settings)
         model.forde()
         return model
 
     def sample_one(self, model: Any, count: int, seed: int) -> pd.DataFrame:
         """Draw from its leaves (see `PerRegion.sample_one`)."""
         np.random.seed(seed)
-        return model.forge(n=count)
+        return unworded(model.forge(n=count), self.discrete)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ class Ctgan(Adapter):
         """Fit one model of all rows (see `Adapter.fit`)."""
         self.model = CTGAN(enable_gpu=False, **self.settings)
         self.model.set_random_state(seed)
-        self.model.fit(rows.assign(**{REGION: [str(k) for k in regions]}), discrete_columns=[REGION])
+        self.model.fit(rows.assign(**{REGION: [str(k) for k in regions]}), discrete_columns=[REGION, *self.discrete])
 
     def sample(self, region: int, count: int, seed: int) -> pd.DataFrame:
         """Draw on condition of the region (see `Adapter.sample`)."""

@@ -15,7 +15,10 @@ class ForestDiffusion(Adapter):
         """Fit trees for every noise level and region (see `Adapter.fit`)."""
         self.columns = list(rows.columns)
         x = rows.to_numpy(dtype=float)
-        self.model = ForestDiffusionModel(X=x, label_y=regions, n_jobs=1, nthread=1, seed=seed, **self.settings)
+        places = [self.columns.index(name) for name in self.discrete]
+        self.model = ForestDiffusionModel(
+            X=x, label_y=regions, cat_indexes=places, n_jobs=1, nthread=1, seed=seed, **self.settings
+        )
 
     def sample(self, region: int, count: int, seed: int) -> pd.DataFrame:
         """Draw rows with the region's label (see `Adapter.sample`)."""

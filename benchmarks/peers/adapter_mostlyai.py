@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from harness import REGION, Adapter, main
+from harness import REGION, Adapter, main, unworded, worded
 from mostlyai.engine import TabularARGN, set_random_state
 
 
@@ -13,7 +13,7 @@ class MostlyAi(Adapter):
 
     def fit(self, rows: pd.DataFrame, regions: np.ndarray, seed: int) -> None:
         """Fit one model of all rows (see `Adapter.fit`)."""
-        whole = rows.assign(**{REGION: [f"region {k}" for k in regions]})
+        whole = worded(rows, self.discrete).assign(**{REGION: [f"region {k}" for k in regions]})
         self.model = TabularARGN(random_state=seed, device="cpu", **self.settings)
         self.model.fit(whole)
 
@@ -22,7 +22,9 @@ class MostlyAi(Adapter):
         set_random_state(seed)
         asked = pd.DataFrame({REGION: [f"region {region}"] * count})
         made = self.model.sample(seed_data=asked)
-        return made[made[REGION] == f"region {region}"].drop(columns=REGION).dropna()
+        made = made[made[REGION] == f"region {region}"].drop(columns=REGION).dropna()
+        known = made[self.discrete].apply(lambda column: column.astype(str).str.startswith("level ")).all(axis=1)
+        return unworded(made[known], self.discrete)
 
 
 if __name__ == "__main__":

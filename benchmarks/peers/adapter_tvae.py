@@ -16,7 +16,7 @@ class Tvae(PerRegion):
         """Fit the rows of one region (see `PerRegion.fit_one`)."""
         model = TVAE(enable_gpu=False, **self.settings)
         model.set_random_state(seed)
-        model.fit(rows)
+        model.fit(rows, discrete_columns=self.discrete)
         return model
 
     def sample_one(self, model: Any, count: int, seed: int) -> pd.DataFrame:

@@ -2,7 +2,8 @@
 
 An adapter runs in its library's own environment, where codsa is not installed. It is given a folder
 with `train.parquet` (the generated columns and `__region__`) and `job.json`, and leaves one Parquet
-file per region and `made.json` there.
+file per region and `made.json` there. The columns that job.json names as discrete hold integers that
+stand for levels, without order.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class Adapter(ABC):
     library = ""
     """The library's distribution, whose version is recorded."""
 
-    def __init__(self, **settings: Any) -> None:
-        self.settings = settings
+    def __init__(self, discrete: list[str], **settings: Any) -> None:
+        self.discrete, self.settings = discrete, settings
 
     @abstractmethod
     def fit(self, rows: pd.DataFrame, regions: np.ndarray, seed: int) -> None:
@@ -64,6 +65,16 @@ class PerRegion(Adapter):
     @abstractmethod
     def sample_one(self, model: Any, count: int, seed: int) -> pd.DataFrame:
         """Draw rows from such a model."""
+
+
+def worded(rows: pd.DataFrame, discrete: list[str]) -> pd.DataFrame:
+    """Return rows with the integers of discrete columns as words, for libraries that tell types by them."""
+    return rows.assign(**{name: "level " + rows[name].astype(str) for name in discrete})
+
+
+def unworded(rows: pd.DataFrame, discrete: list[str]) -> pd.DataFrame:
+    """Undo `worded`."""
+    return rows.assign(**{name: rows[name].astype(str).str.removeprefix("level ").astype(int) for name in discrete})
 
 
 def derived(seed: int, *names: object) -> int:
@@ -127,7 +138,7 @@ def main(adapter: type[Adapter]) -> None:
     job = json.loads((folder / "job.json").read_text())
     rows = pd.read_parquet(folder / "train.parquet")
     regions = rows.pop(REGION).to_numpy()
-    model = adapter(**job["settings"])
+    model = adapter(job["discrete"], **job["settings"])
     start, wall = cpu_seconds(), time.perf_counter()
     model.fit(rows, regions, derived(job["seed"], "fit"))
     trained, trained_wall = cpu_seconds(), time.perf_counter()

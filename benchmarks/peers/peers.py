@@ -36,6 +36,11 @@ class Peer:
     settings: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
 
+    @property
+    def own(self) -> bool:
+        """Whether it is one of codsa's registered generators, which read datasets themselves."""
+        return self.adapter == "codsa"
+
 
 def _own(generator: str, note: str, **settings: Any) -> Peer:
     return Peer("codsa", None, {"generator": generator, **settings}, note)

@@ -1,6 +1,7 @@
 """Rival libraries and CoDSA's generator on the same splits, the same grid and the same estimator.
 
     python benchmarks/peers/run.py [--only NAME …] [--tasks 41 42] [--replicates 1] [--work FOLDER]
+    python benchmarks/peers/run.py --tasks german_credit wine_quality --tables results/real-tables
 
 Run it with the project's environment. Each rival gets a virtual environment of its own under the work
 folder, made from benchmarks/peers/requirements. What is done is not done again, so an interrupted run
@@ -25,6 +26,7 @@ from typing import Any
 
 import pandas as pd
 from harness import REGION
+from levels import coded
 from peers import HERE, PEERS, Peer, PeerError, one_thread, python_of
 from table import as_markdown, merged
 from tasks import TASKS, Piece, fitted, likeness, losses, open_piece, read_pool, seed_of
@@ -40,12 +42,13 @@ def over(limit: float) -> str:
 
 def job(piece: Piece, method: str, peer: Peer) -> dict[str, Any]:
     """Return what an adapter is told."""
-    own = {"data": str(piece.data), "split": str(piece.split_file)} if peer.adapter == "codsa" else {}
+    files = {"data": str(piece.data.resolve()), "split": str(piece.split_file.resolve())} if peer.own else {}
     return {
         "seed": seed_of(piece, method),
-        "settings": {**peer.settings, **own},
+        "settings": {**peer.settings, **files},
         "counts": piece.counts(),
-        "limits": piece.limits(),
+        "limits": piece.limits(coded=not peer.own),
+        "discrete": [c.name for c in coded(piece.dataset.schema)],
     }
 
 
@@ -97,7 +100,7 @@ def judge(piece: Piece, method: str, folder: Path, options: argparse.Namespace) 
     facts = generate(piece, method, folder, options)
     refused = facts.pop("refused")
     parts = [pd.read_parquet(folder / f"region-{k}.parquet") for k in range(len(piece.names))]
-    pool = read_pool(piece, parts)
+    pool = read_pool(piece, parts, coded=not PEERS[method].own)
     facts["refused"] = max(refused)
     return {**facts, **losses(piece, fitted(piece, pool)), **likeness(piece, pool)}
 
@@ -126,9 +129,12 @@ def main() -> None:
     """Run the methods on the tasks, one after the other, and write the table after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=list(PEERS), choices=list(PEERS), metavar="NAME")
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
+    parser.add_argument("--tasks", nargs="+", default=["41", "42"], choices=list(TASKS))
     parser.add_argument("--replicates", type=int, default=1, help="replicates 0 … N-1")
     parser.add_argument("--work", type=Path, default=Path("results/peers"), help="environments, pools and rows")
+    parser.add_argument(
+        "--tables", type=Path, default=Path("results/real-tables"), help="where benchmarks/real_tables.py left its work"
+    )
     parser.add_argument("--limit", type=float, default=900, help="wall-clock seconds for one adapter")
     parser.add_argument("--force", action="store_true", help="do again what is done, for the chosen methods")
     parser.add_argument("--judge", action="store_true", help="fit and measure again, with the pools that are there")
@@ -139,7 +145,7 @@ def main() -> None:
     options.work = options.work.resolve()
     for replicate in range(options.replicates):
         for task in options.tasks:
-            piece = open_piece(TASKS[task], replicate, options.work)
+            piece = open_piece(TASKS[task], replicate, options.work, options.tables)
             for method in options.only:
                 start = time.perf_counter()
                 row = one(piece, method, options)

@@ -86,15 +86,16 @@ def _opening(table: pd.DataFrame, limit: float) -> str:
 {_commands(table)}
 ```
 
-Every method gets the same training rows, {VALIDATION_ROWS} validation and {TEST_ROWS} test rows, half of them from each
-of the two regions; the splits are those of the quick scale of `workflow/experiments`. It is trained on all training
-rows (r = 1) and generates one pool of rows per region; the estimator is fitted on all real training rows and the first
-rows of the pool, for the same grid of (m, α); the arm with the best loss on the validation rows is measured on the test
-rows. Every perceptron gets the same number of gradient steps. Generated rows outside their region, or outside the range
-of a column, are drawn again, for all methods alike. No method was tuned here; but CoDSA's defaults were set in a
-project whose examples include these two simulations, and the rivals' were not.
+Every method gets the same training, validation and test rows: on the simulations {VALIDATION_ROWS} and {TEST_ROWS} of
+the latter, half from each of the two regions; on real tables the splits of `benchmarks/real_tables.py`. It is trained
+on all training rows (r = 1) and generates one pool of rows per region; the estimator is fitted on all real training
+rows and the first rows of the pool, for the same grid of (m, α); the arm with the best loss on the validation rows is
+measured on the test rows. Every perceptron gets the same number of gradient steps. Generated rows outside their region,
+or outside the range of a column, are drawn again, for all methods alike. No method was tuned here; but CoDSA's defaults
+were set in a project whose examples include these two simulations, and the rivals' were not.
 
-- **loss under Q**: test loss, both regions weighted equally; lower is better. Minority and majority: the same arm.
+- **loss under Q**: test loss, all regions weighted equally; lower is better. Minority and majority: the same arm, in
+  the smallest and in the largest region.
 - **W1**: Wasserstein-1 distance of generated rows to test rows, in normal scores, mean over the regions; lower is
   better.
 - **nearest ratio**: median distance of generated rows to the nearest training row, relative to that of test rows; about
@@ -111,7 +112,12 @@ project whose examples include these two simulations, and the rivals' were not.
 
 def _commands(table: pd.DataFrame) -> str:
     most = table.groupby("task")["replicate"].max() + 1
-    return "\n".join(f"python benchmarks/peers/run.py --tasks {name} --replicates {n}" for name, n in most.items())
+    lines = [
+        f"python benchmarks/peers/run.py --tasks {name} --replicates {most[name]}" for name in TASKS if name in most
+    ]
+    tables = " ".join(name for name in TASKS if name in most and TASKS[name].simulation is None)
+    made = [f"python benchmarks/real_tables.py --data FOLDER --only {tables}"] if tables else []
+    return "\n".join([*made, *lines])
 
 
 def _caution(table: pd.DataFrame) -> str:
@@ -148,12 +154,13 @@ def _section(task: Task, rows: pd.DataFrame) -> str:
 
 def _facts(task: Task, done: pd.DataFrame) -> str:
     floor = done["wasserstein_floor"].mean()
-    grid = f"m/n in {{{_list(task.grid.m)}}}, α of the minority in {{{_list(task.grid.alpha)}}}"
+    whose = "" if isinstance(task.grid.alpha[0], str) else " of the minority"
+    grid = f"m/n in {{{_list(task.grid.m)}}}, α{whose} in {{{_list(task.grid.alpha)}}}"
     return f"{grid}. Training rows themselves have a W1 of {_cell(floor, 3)}."
 
 
 def _list(values: Sequence[Any]) -> str:
-    return ", ".join(f"{v:g}" for v in values)
+    return ", ".join(v if isinstance(v, str) else f"{v:g}" for v in values)
 
 
 def _cell(value: float, places: int) -> str:

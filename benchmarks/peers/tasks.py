@@ -1,17 +1,19 @@
-"""The two simulations of the paper as work for every method: data, split, grid, estimator, figures."""
+"""The paper's two simulations, and real tables, as work for every method: data, split, grid, estimator, figures."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from levels import as_codes, as_levels, code_limits
 
 from codsa.diagnostics import diagnose
+from codsa.errors import CodsaError
 from codsa.estimators import Judge
 from codsa.fit import Outcome, fit_grid, judged_rows
 from codsa.generators.base import complete
@@ -31,43 +33,56 @@ SIZES = (2000, 4400)
 
 @dataclass(frozen=True)
 class Task:
-    """One simulation with the estimator that judges the synthetic rows.
+    """A simulation, or a real table, with the estimator that judges the synthetic rows.
 
     Attributes
     ----------
     name : str
-        The paper's section, without its dot.
+        The paper's section without its dot, or the table's name.
     grid : Grid
         (m, α); every arm gets all real training rows besides (reserve: all), at r = 1.
+    simulation : str, optional
+        Its name; None: a table that benchmarks/real_tables.py has prepared and split.
+    rule : RegionRule, optional
+        The regions of a simulation.
     """
 
     name: str
     title: str
-    simulation: str
-    rule: RegionRule
     grid: Grid
     judge: Judge
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    simulation: str | None = None
+    rule: RegionRule | None = None
+
+
+def _table(name: str, measure: str, regions: str) -> Task:
+    grid = Grid([0.5, 1.0], ["balance", "target", "training"], "all")
+    return Task(name, f"{name}: {measure} of gradient boosting; regions: {regions}", grid, Judge("gradient-boosting"))
 
 
 TASKS = {
     "41": Task(
         "41",
         "4.1, imbalanced classification: cross-entropy of the paper's perceptron on raw features",
-        "imbalanced-classification",
-        RegionRule("class"),
         Grid([0.5, 1.0, 2.0], [0.5, 0.65, 0.8], "all"),
         Judge("mlp", "none"),
+        "imbalanced-classification",
+        RegionRule("class"),
     ),
     "42": Task(
         "42",
         "4.2, regression with an undersampled region: mean squared error of a random forest",
-        "undersampled-regression",
-        RegionRule("range", "x1", edges=[0.5]),
         Grid([0.5, 1.0, 2.0], [0.5, 0.65, 0.8, 0.9], "all"),
         Judge("random-forest"),
+        "undersampled-regression",
+        RegionRule("range", "x1", edges=[0.5]),
     ),
+    "german_credit": _table("german_credit", "cross-entropy", "both classes"),
+    "mammography": _table("mammography", "cross-entropy", "both classes"),
+    "wine_quality": _table("wine_quality", "cross-entropy", "classes of quality"),
+    "abalone": _table("abalone", "mean squared error", "thirds of the target"),
 }
+"""Tables with missing values are not among them: half of the libraries refuse those."""
 
 
 @dataclass(frozen=True)
@@ -111,15 +126,21 @@ class Piece:
     def training(self) -> tuple[pd.DataFrame, np.ndarray]:
         """Return the generated columns of the training rows, and their regions."""
         rows = self.split.generator_rows(1.0)
-        columns = [c.name for c in self.dataset.schema.generated]
-        return self.dataset.rows.iloc[rows][columns].reset_index(drop=True), self.dataset.regions()[rows]
-
-    def limits(self) -> list[dict[str, list[float]]]:
-        """Return, per region, the least and largest value that a row of it may have, by column."""
         schema = self.dataset.schema
+        columns = [c.name for c in schema.generated]
+        generated = self.dataset.rows.iloc[rows][columns].reset_index(drop=True)
+        return as_codes(generated, schema), self.dataset.regions()[rows]
+
+    def limits(self, coded: bool = True) -> list[dict[str, list[float]]]:
+        """Return, per region, the least and largest value that a row of it may have, by column.
+
+        coded: the levels of a column are integers, as `training` gives them.
+        """
+        schema = self.dataset.schema
+        ordered = {c.name: [float(c.minimum), float(c.maximum)] for c in schema.generated if c.levels is None}
         found = []
         for k in range(len(schema.regions)):
-            limits = {c.name: [float(c.minimum), float(c.maximum)] for c in schema.generated}
+            limits = dict(ordered) | (code_limits(schema) if coded else {})
             if schema.regions.kind == "ranges":
                 column = str(schema.regions.column)
                 low, high = schema.regions.members[k]
@@ -131,12 +152,30 @@ class Piece:
 
 
 def work_of(task: Task, replicate: int) -> Work:
-    """Return the names of a replicate, those of the workflow's quick scale: the splits are the same."""
-    return Work(0, f"sim{task.name}-quick", replicate)
+    """Return the names of a replicate, those of the workflow's runs: the splits are the same."""
+    return Work(0, f"sim{task.name}-quick" if task.simulation else task.name, replicate)
 
 
-def open_piece(task: Task, replicate: int, work: Path) -> Piece:
+def open_table(task: Task, replicate: int, work: Path, tables: Path) -> Piece:
+    """Read a replicate's dataset and split as benchmarks/real_tables.py left them.
+
+    Raises
+    ------
+    CodsaError
+        Where it did not.
+    """
+    data, file = tables / task.name / "data", tables / task.name / f"rep~{replicate}" / "split.parquet"
+    if not file.exists():
+        raise CodsaError(f"no file '{file}': run benchmarks/real_tables.py --results {tables} --only {task.name} first")
+    folder = work / f"task-{task.name}" / f"rep~{replicate}"
+    dataset = load_dataset(data)
+    return Piece(task, replicate, folder, data, file, dataset, load_split(file, dataset))
+
+
+def open_piece(task: Task, replicate: int, work: Path, tables: Path) -> Piece:
     """Make a replicate's dataset and split, or read those of an earlier run."""
+    if task.simulation is None or task.rule is None:
+        return open_table(task, replicate, work, tables)
     data, folder = work / f"task{task.name}" / "data", work / f"task{task.name}" / f"rep~{replicate}"
     if not (data / "manifest.json").exists():
         raw = simulate(task.simulation, *SIZES, 0)
@@ -152,8 +191,8 @@ def open_piece(task: Task, replicate: int, work: Path) -> Piece:
     return Piece(task, replicate, folder, data, file, dataset, load_split(file, dataset))
 
 
-def read_pool(piece: Piece, parts: Sequence[pd.DataFrame]) -> Pool:
-    """Return an adapter's rows as a pool, each row checked as codsa checks its own.
+def read_pool(piece: Piece, parts: Sequence[pd.DataFrame], coded: bool) -> Pool:
+    """Return an adapter's rows as a pool, each row checked as codsa checks its own; coded: as `training` gives them.
 
     Raises
     ------
@@ -162,7 +201,7 @@ def read_pool(piece: Piece, parts: Sequence[pd.DataFrame]) -> Pool:
     """
     schema, rows = piece.dataset.schema, []
     for k, part in enumerate(parts):
-        made = conform(complete(part, k, schema), schema)
+        made = conform(complete(as_levels(part, schema) if coded else part, k, schema), schema)
         wrong = (schema.regions.assign(made) != k) | ~in_bounds(made, schema)
         if wrong.any():
             raise ValueError(f"{int(wrong.sum())} rows lie outside region '{piece.names[k]}'")
@@ -185,7 +224,7 @@ def losses(piece: Piece, outcome: Outcome) -> dict[str, Any]:
     metric = default_metric(piece.dataset.schema.task)
     score = test.score(metric, outcome.fitted[outcome.best], piece.split.q, piece.names)
     chosen = outcome.table.iloc[outcome.best]
-    majority = next(name for k, name in enumerate(piece.names) if k != piece.minority)
+    majority = piece.names[int(np.argmax(piece.split.p))]
     share = json.loads(chosen["alpha_vector"])[piece.minority]
     return {
         "loss": score[OVERALL],
