@@ -43,7 +43,7 @@ def write_study(folder: Path, **changes: Any) -> None:
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(BIN / "snakemake"), "-s", str(ROOT / "Snakefile"), "--directory", str(folder), *arguments]
     environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(folder)}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1500)
 
 
 def planned(folder: Path) -> dict[str, int]:
