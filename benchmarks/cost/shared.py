@@ -22,7 +22,7 @@ from codsa.split import Size, Split, load_split, target_law, write_split
 from codsa.split import split as split_rows
 from codsa.streams import Work, rng, stream
 
-SETTINGS: dict[str, Any] = {"steps": 1800, "batch": 512, "holdout": 0.0, "precision": "auto"}
+SETTINGS: dict[str, Any] = {"steps": 1500, "batch": 512, "holdout": 0.0, "precision": "auto"}
 PLAIN_LABELS = {"labels": "denoiser"}
 """With which the denoiser alone makes a row, label and all."""
 WORK = Work(0, "cost", 0)
