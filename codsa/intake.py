@@ -16,19 +16,10 @@ import pandas as pd
 
 from codsa import schema as tables
 from codsa.artefacts import parts_digest, read_parquet, together, write_parquet_groups
-from codsa.prepare import (
-    Declared,
-    RegionRule,
-    column_notes,
-    infer_column,
-    normal_levels,
-    prepare,
-    resolve_regions,
-    said_of,
-    settle,
-    write_dataset,
-    write_records,
-)
+from codsa.columns import Declared, column_notes, infer_column, normal_levels, said_of, settle
+from codsa.dataset import write_dataset, write_records
+from codsa.prepare import prepare
+from codsa.region_rules import RegionRule, resolve_regions
 from codsa.rows import is_large, stored_chunks
 from codsa.schema import Column, Schema
 from codsa.sources import check_file, check_table, is_parquet, parquet_names, read_table

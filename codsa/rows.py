@@ -14,10 +14,12 @@ import pandas as pd
 
 from codsa import schema as tables
 from codsa.artefacts import parts_digest, read_json
+from codsa.columns import settle
+from codsa.dataset import Dataset, content_digest, load_dataset
 from codsa.encoders.mixed import is_ordered
 from codsa.errors import CodsaError
-from codsa.prepare import Dataset, content_digest, load_dataset, refuse_gaps, settle
 from codsa.processes import is_main, wait_for_all
+from codsa.region_rules import refuse_gaps
 from codsa.schema import Column, Schema
 
 CHUNK = 1 << 16

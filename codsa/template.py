@@ -10,9 +10,11 @@ import numpy as np
 import yaml
 
 from codsa.artefacts import whole
+from codsa.columns import Declared
 from codsa.config import Experiment, validated
 from codsa.errors import CodsaError
-from codsa.prepare import Declared, RegionRule, prepare
+from codsa.prepare import prepare
+from codsa.region_rules import RegionRule
 from codsa.schema import Schema
 from codsa.sources import read_table
 

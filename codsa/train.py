@@ -23,9 +23,9 @@ from codsa.artefacts import (
     write_manifest,
     write_parquet,
 )
+from codsa.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, make
-from codsa.prepare import Dataset
 from codsa.processes import is_main
 from codsa.registry import GENERATORS, check_settings, load
 from codsa.rows import AnyDataset, in_memory

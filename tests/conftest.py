@@ -15,7 +15,10 @@ import pandas as pd
 import pytest
 from toy_texts import ToyEncoder
 
-from codsa.prepare import Dataset, Declared, RegionRule, load_dataset, prepare, write_dataset
+from codsa.columns import Declared
+from codsa.dataset import Dataset, load_dataset, write_dataset
+from codsa.prepare import prepare
+from codsa.region_rules import RegionRule
 from codsa.split import Size, Split, load_split, target_law, write_split
 from codsa.split import split as split_rows
 from codsa.streams import rng, stream

@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from codsa.columns import Declared
+from codsa.dataset import Dataset
 from codsa.encoders.autoencoder import pretrain
 from codsa.encoders.blocks import LevelBlock, OrderedBlock
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators import make
-from codsa.prepare import Dataset, Declared, RegionRule, prepare
+from codsa.prepare import prepare
+from codsa.region_rules import RegionRule
 from codsa.sample import BLOCK, Drawn, draw
 from codsa.schema import Column, Schema, cast, describe
 from codsa.streams import Work, stream

@@ -20,8 +20,8 @@ from codsa.cli.common import parse_settings, parse_value
 from codsa.cli.main import main as codsa
 from codsa.cli.prepare import main as codsa_prepare
 from codsa.config import PRESETS, Config, Experiment, load_experiment, merge, read_yaml, validated
+from codsa.dataset import load_dataset
 from codsa.errors import CodsaError
-from codsa.prepare import load_dataset
 from codsa.study import Study, settings
 from codsa.template import write_experiment
 

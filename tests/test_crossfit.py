@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from codsa.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.estimators import Average, Judge
 from codsa.estimators.store import load_fitted
 from codsa.evaluate import choose, read_fits
 from codsa.fit import Outcome, fit_grid, write_fits
 from codsa.grid import Grid
-from codsa.prepare import Dataset
 from codsa.sample import Pool
 from codsa.split import FOLD_RATIO, FOLDS, TRAIN, Split
 from codsa.streams import Work

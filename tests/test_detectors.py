@@ -11,12 +11,12 @@ import pytest
 from test_image_generators import make_images
 
 from codsa import payload
+from codsa.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.estimators import Judge, Problem, fit_all
 from codsa.estimators.base import layout_of, problem
 from codsa.estimators.store import load_fitted, save_fitted
 from codsa.metrics import by_region
-from codsa.prepare import Dataset
 from codsa.streams import stream
 
 FAST: dict[str, dict[str, Any]] = {

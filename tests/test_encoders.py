@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
+from codsa.dataset import Dataset
 from codsa.encoders.blocks import ONE_HOT_LIMIT, LevelBlock, OrderedBlock
 from codsa.encoders.evidence import determines, steps, surprise
 from codsa.encoders.grain import Grain
@@ -17,7 +18,6 @@ from codsa.encoders.mixed import MixedTable, from_float
 from codsa.encoders.scaling import Asinh, NormalScore, suited
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
-from codsa.prepare import Dataset
 from codsa.schema import Column, cast, describe
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from codsa.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.estimators import Fitted, Judge, Problem, fit_all
 from codsa.estimators.base import Layout, feature_matrix, layout_of, problem
 from codsa.estimators.mlp import Mlp, _Run
 from codsa.estimators.store import load_fitted, save_fitted
-from codsa.prepare import Dataset
 from codsa.registry import ESTIMATORS
 from codsa.streams import stream
 

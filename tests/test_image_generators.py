@@ -10,9 +10,12 @@ import pandas as pd
 import pytest
 
 from codsa import payload
+from codsa.columns import Declared
+from codsa.dataset import Dataset, load_dataset, write_dataset
 from codsa.errors import CodsaError
 from codsa.generators import Generator, make
-from codsa.prepare import Dataset, Declared, RegionRule, load_dataset, prepare, write_dataset
+from codsa.prepare import prepare
+from codsa.region_rules import RegionRule
 from codsa.sample import conform, in_bounds
 from codsa.streams import stream
 from codsa.train import PRETRAINERS, load_generator, write_generator

@@ -20,11 +20,14 @@ from conftest import RunCli
 from PIL import Image
 
 from codsa import payload
+from codsa.columns import Declared
+from codsa.dataset import load_dataset, write_dataset
 from codsa.errors import CodsaError
 from codsa.images.codec import Format, decode, encode, open_image, resized
 from codsa.images.files import Part, find
 from codsa.images.table import read_images
-from codsa.prepare import Declared, RegionRule, load_dataset, prepare, write_dataset
+from codsa.prepare import prepare
+from codsa.region_rules import RegionRule
 from codsa.split import Size, split, target_law
 from codsa.streams import rng, stream
 

@@ -10,12 +10,14 @@ import pytest
 
 from codsa import intake
 from codsa import rows as stored
+from codsa.columns import Declared
+from codsa.dataset import load_dataset
 from codsa.errors import CodsaError
 from codsa.estimators import Judge
 from codsa.fit import fit_grid
 from codsa.grid import Grid
 from codsa.intake import prepare_to, read_raw
-from codsa.prepare import Declared, RegionRule, load_dataset
+from codsa.region_rules import RegionRule
 from codsa.rows import StoredDataset, open_dataset
 from codsa.split import Split, load_split
 from codsa.streams import Work

@@ -15,10 +15,13 @@ from safetensors.torch import load_file, save_file
 from toy_texts import ToyEncoder, toy_reviews
 
 from codsa import payload
+from codsa.columns import Declared
+from codsa.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.generators import make
-from codsa.prepare import Dataset, Declared, RegionRule, prepare
+from codsa.prepare import prepare
 from codsa.reading import Raw
+from codsa.region_rules import RegionRule
 from codsa.sample import load_pool, write_shard
 from codsa.streams import Work, stream
 from codsa.texts.encoder import SentenceEncoder, model_folder

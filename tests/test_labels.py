@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from codsa.columns import Declared as Said
+from codsa.dataset import Dataset
 from codsa.generators.labels import Labels, _draw_codes, _mixtures, _thin
-from codsa.prepare import Dataset, RegionRule, prepare
-from codsa.prepare import Declared as Said
+from codsa.prepare import prepare
+from codsa.region_rules import RegionRule
 from codsa.schema import Schema
 from codsa.streams import rng, stream
 

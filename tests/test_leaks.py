@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from codsa.columns import Declared
+from codsa.dataset import Dataset, load_dataset, write_dataset
 from codsa.errors import CodsaError
 from codsa.estimators import Judge
 from codsa.evaluate import Choice, Fits, evaluate
 from codsa.fit import fit_grid
 from codsa.generators import Generator
 from codsa.grid import Grid
-from codsa.prepare import Dataset, Declared, RegionRule, load_dataset, prepare, write_dataset
+from codsa.prepare import prepare
+from codsa.region_rules import RegionRule
 from codsa.schema import Schema
 from codsa.split import TEST, TRAIN, VALIDATION, Size, Split, load_split, split, target_law, write_split
 from codsa.streams import Work, rng, stream

@@ -9,8 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from codsa.columns import Declared
+from codsa.dataset import Dataset
 from codsa.errors import CodsaError
-from codsa.prepare import Dataset, Declared, RegionRule, prepare
+from codsa.prepare import prepare
+from codsa.region_rules import RegionRule
 from codsa.regions import MISSING, Regions
 from codsa.schema import Schema
 

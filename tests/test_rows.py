@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from codsa import rows as stored
+from codsa.dataset import Dataset
 from codsa.encoders.tabular import TabularEncoder
-from codsa.prepare import Dataset
 from codsa.rows import StoredDataset, StoredRows, encoded, open_dataset, thinned
 from codsa.split import Size, Split, load_split, target_law
 from codsa.split import split as split_rows

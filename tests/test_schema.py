@@ -12,8 +12,11 @@ import pytest
 from conftest import write_prepared
 
 from codsa.artefacts import read_json, read_parquet, write_json, write_parquet
+from codsa.columns import Declared
+from codsa.dataset import Dataset, load_dataset
 from codsa.errors import CodsaError
-from codsa.prepare import Dataset, Declared, RegionRule, load_dataset, prepare
+from codsa.prepare import prepare
+from codsa.region_rules import RegionRule
 from codsa.regions import Regions
 from codsa.schema import Column, Schema, cast, infer_role, infer_type
 

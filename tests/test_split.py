@@ -13,8 +13,11 @@ from conftest import RunCli, write_prepared
 
 from codsa.artefacts import read_json, read_parquet, write_parquet
 from codsa.cli.split import main as codsa_split
+from codsa.columns import Declared
+from codsa.dataset import Dataset
 from codsa.errors import CodsaError
-from codsa.prepare import Dataset, Declared, RegionRule, prepare
+from codsa.prepare import prepare
+from codsa.region_rules import RegionRule
 from codsa.split import (
     TEST,
     TRAIN,

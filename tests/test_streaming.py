@@ -12,8 +12,8 @@ import pytest
 
 from codsa import sample
 from codsa.artefacts import CHUNK, frame_digest, parts_digest, read_parquet
+from codsa.dataset import Dataset
 from codsa.generators import make
-from codsa.prepare import Dataset
 from codsa.sample import BLOCK, GROUP, load_pool, write_shard
 from codsa.streams import Work, stream
 from codsa.train import Trained

@@ -13,14 +13,17 @@ import pytest
 from toy_texts import WORDS, ToyEncoder, toy_reviews
 
 from codsa import payload
+from codsa.columns import Declared
+from codsa.dataset import Dataset
 from codsa.encoders.vectors import VectorBlock
 from codsa.errors import CodsaError
 from codsa.estimators import Judge, fit_all
 from codsa.estimators.base import layout_of, problem
 from codsa.generators import make
 from codsa.metrics import by_region
-from codsa.prepare import Dataset, Declared, RegionRule, prepare
+from codsa.prepare import prepare
 from codsa.reading import Raw, part_from, read_parts
+from codsa.region_rules import RegionRule
 from codsa.sample import conform, in_bounds
 from codsa.schema import Column, Schema
 from codsa.sources import read_table

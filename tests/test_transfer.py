@@ -8,12 +8,15 @@ import pandas as pd
 import pytest
 import torch
 
+from codsa.columns import Declared
+from codsa.dataset import Dataset
 from codsa.diffusion.network import Denoiser
 from codsa.diffusion.tuning import MODES, plain_weights, tunable
 from codsa.errors import CodsaError
 from codsa.generators import Generator, make
 from codsa.generators.oracle import Oracle
-from codsa.prepare import Dataset, Declared, RegionRule, prepare
+from codsa.prepare import prepare
+from codsa.region_rules import RegionRule
 from codsa.simulations import simulate
 from codsa.streams import Work, stream
 from codsa.train import write_pretrained

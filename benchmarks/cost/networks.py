@@ -12,6 +12,7 @@ import pandas as pd
 from shared import PLAIN_LABELS, SETTINGS, WORK, Section, Spent, simulation, timed
 
 from codsa import diagnostics
+from codsa.columns import Declared
 from codsa.diffusion.training import mixed_precision
 from codsa.encoders.tabular import TabularEncoder
 from codsa.estimators import Judge, fit_all
@@ -19,7 +20,8 @@ from codsa.estimators.base import layout_of, problem
 from codsa.fit import judged_rows
 from codsa.generators import Generator
 from codsa.metrics import by_region
-from codsa.prepare import Declared, RegionRule, prepare
+from codsa.prepare import prepare
+from codsa.region_rules import RegionRule
 from codsa.sample import BLOCK, draw
 from codsa.schema import Schema
 from codsa.simulations import simulate

@@ -16,7 +16,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from codsa.prepare import Dataset, Declared, RegionRule, load_dataset, prepare, write_dataset
+from codsa.columns import Declared
+from codsa.dataset import Dataset, load_dataset, write_dataset
+from codsa.prepare import prepare
+from codsa.region_rules import RegionRule
 from codsa.simulations import simulate
 from codsa.split import Size, Split, load_split, target_law, write_split
 from codsa.split import split as split_rows

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from harness import Adapter, main
 
-from codsa.prepare import load_dataset
+from codsa.dataset import load_dataset
 from codsa.split import load_split
 from codsa.streams import Work
 from codsa.train import train

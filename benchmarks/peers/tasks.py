@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from levels import as_codes, as_levels, code_limits
 
+from codsa.columns import Declared
+from codsa.dataset import Dataset, load_dataset, write_dataset
 from codsa.diagnostics import diagnose
 from codsa.errors import CodsaError
 from codsa.estimators import Judge
@@ -19,7 +21,8 @@ from codsa.fit import Outcome, fit_grid, judged_rows
 from codsa.generators.base import complete
 from codsa.grid import Grid, focus_region, pool_counts
 from codsa.metrics import OVERALL, default_metric
-from codsa.prepare import Dataset, Declared, RegionRule, load_dataset, prepare, write_dataset
+from codsa.prepare import prepare
+from codsa.region_rules import RegionRule
 from codsa.sample import Pool, conform, in_bounds
 from codsa.simulations import simulate
 from codsa.split import TEST, Size, Split, load_split, target_law, write_split

@@ -163,11 +163,12 @@ def prepare(
 
     codsa-prepare simulation:imbalanced-classification --rows 2000 4400 --out data
     """
+    from codsa.columns import Declared
     from codsa.images.codec import Format
     from codsa.images.files import Part
     from codsa.intake import prepare_to
-    from codsa.prepare import Declared, RegionRule
     from codsa.reading import kept, part_from, read_parts, read_simulation, read_source
+    from codsa.region_rules import RegionRule
     from codsa.texts.clean import Limits
     from codsa.texts.table import TextRule, read_texts
 

@@ -91,7 +91,7 @@ def train_gen(
     codsa-train-gen --data data --split rep~0/split.parquet --pretrained pretrained --set tune=lora --out gen
     """
     from codsa import processes as parallel
-    from codsa.prepare import load_dataset
+    from codsa.dataset import load_dataset
     from codsa.rows import open_dataset
     from codsa.split import FOLD_RATIO, load_split
     from codsa.train import encoder_digest, scratch_of, train, write_generator, write_pretrained

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from codsa.artefacts import digest, read_parquet, whole
+from codsa.dataset import Dataset
 from codsa.errors import CodsaError, suggest
-from codsa.prepare import Dataset
 from codsa.reading import Raw, read_source
 from codsa.registry import check_settings
 from codsa.streams import Work

@@ -1,0 +1,105 @@
+"""A prepared dataset: its folder, its rows in memory, its digest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from codsa import schema as tables
+from codsa.artefacts import (
+    digest,
+    file_digest,
+    frame_digest,
+    read_json,
+    read_parquet,
+    together,
+    write_json,
+    write_manifest,
+    write_parquet,
+)
+from codsa.columns import Declared, enforce
+from codsa.region_rules import refuse_gaps
+from codsa.schema import Schema
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared table with its schema and the digest of its content.
+
+    Attributes
+    ----------
+    rows : DataFrame of shape (n, d)
+        In the schema's types; a row's position is its row_id.
+    schema : Schema
+    digest : str
+        SHA-256 of content and schema; every later artefact remembers it.
+    """
+
+    rows: pd.DataFrame
+    schema: Schema
+    digest: str
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.rows)
+
+    def regions(self) -> Any:
+        """Return each row's region index, ndarray of int64, shape (n,)."""
+        return self.schema.regions.assign(self.rows)
+
+    def part(self, row_ids: Any) -> pd.DataFrame:
+        """Return the modelled columns of some rows, given by their row_ids."""
+        return self.rows.iloc[row_ids][[c.name for c in self.schema.modelled]].reset_index(drop=True)
+
+    def column(self, name: str) -> pd.Series:
+        """Return one column."""
+        return self.rows[name]
+
+    def row_hashes(self, names: list[str]) -> Any:
+        """Return a hash of each row's values in some columns, ndarray of uint64, shape (n,)."""
+        return pd.util.hash_pandas_object(self.rows[names], index=False).to_numpy()
+
+
+def write_dataset(folder: Path, rows: pd.DataFrame, schema: Schema, origin: Mapping[str, Any]) -> None:
+    """Write `rows.parquet`, `schema.json` and `manifest.json` into a folder.
+
+    Parameters
+    ----------
+    origin : mapping
+        Where the rows came from: the simulation's settings, or the file's digest.
+    """
+    names = ("rows.parquet", "schema.json", "manifest.json")
+    with together(*(folder / name for name in names)) as parts:
+        write_parquet(parts[0], rows)
+        write_records(parts, frame_digest(rows), schema, origin)
+
+
+def write_records(parts: list[Path], rows_digest: str, schema: Schema, origin: Mapping[str, Any]) -> None:
+    """Write the schema and the manifest beside a table, given as [table, schema, manifest]."""
+    table, types, manifest = parts
+    write_json(types, schema.to_dict())
+    outputs = {"rows.parquet": file_digest(table), "schema.json": file_digest(types)}
+    write_manifest(manifest, "prepare", {}, origin, outputs, dataset=rows_digest)
+
+
+def load_dataset(folder: Path) -> Dataset:
+    """Read a prepared dataset and check that table and schema belong together.
+
+    The user may have corrected `schema.json`: values are cast to its types and described anew.
+    """
+    schema = Schema.from_dict(read_json(folder / "schema.json"))
+    rows = read_parquet(folder / "rows.parquet")
+    tables.check_table(rows, schema, str(folder / "rows.parquet"))
+    rows, columns, _ = enforce(rows, schema.columns, Declared(schema.target, schema.task))
+    schema = replace(schema, columns=columns)
+    refuse_gaps(schema.regions, schema.regions.assign(rows))
+    return Dataset(rows, schema, content_digest(frame_digest(rows), schema))
+
+
+def content_digest(rows_digest: str, schema: Schema) -> str:
+    """Return the digest of a dataset's content and schema."""
+    return digest([rows_digest, {k: v for k, v in schema.to_dict().items() if k != "notes"}])
