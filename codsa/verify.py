@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,20 @@ def refuse_broken(study: Path) -> None:
     if found:
         names = ", ".join(str(path) for path in found.values())
         raise CodsaError(
-            f"{names}: truncated or edited (the manifest has another digest) and removed now; "
-            "type the same command again to make it anew"
+            f"{names}: truncated or edited (the manifest has another digest) and removed now; {anew(found)}"
         )
+
+
+def anew(manifests: Iterable[Path]) -> str:
+    """Say how artefacts are made again: Snakemake makes none that only finished work was made from."""
+    wanted = shlex.join(str(target(manifest)) for manifest in manifests)
+    return f"type the same command again with --forcerun {wanted} to make it anew, with what was made from it"
+
+
+def target(manifest: Path) -> Path:
+    """Return what the workflow calls an artefact: its folder, or the manifest where the rule makes single files."""
+    single = manifest.name != "manifest.json" or manifest.parent.name.startswith("eval~")
+    return manifest if single else manifest.parent
 
 
 def remove(manifest: Path) -> None:

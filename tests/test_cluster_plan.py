@@ -60,7 +60,7 @@ def test_a_generator_asks_for_gpus_and_a_fit_for_none(tmp_path: Path) -> None:
     chosen = re.findall(r"rule train_generator:.*?wildcards: ([^\n]*)\n\s*resources: ([^\n]*)", text, flags=re.DOTALL)
     for wildcards, resources in chosen:
         diffusion = "tabular-diffusion" in wildcards
-        assert ("gpu=2" in resources) == diffusion
+        assert ("gpu=2" in resources) == diffusion and "nodes=1" in resources
         assert ("slurm_partition=accelerated" in resources) == diffusion
     assert "gpu=" not in of_rule(text, "fit") and "slurm_partition=cpu" in of_rule(text, "fit")
     groups = re.findall(r"Group job generator-\S+ .*?(?=\n\[|\Z)", text, flags=re.DOTALL)

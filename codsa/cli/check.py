@@ -13,7 +13,7 @@ from codsa.errors import CodsaError
 def check(
     results: Annotated[Path, typer.Argument(help="Folder of results, or of one study.")] = Path("results"),
     remove: Annotated[
-        bool, typer.Option("--remove", help="Remove what is broken; the next run makes it again.")
+        bool, typer.Option("--remove", help="Remove what is broken, and say how it is made again.")
     ] = False,
 ) -> None:
     """Compare every artefact with the digests in its manifest, and name those that are truncated or edited.
@@ -32,7 +32,5 @@ def check(
         if remove:
             verify.remove(manifest)
     if found and not remove:
-        raise CodsaError(
-            f"{len(found)} artefacts are broken; 'codsa check {results} --remove' lets the next run mend it"
-        )
-    typer.echo(f"{results}: {'mended by the next run' if found else 'whole'}")
+        raise CodsaError(f"{len(found)} artefacts are broken; 'codsa check {results} --remove' removes them")
+    typer.echo(verify.anew(found) if found else f"{results}: whole")

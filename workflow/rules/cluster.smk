@@ -80,6 +80,37 @@ def most_gpus():
     )
 
 
+def most_jobs():
+    """At least as many jobs as the studies have, each shard counted."""
+    total = 0
+    for study in STUDIES.values():
+        methods = [m for m in study.methods.values() if not m.among]
+        drawn = {
+            (study.generator_of(m), p)
+            for m in methods
+            if m.generator
+            for f in study.fits(m).values()
+            for p in f
+        }
+        fits = sum(len(study.fits(m)) for m in methods)
+        one = study.experiment
+        total += (
+            one.replicates * (len(drawn) * (1 + one.shards) + fits + len(study.methods) + 1) + 10
+        )
+    return total
+
+
+def submit_arrays_if_they_fit():
+    """Let shards be submitted one by one where not all jobs fit into the queue at a time.
+
+    The executor waits for all shards that are ready, and forgets those that it was given if the rest does not come
+    with them (snakemake-executor-plugin-slurm 2.8).
+    """
+    settings, queue = workflow.executor_settings, workflow.resource_settings.nodes
+    if getattr(settings, "array_jobs", None) and queue is not None and most_jobs() > queue:
+        settings.array_jobs = None
+
+
 def containers_asked():
     """Whether commands run in an image."""
     return (
@@ -106,6 +137,9 @@ def check_start():
     except CodsaError as error:
         raise WorkflowError(str(error)) from None
 
+
+if workflow.is_main_process:
+    submit_arrays_if_they_fit()
 
 if containers_asked() and workflow.is_main_process:
     try:

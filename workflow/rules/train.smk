@@ -13,6 +13,7 @@ rule pretrain:
         mem_mb=memory(2000, each=8),
         runtime=minutes(120, each=1, gpus=pretraining_gpus_of),
         gpu=pretraining_gpus_of,
+        nodes=1,
         slurm_partition=lambda w: partition(pretraining_gpus_of(w)),
     params:
         arguments=lambda w: words(study_of(w).pretrain(w.kind)),
@@ -50,6 +51,7 @@ rule train_generator:
         mem_mb=memory(2000, each=8),
         runtime=minutes(120, each=1, gpus=gpus_of, share=0.6),
         gpu=gpus_of,
+        nodes=1,
         slurm_partition=lambda w: partition(gpus_of(w)),
     params:
         arguments=lambda w: words(study_of(w).train(w.replicate, w.generator, w.r)),
