@@ -21,8 +21,9 @@ run: $(VENV)/run.stamp
 
 test: check
 	pytest -n $(CORES) --dist worksteal
+	pytest tests/cluster -m short -rs
 
-# The tests that start a real Slurm of their own: as root, on a machine that has none in use.
+# All tests that start a real Slurm of their own: as root, on a machine that has none in use. `make test` runs two.
 test-cluster: $(VENV)/dev.stamp
 	pytest tests/cluster -m cluster -rs
 

@@ -17,8 +17,8 @@ from torch import nn
 
 from codsa.generators.tabular_diffusion import TabularDiffusion
 
-HELD_AT = 105
-"""The step in which it is held up; the last checkpoint before it is that of step 100."""
+HELD_AT, CHECKED = 105, 100
+"""The step in which it is held up, and that of the last checkpoint before it, where 400 steps have 20."""
 
 
 class Survivor(TabularDiffusion):
@@ -41,8 +41,7 @@ def held_up(already: bool) -> bool:
     if marker is None or (Path(marker).exists() and not already):
         return False
     Path(marker).touch()
-    if os.environ.get("SURVIVOR_MODE") == "hang":
-        while True:
-            time.sleep(0.1)
-    time.sleep(2)
+    while os.environ.get("SURVIVOR_MODE") == "hang":
+        time.sleep(0.1)
+    time.sleep(1)
     return True

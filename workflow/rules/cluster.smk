@@ -80,37 +80,6 @@ def most_gpus():
     )
 
 
-def most_jobs():
-    """At least as many jobs as the studies have, each shard counted."""
-    total = 0
-    for study in STUDIES.values():
-        methods = [m for m in study.methods.values() if not m.among]
-        drawn = {
-            (study.generator_of(m), p)
-            for m in methods
-            if m.generator
-            for f in study.fits(m).values()
-            for p in f
-        }
-        fits = sum(len(study.fits(m)) for m in methods)
-        one = study.experiment
-        total += (
-            one.replicates * (len(drawn) * (1 + one.shards) + fits + len(study.methods) + 1) + 10
-        )
-    return total
-
-
-def submit_arrays_if_they_fit():
-    """Let shards be submitted one by one where not all jobs fit into the queue at a time.
-
-    The executor waits for all shards that are ready, and forgets those that it was given if the rest does not come
-    with them (snakemake-executor-plugin-slurm 2.8).
-    """
-    settings, queue = workflow.executor_settings, workflow.resource_settings.nodes
-    if getattr(settings, "array_jobs", None) and queue is not None and most_jobs() > queue:
-        settings.array_jobs = None
-
-
 def containers_asked():
     """Whether commands run in an image."""
     return (
@@ -138,9 +107,6 @@ def check_start():
         raise WorkflowError(str(error)) from None
 
 
-if workflow.is_main_process:
-    submit_arrays_if_they_fit()
-
 if containers_asked() and workflow.is_main_process:
     try:
         preflight.check_apptainer()
@@ -148,6 +114,19 @@ if containers_asked() and workflow.is_main_process:
         raise WorkflowError(str(error)) from None
 
 
+def submit_arrays_if_they_fit():
+    """Let shards be submitted one by one where not all jobs fit into the queue at a time.
+
+    The executor forgets the shards that it is given, and waits for ever, if others that are ready do
+    not come with them (snakemake-executor-plugin-slurm 2.8).
+    """
+    jobs, queue = list(workflow.dag.needrun_jobs()), workflow.resource_settings.nodes
+    if queue is not None and len(jobs) > queue:
+        for job in jobs:
+            getattr(workflow.scheduler.get_executor(job), "array_jobs", set()).clear()
+
+
 onstart:
     if workflow.is_main_process:
         check_start()
+        submit_arrays_if_they_fit()

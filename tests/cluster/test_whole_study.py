@@ -1,0 +1,78 @@
+"""A whole study as jobs of a real Slurm, with and without the image: the artefacts of the same study on one machine."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from studies import ROOT, digests, finish, on_slurm, said, snakemake, write
+
+from codsa import __version__, preflight
+from codsa.errors import CodsaError
+
+pytestmark = pytest.mark.cluster
+IMAGE = ROOT / f"containers/codsa-{__version__}.sif"
+POOL = "results/toy/rep~0/gen~tabular-diffusion/r~0.5/pool"
+SHARDS = 3
+STUDY: dict[str, Any] = {
+    "name": "toy",
+    "replicates": 1,
+    "data": {"simulation": {"name": "imbalanced-classification", "minority": 300, "majority": 600}},
+    "split": {"validation": 100, "test": 100},
+    "methods": ["none", "codsa"],
+    "grid": {"r": [0.5], "m": [1.0, 10.0], "alpha": ["balance"]},
+    "generators": {"tabular-diffusion": {"steps": 30, "batch": 64, "width": 32, "depth": 1, "sampler_steps": 4}},
+    "estimator": {"name": "logistic"},
+    "shards": SHARDS,
+}
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study, made on one machine."""
+    folder = write(tmp_path_factory.mktemp("local"), STUDY)
+    finish(snakemake(folder, "--cores", "1"), folder)
+    found = digests(folder)
+    assert sum(name.endswith("report.html") for name in found) == 1 and len(found) > 20
+    return folder
+
+
+def job_logs(folder: Path) -> dict[str, str]:
+    """What the jobs of a run have left, by job; those of arrays are called ARRAY_TASK."""
+    return {p.stem: p.read_text(errors="replace") for p in folder.glob(".snakemake/slurm_logs/**/*.log")}
+
+
+@pytest.mark.short
+def test_a_study_on_slurm_makes_what_one_machine_makes(cluster: None, local: Path, tmp_path: Path) -> None:
+    finish(on_slurm(write(tmp_path, STUDY)), tmp_path)
+    assert digests(tmp_path) == digests(local)
+    drawn = [path.stat().st_size for path in (tmp_path / POOL).glob("region~*/part-*.parquet")]
+    assert len(drawn) == 2 * SHARDS and min(drawn) > 0.2 * max(drawn), "each shard draws some of the rows"
+    logs = job_logs(tmp_path)
+    tasks = [name.split("_") for name in logs if "_" in name]
+    assert len({array for array, _ in tasks}) == 1 and len(tasks) == SHARDS, "the shards are one array"
+    assert len(logs) - len(tasks) == 6, "prepare, split, train, and a group of fits, one of evaluations, report"
+    finish(on_slurm(tmp_path), tmp_path)
+    assert "Nothing to be done" in said(tmp_path)
+
+
+def test_shards_that_the_queue_cannot_hold_go_one_by_one(cluster: None, local: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(local, tmp_path / "study")
+    shutil.rmtree(folder / POOL)
+    shards = [f"{POOL}/shard-{i:04d}-of-{SHARDS:04d}.json" for i in range(SHARDS)]
+    finish(on_slurm(folder, *shards, "--jobs", "2"), folder)
+    assert digests(folder) == digests(local)
+    assert len(job_logs(folder)) == SHARDS and not any("_" in name for name in job_logs(folder))
+
+
+def test_a_study_in_the_image_makes_the_same(cluster: None, local: Path, tmp_path: Path) -> None:
+    try:
+        preflight.check_apptainer()
+        preflight.check_image(str(IMAGE))
+    except CodsaError as error:
+        pytest.skip(f"NOTHING WAS TESTED IN THE IMAGE: {error}")
+    finish(on_slurm(write(tmp_path, STUDY, container=str(IMAGE))), tmp_path)
+    assert digests(tmp_path) == digests(local)
+    assert all("Activating apptainer image" in text for text in job_logs(tmp_path).values())
