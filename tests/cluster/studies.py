@@ -20,7 +20,7 @@ QUICK = (
     *("--latency-wait", "10"),
 )
 SUFFIXES = (".json", ".parquet", ".safetensors", ".skops", ".csv", ".html")
-LONG = 900.0
+LONG = 1800.0
 """Seconds that nothing here takes, even on a busy machine."""
 
 
