@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from codsa.errors import CodsaError
 
@@ -52,9 +52,20 @@ def scheduled() -> bool:
 def wait_for_all() -> None:
     """Wait until every process has come here."""
     if joined():
-        from accelerate import PartialState
+        _state().wait_for_everyone()
 
-        PartialState(timeout=PATIENCE).wait_for_everyone()
+
+def own_device() -> torch.device:
+    """Return the device that this process trains on: of several processes each has its own GPU."""
+    found: torch.device = _state().device
+    return found
+
+
+def _state() -> Any:
+    """Return what accelerate knows of the processes, joining them if nothing has yet: on the CPU where told so."""
+    from accelerate import PartialState
+
+    return PartialState(cpu=os.environ.get("ACCELERATE_USE_CPU") == "true", timeout=PATIENCE)
 
 
 def check_gpus(wanted: int) -> None:

@@ -38,8 +38,17 @@ def options(**given: Any) -> list[str]:
 
 
 def settings(given: Mapping[str, Any]) -> list[str]:
-    """Return settings as repeated --set KEY=VALUE."""
-    return [word for key, thing in sorted(given.items()) for word in ("--set", f"{key}={value(thing)}")]
+    """Return settings as repeated --set KEY=VALUE; a text that YAML would not read as itself is quoted."""
+    return [word for key, thing in sorted(given.items()) for word in ("--set", f"{key}={_quoted(thing)}")]
+
+
+def _quoted(thing: Any) -> str:
+    import yaml
+
+    try:
+        return value(thing) if yaml.safe_load(value(thing)) == thing else json.dumps(thing, sort_keys=True)
+    except yaml.YAMLError:
+        return json.dumps(thing, sort_keys=True)
 
 
 def _source(data: Data) -> list[str]:

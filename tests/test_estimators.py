@@ -24,7 +24,7 @@ FAST: dict[str, dict[str, Any]] = {
     "mlp": {"hidden": [16], "epochs": 5, "batch": 64},
     "sklearn.neighbors:KNeighborsClassifier": {"n_neighbors": 3},
 }
-OF_ARRAYS = {"autoencoder", "cnn", "masked-detector", "tfidf-logistic"}  # see test_detectors.py, test_texts.py
+OF_ARRAYS = {"autoencoder", "cnn", "local-outliers", "tfidf-logistic"}  # see test_detectors.py, test_texts.py
 NAMES = [*sorted(set(ESTIMATORS) - OF_ARRAYS), "sklearn.neighbors:KNeighborsClassifier"]
 
 

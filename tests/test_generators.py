@@ -20,7 +20,7 @@ from codsa.train import load_generator, write_generator
 SMALL: dict[str, dict[str, Any]] = {
     "tabular-diffusion": {"steps": 40, "batch": 64, "width": 32, "depth": 1, "sampler_steps": 5}
 }
-IMAGES = {"image-diffusion", "distortions", "restyled"}  # see tests/test_image_generators.py
+IMAGES = {"image-diffusion", "stable-diffusion", "distortions", "restyled"}  # see their own tests
 TEXTS = {"text-diffusion", "text-gaussian", "text-noise"}  # see tests/test_texts.py
 NAMES = sorted(
     set(GENERATORS) - IMAGES - TEXTS - {"oracle"}

@@ -110,7 +110,10 @@ SETTINGS: list[tuple[str, str, Any]] = [
     ("image-diffusion", "unseen", ["u"]),
     ("restyled", "source", "v"),
     ("restyled", "size", 2),
-    *(("distortions", setting, 0.5) for setting in ("rotation", "stretch", "shear", "shift", "elastic", "smooth")),
+    *(
+        ("distortions", setting, 0.5)
+        for setting in ("rotation", "stretch", "shear", "shift", "elastic", "smooth", "mirror")
+    ),
 ]
 
 
@@ -170,6 +173,9 @@ def test_simple_ways_stay_near_real_images(images: Dataset) -> None:
     bent = payload.arrays(fitted("distortions", images, elastic=0.0).sample(0, 30, stream(0, "d"))["image"]).astype(int)
     gap = np.abs(bent - drawn).mean(axis=(1, 2, 3))  # the same rows are drawn, then bent
     assert 1 < gap.mean() < 40 and gap.min() > 0
+    still = {"rotation": 0, "stretch": 0, "shear": 0, "shift": 0, "elastic": 0}
+    turned = fitted("distortions", images, mirror=1.0, **still).sample(0, 30, stream(0, "d"))["image"]
+    np.testing.assert_array_equal(payload.arrays(turned), drawn[:, :, ::-1])
     styled = fitted("restyled", images, size=8).sample(1, 30, stream(0, "d"))  # 8 pixels are all there are
     assert all((one == real[domain == "u"]).all(axis=(1, 2, 3)).any() for one in payload.arrays(styled["image"]))
     assert set(styled["domain"]) == {"v"}

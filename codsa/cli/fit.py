@@ -49,7 +49,7 @@ def fit(
         str,
         typer.Option(
             "--estimator",
-            help="gradient-boosting, random-forest, logistic, mlp; for images cnn, and autoencoder or masked-detector to "
+            help="gradient-boosting, random-forest, logistic, mlp; for images cnn, and autoencoder or local-outliers to "
             "detect anomalies; for texts tfidf-logistic; or module:Class.",
         ),
     ] = "gradient-boosting",

@@ -38,7 +38,7 @@ def train_gen(
         typer.Option(
             "--generator",
             help="tabular-diffusion, smote, adasyn, smogn, bootstrap, source-rows, oracle; for images image-diffusion, "
-            "distortions or restyled; for texts text-diffusion, text-gaussian or text-noise; or module:Class.",
+            "stable-diffusion, distortions or restyled; for texts text-diffusion, text-gaussian or text-noise; or module:Class.",
         ),
     ] = "tabular-diffusion",
     r: Ratio = 1.0,

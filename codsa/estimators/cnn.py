@@ -135,7 +135,7 @@ def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> CnnArms:
     check_settings("estimator", "cnn", _settings, settings)
     need_images("cnn", layout)
     if layout.task == "detection":
-        raise CodsaError("estimator 'cnn' needs a target to learn; for detection use autoencoder or denoising-detector")
+        raise CodsaError("estimator 'cnn' needs a target to learn; for detection use autoencoder or local-outliers")
     return CnnArms(layout, *_settings(**settings))
 
 

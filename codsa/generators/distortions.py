@@ -32,6 +32,8 @@ class Distortions(Bootstrap):
         Size of the elastic field, as a share of a side.
     smooth : float
         How far the elastic field is smooth, as a share of a side.
+    mirror : float
+        Share of images that are mirrored left to right.
     """
 
     def __init__(
@@ -43,11 +45,12 @@ class Distortions(Bootstrap):
         shift: float = 0.03,
         elastic: float = 0.03,
         smooth: float = 0.15,
+        mirror: float = 0.0,
     ) -> None:
-        if min(rotation, stretch, shear, shift, elastic) < 0 or not smooth > 0:
-            raise CodsaError("distortions: settings are not below 0, and smooth is above 0")
+        if min(rotation, stretch, shear, shift, elastic, mirror) < 0 or not smooth > 0 or mirror > 1:
+            raise CodsaError("distortions: settings are not below 0, smooth is above 0 and mirror not above 1")
         self.rotation, self.stretch, self.shear = np.deg2rad(rotation), stretch, shear
-        self.shift, self.elastic, self.smooth = shift, elastic, smooth
+        self.shift, self.elastic, self.smooth, self.mirror = shift, elastic, smooth, mirror
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
         """Draw rows of one region (see `Generator.sample`)."""
@@ -56,6 +59,9 @@ class Distortions(Bootstrap):
         for column in self.schema.payloads:
             pixels = payload.arrays(made[column.name])
             bent = np.stack([self._distorted(image, random) for image in pixels]) if count else pixels
+            if self.mirror > 0:
+                turned = random.random(count) < self.mirror
+                bent = np.where(turned[:, None, None, None], bent[:, :, ::-1], bent)
             made[column.name] = payload.column(column.type, bent)
         return made
 

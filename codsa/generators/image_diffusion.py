@@ -13,31 +13,30 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from codsa import payload
-from codsa.artefacts import read_json, read_parquet, write_json, write_parquet
+from codsa.artefacts import read_json, write_json
 from codsa.diffusion import edm
 from codsa.diffusion.training import Recipe, Trainer, half_type
 from codsa.diffusion.tuning import plain_weights, tunable
 from codsa.diffusion.unet import ATTENTION, GROUPS, HEAD, TARGETS, Guided, ImageDenoiser, carried_over
-from codsa.encoders.conditions import Conditions, check_names, spread_evenly
+from codsa.encoders.conditions import Conditions
 from codsa.errors import CodsaError
 from codsa.estimators.networks import draw_weights
-from codsa.generators.base import Generator, complete
-from codsa.schema import Column, Schema, cast, check_choice
-from codsa.streams import child, integer, rng
+from codsa.generators.told_images import EvenBatches, ToldImages
+from codsa.processes import my_share
+from codsa.schema import Column, Schema, check_choice
+from codsa.streams import child, integer
 
-REGION = "__region__"
 CHUNK = 256
 """Images that are drawn at a time."""
 NAME = "image-diffusion"
 MODES = ("full", "head", "attention", "lora")
 
 
-class ImageDiffusion(Generator):
+class ImageDiffusion(ToldImages):
     """EDM diffusion of pixels by a U-Net; the condition is every other modelled column.
 
-    A region that the generator is asked for gets the other columns of its rows of S_g, drawn anew
-    with replacement. So what is told may be composed of what was learned apart: a class known from
-    one domain, in the style of another (`unseen`).
+    What is told may be composed of what was learned apart: a class known from one domain, in the
+    style of another (`unseen`).
 
     Parameters
     ----------
@@ -70,6 +69,8 @@ class ImageDiffusion(Generator):
     unseen : list of str
         Regions whose images are not trained on: they are composed of what the others teach.
     """
+
+    label = NAME
 
     def __init__(
         self,
@@ -106,9 +107,7 @@ class ImageDiffusion(Generator):
         self.tune, self.uniform, self.unseen = tune, list(uniform or []), list(unseen or [])
         self.noise = edm.Noise()
         self.losses = pd.DataFrame()
-        self.schema: Schema
         self.conditions: Conditions
-        self.told: pd.DataFrame
         self.model: ImageDenoiser
         self.centre, self.scale = 0.0, 1.0
 
@@ -122,11 +121,8 @@ class ImageDiffusion(Generator):
         pretrained: Path | None = None,
     ) -> Self:
         """Train the denoiser on S_g (see `Generator.fit`)."""
-        self.schema = schema
-        column = self._image(schema)
-        check_names(f"{NAME}: uniform", self.uniform, schema)
+        column = self.remember(rows, regions, schema)
         left_out = [schema.regions.index(name) for name in self.unseen]
-        self.told = rows.drop(columns=[column.name]).assign(**{REGION: regions}).reset_index(drop=True)
         self.conditions = Conditions.fit(rows, schema)
         seen = ~np.isin(regions, left_out)
         if not seen.any():
@@ -147,19 +143,13 @@ class ImageDiffusion(Generator):
         self.model.load_state_dict(plain_weights(net, trainer.weights()))
         return self
 
-    def _image(self, schema: Schema) -> Column:
-        found = schema.payloads
-        if len(found) != 1 or found[0].type != "image":
-            raise CodsaError(f"{NAME}: the data have {len(found)} columns of arrays; it draws one column of images")
-        return found[0]
-
     def _network(self, column: Column) -> ImageDenoiser:
         assert column.shape is not None
         return ImageDenoiser(column.shape[2], self.conditions, self.width, self.layers, self.patch)
 
     def _start(self, pixels: np.ndarray, pretrained: Path | None, stream: np.random.SeedSequence) -> nn.Module:
         """Return the network that training starts from, and settle the scale of pixels and the conditions' codes."""
-        column, generator = self._image(self.schema), torch.Generator().manual_seed(integer(stream))
+        column, generator = self.image_of(self.schema), torch.Generator().manual_seed(integer(stream))
         if pretrained is None:
             self.centre, spread = float(pixels.mean()), float(pixels.std())
             self.scale = spread if spread > 0 else 1.0
@@ -178,20 +168,16 @@ class ImageDiffusion(Generator):
         if not (folder / "images.json").exists():
             raise CodsaError(f"{folder}: holds no {NAME}; make it with codsa-train-gen --pretrain denoiser on images")
         theirs = Schema.from_dict(read_json(folder / "schema.json"))
-        shape = self._image(theirs).shape
+        shape = self.image_of(theirs).shape
         if shape is None or column.shape is None or shape[2] != column.shape[2]:
             raise CodsaError(f"{folder}: pretrained on images of shape {shape}, the data have {column.shape}")
         return type(self).load(folder, theirs, {})
 
     def _loss(self, pixels: np.ndarray, told: torch.Tensor, regions: np.ndarray) -> Any:
-        members = [torch.from_numpy(np.flatnonzero(regions == k)) for k in np.unique(regions)]
-        sizes = torch.tensor([len(m) for m in members])
-        starts, order = torch.cumsum(sizes, 0) - sizes, torch.cat(members)
+        rows = EvenBatches(regions, self.batch)
 
         def loss(net: nn.Module, generator: torch.Generator) -> torch.Tensor:
-            pick = torch.randint(len(members), (self.batch,), generator=generator)
-            within = (torch.rand(self.batch, generator=generator, dtype=torch.float64) * sizes[pick]).long()
-            chosen = order[starts[pick] + within]
+            chosen = rows.draw(generator)
             x = self._scaled(pixels[chosen.numpy()])
             if self.flip:
                 mirrored = torch.rand(self.batch, generator=generator) < 0.5
@@ -200,7 +186,8 @@ class ImageDiffusion(Generator):
             sigma = edm.draw_sigma(self.batch, self.noise, generator)
             epsilon = torch.randn(x.shape, generator=generator)
             device = next(net.parameters()).device
-            batch = (part.to(device) for part in (x, torch.cat([kept, told[chosen]], dim=1), sigma, epsilon))
+            shares = my_share(x, torch.cat([kept, told[chosen]], dim=1), sigma, epsilon)
+            batch = (part.to(device) for part in shares)
             return edm.denoising_loss(net, *batch).mean()
 
         return loss
@@ -209,20 +196,8 @@ class ImageDiffusion(Generator):
         """Return images as float32 of unit scale, tensor of shape (b, channels, height, width)."""
         return ((torch.from_numpy(pixels).float() - self.centre) / self.scale).movedim(-1, 1)
 
-    def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
-        """Draw rows of one region (see `Generator.sample`)."""
-        members = np.flatnonzero(self.told[REGION] == region)
-        if not len(members):
-            raise CodsaError(f"{NAME}: region '{self.schema.regions.names[region]}' has no row in S_g; raise r")
-        random = rng(child(stream, "conditions"))
-        rows = self.told.iloc[random.choice(members, count)].drop(columns=[REGION]).reset_index(drop=True)
-        rows = spread_evenly(rows, self.uniform, self.schema, self.told, random)
-        column = self._image(self.schema)
-        made = payload.column("image", self._draw(rows, column, child(stream, "images")))
-        return complete(rows.assign(**{column.name: made}), region, self.schema)
-
-    def _draw(self, rows: pd.DataFrame, column: Column, stream: np.random.SeedSequence) -> np.ndarray:
-        """Draw an image for each row, ndarray of uint8, shape (n, height, width, channels)."""
+    def draw(self, rows: pd.DataFrame, column: Column, stream: np.random.SeedSequence) -> np.ndarray:
+        """Draw an image for each row (see `ToldImages.draw`)."""
         assert column.shape is not None
         height, width, channels = column.shape
         told = torch.from_numpy(self.conditions.encode(rows))
@@ -249,7 +224,7 @@ class ImageDiffusion(Generator):
         facts = {"centre": self.centre, "scale": self.scale, "conditions": self.conditions.to_list()}
         facts |= {"width": self.width, "layers": self.layers, "patch": self.patch}
         write_json(folder / "images.json", facts)
-        write_parquet(folder / "told.parquet", self.told)
+        self.save_told(folder)
         self.losses.to_csv(folder / "losses.csv", index=False)
 
     @classmethod
@@ -257,11 +232,10 @@ class ImageDiffusion(Generator):
         """Read what `save` wrote (see `Generator.load`)."""
         made = cls(**settings)
         facts = read_json(folder / "images.json")
-        made.schema, made.conditions = schema, Conditions.from_list(facts["conditions"])
+        made.load_told(folder, schema)
+        made.conditions = Conditions.from_list(facts["conditions"])
         made.centre, made.scale = facts["centre"], facts["scale"]
         made.width, made.layers, made.patch = facts["width"], facts["layers"], facts["patch"]
-        told = read_parquet(folder / "told.parquet")
-        made.told = told.assign(**{c.name: cast(told[c.name], c) for c in schema.modelled if not c.is_payload})
-        made.model = made._network(made._image(schema))
+        made.model = made._network(made.image_of(schema))
         made.model.load_state_dict(load_file(folder / "denoiser.safetensors"))
         return made
