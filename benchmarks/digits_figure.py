@@ -1,60 +1,66 @@
-"""Draw real and generated digits of a study by domain: python benchmarks/digits_figure.py RESULTS/STUDY OUT.png.
+"""Draw real and generated images of a study by region.
 
-The first row of each block holds training images as the study has them, the others the first images of the pools.
+    python benchmarks/digits_figure.py EXPERIMENT.yaml OUT.png --methods codsa-finetune distortions \
+        [--scale table] [--results results]
+
+The first row of each region holds training images of replicate 0, the others the first images of the methods' pools.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from codsa.config import load_experiment
+from codsa.dataset import load_dataset
 from codsa.payload import arrays
-from codsa.prepare import load_dataset
 from codsa.sample import load_pool
 from codsa.split import TRAIN, load_split
+from codsa.study import Study
 
 SHOWN = 20
 
 
-def strips(root: Path, generators: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
-    """Return, for each region, what a row is called and its images, ndarray of shape (n, height, width, channels)."""
+def strips(study: Study, root: Path, methods: list[str]) -> list[tuple[str, np.ndarray]]:
+    """Return what each row is called, and its images, ndarray of shape (n, height, width, channels)."""
     data = load_dataset(root / "data")
     rows = load_split(root / "rep~0/split.parquet", data).rows(TRAIN)
-    pools = {name: load_pool(root / f"rep~0/gen~{name}/r~1.0/pool", data.schema) for name in generators}
+    folders = {name: study.generator_of(study.methods[name]) for name in methods}
+    pools = {name: load_pool(root / f"rep~0/gen~{it}/r~1.0/pool", data.schema) for name, it in folders.items()}
     (column,) = data.schema.payloads
-    found: dict[str, dict[str, np.ndarray]] = {}
+    found = []
     for k, region in enumerate(data.schema.regions.names):
         own = rows[data.regions()[rows] == k][:SHOWN]
-        found[region] = {"real": arrays(data.part(own)[column.name])}
-        found[region] |= {name: arrays(pool.rows[k][column.name])[:SHOWN] for name, pool in pools.items()}
+        found.append((f"{region}: real", arrays(data.part(own)[column.name])))
+        found += [(f"{region}: {name}", arrays(pool.rows[k][column.name])[:SHOWN]) for name, pool in pools.items()]
     return found
 
 
-def draw(found: dict[str, dict[str, np.ndarray]], out: Path) -> None:
+def draw(rows: list[tuple[str, np.ndarray]], out: Path) -> None:
     """Write the figure."""
-    rows = [(region, name, images) for region, kinds in found.items() for name, images in kinds.items()]
-    figure = Figure(figsize=(10, 0.55 * len(rows)), layout="constrained")
-    axes = figure.subplots(len(rows), 1)
-    for axis, (region, name, images) in zip(axes, rows, strict=True):
-        axis.imshow(np.concatenate(list(images[..., 0]), axis=1), cmap="gray", vmin=0, vmax=255)
-        axis.set_yticks([images.shape[1] / 2], [f"{region}: {name}"])
+    figure = Figure(figsize=(10, 0.5 * len(rows)), layout="constrained")
+    for axis, (name, images) in zip(figure.subplots(len(rows), 1), rows, strict=True):
+        axis.imshow(np.concatenate(list(images), axis=1).squeeze(), cmap="gray", vmin=0, vmax=255)
+        axis.set_yticks([images.shape[1] / 2], [name])
         axis.set_xticks([])
         axis.tick_params(length=0)
-    figure.savefig(out, dpi=100)
+    figure.savefig(out, dpi=100, bbox_inches="tight")
 
 
 def main() -> None:
-    """Draw the pools that are named, by the names of their folders without 'gen~'."""
+    """Draw the methods that are named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path)
+    parser.add_argument("experiment", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--generators", nargs="+", required=True)
+    parser.add_argument("--methods", nargs="+", required=True)
+    parser.add_argument("--scale", default="table")
+    parser.add_argument("--results", type=Path, default=Path("results"))
     options = parser.parse_args()
-    draw(strips(options.root, options.generators), options.out)
+    label, experiment = load_experiment(options.experiment, options.scale)
+    draw(strips(Study(label, experiment), options.results / label, options.methods), options.out)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ from test_image_generators import make_images
 from toy_pipeline import make_pipeline
 
 from codsa import payload
+from codsa.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.generators.stable_diffusion import StableDiffusion
 from codsa.images.prompts import Prompts
-from codsa.prepare import Dataset
 from codsa.sample import conform, in_bounds
 from codsa.streams import stream
 from codsa.train import load_generator, write_generator
