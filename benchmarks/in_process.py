@@ -45,7 +45,9 @@ def shared(study: Study, root: Path) -> None:
     """Do what all replicates need: the data, further sets of rows, what is learned from them."""
     data = root / "data"
     call(prepare, data / "manifest.json", *study.prepare(study.experiment.data), "--out", data)
-    for kind in sorted({one.transfer for one in study.generators.values() if one.transfer}):
+    kinds = {one.transfer for one in study.generators.values() if one.transfer}
+    kinds |= {"inverter"} if any(map(study.inverted, study.generators)) else set()
+    for kind in sorted(kinds):
         name = "fresh" if kind.startswith("fresh") else "source"
         rows, made = root / name, root / f"pretrained~{kind}"
         call(prepare, rows / "manifest.json", *study.prepare(study.further(name)), "--out", rows)
@@ -89,6 +91,7 @@ def pool_of(study: Study, root: Path, k: int, name: str, part: str) -> Path:
     given = ["--data", root / "data", "--split", root / f"rep~{k}/split.parquet"]
     transfer = study.generators[name].transfer
     pretrained = repeated("--pretrained", [root / f"pretrained~{transfer}"] if transfer else [])
+    pretrained += ["--set", f"inverter={root / 'pretrained~inverter'}"] if study.inverted(name) else []
     out = folder / "generator"
     call(train_gen, out, *given, *study.train(k, name, part), *pretrained, "--out", out)
     shards = study.experiment.shards

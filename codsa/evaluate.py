@@ -33,6 +33,7 @@ from codsa.sample import Pool
 from codsa.split import TEST, Split, role_sizes
 from codsa.streams import Work, rng
 from codsa.texts.diagnostics import text_examples, text_quality
+from codsa.texts.encoder import SentenceEncoder
 from codsa.train import check_folder
 
 
@@ -90,8 +91,15 @@ def choose(fits: Sequence[Fits]) -> Choice:
     return Choice(fits[place], arms[place])
 
 
-def evaluate(dataset: AnyDataset, split: Split, choice: Choice, work: Work) -> dict[str, Any]:
+def evaluate(
+    dataset: AnyDataset, split: Split, choice: Choice, work: Work, encoder: SentenceEncoder | None = None
+) -> dict[str, Any]:
     """Measure the chosen estimator on the test rows, per region and under Q.
+
+    Parameters
+    ----------
+    encoder : SentenceEncoder, optional
+        By which generated texts are embedded again.
 
     Returns
     -------
@@ -104,7 +112,7 @@ def evaluate(dataset: AnyDataset, split: Split, choice: Choice, work: Work) -> d
     names = dataset.schema.regions.names
     found = {metric: test.score(metric, fitted, split.q, names) for metric in metrics_for(dataset.schema.task)}
     validation = {name.removeprefix("validation: "): row[name] for name in row if name.startswith("validation: ")}
-    found_out = _diagnostics(dataset, split, choice, work)
+    found_out = _diagnostics(dataset, split, choice, work, encoder)
     chosen = {key: value for key, value in row.items() if not key.startswith("validation")}
     chosen["fits"] = "/".join(choice.fits.folder.parts[-2:])
     chosen["alpha_vector"], chosen["counts"] = json.loads(row["alpha_vector"]), json.loads(row["counts"])
@@ -127,7 +135,9 @@ def evaluate(dataset: AnyDataset, split: Split, choice: Choice, work: Work) -> d
     }
 
 
-def _diagnostics(dataset: AnyDataset, split: Split, choice: Choice, work: Work) -> dict[str, dict[str, Any]]:
+def _diagnostics(
+    dataset: AnyDataset, split: Split, choice: Choice, work: Work, encoder: SentenceEncoder | None
+) -> dict[str, dict[str, Any]]:
     """Compare the synthetic rows that the chosen arm used with test rows, region by region.
 
     After cross-fitting those of the first fold stand for all. For detection the test rows are the normal ones.
@@ -146,7 +156,7 @@ def _diagnostics(dataset: AnyDataset, split: Split, choice: Choice, work: Work) 
             random = rng(work.stream("diagnose", name))
             details[name] = diagnose(synthetic, real, seen, dataset.schema, random)
             details[name]["violations"] = pool.violations[k]
-            details[name] |= text_quality(synthetic, real, seen, dataset.schema)
+            details[name] |= text_quality(synthetic, real, seen, dataset.schema, encoder)
             shown[name] = marginals(synthetic, real, dataset.schema)
             panels[name] = panel(synthetic, real, seen, dataset.schema)
             examples[name] = text_examples(synthetic, real, seen, dataset.schema)

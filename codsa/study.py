@@ -280,7 +280,15 @@ class Study:
 
     def evaluate(self, replicate: int | str, method: str) -> list[str]:
         """Return the arguments of codsa-eval."""
-        return [*options(method=method), *self._work(replicate)]
+        return [*options(method=method, encoder=self._judge_of_texts(method)), *self._work(replicate)]
+
+    def _judge_of_texts(self, method: str) -> str | None:
+        """Return the encoder by which generated texts are embedded again, where a method has some."""
+        texts = self.experiment.data.texts
+        if texts is None or all(self.methods[one].generator is None for one in self.judged(method)):
+            return None
+        said = self.experiment.data.columns.get(texts.column)
+        return None if said is not None and said.role == "ignored" else texts.encoder
 
     def pretrained_module(self) -> str:
         """Return the module that defines the generator which is fitted on the source set."""

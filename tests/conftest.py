@@ -112,5 +112,6 @@ def split(dataset: Dataset, tmp_path: Path) -> Split:
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence encoder is one that needs no model."""
-    for module in ("codsa.texts.table", "codsa.texts.decoders", "codsa.texts.inverting", "codsa.generators.text_noise"):
+    users = ("texts.table", "texts.decoders", "texts.inverting", "texts.diagnostics", "generators.text_noise")
+    for module in (f"codsa.{name}" for name in users):
         monkeypatch.setattr(f"{module}.SentenceEncoder", ToyEncoder)

@@ -194,6 +194,25 @@ def test_many_classes(dataset: Dataset) -> None:
         assert (found.argmax(axis=1) == y).mean() > 0.75
 
 
+def test_validation_chooses_the_penalty(dataset: Dataset) -> None:
+    """Of several C the one with the lowest validation loss is taken, and it depends on nothing else."""
+    from sklearn.metrics import log_loss
+
+    rows = np.arange(len(dataset.rows))
+    arm, check = part(whole(dataset), rows[rows % 3 > 0]), part(whole(dataset), rows[rows % 3 == 0])
+    layout = layout_of(dataset.schema, 100)
+
+    def loss(penalty: Any) -> tuple[float, Any]:
+        made = fit_all(Judge("logistic", settings={"C": penalty}), [arm], check, layout, stream(0, "fit"))[0]
+        return log_loss(check.y, made.predict(check.x)), made.model.C
+
+    tried = {c: loss(c)[0] for c in (1e-5, 1e-2, 1e3)}
+    found, chosen = loss([1e3, 1e-5, 1e-2])
+    assert chosen == min(tried, key=lambda c: tried[c]) and found == pytest.approx(min(tried.values()), abs=1e-4)
+    with pytest.raises(CodsaError, match="give numbers above 0"):
+        loss([1.0, -1.0])
+
+
 @pytest.mark.parametrize("name", ["random-forest", "gradient-boosting", "logistic"])
 def test_the_number_of_cores_changes_nothing(name: str, dataset: Dataset) -> None:
     arms, layout = [whole(dataset)] * 3, layout_of(dataset.schema, 200)

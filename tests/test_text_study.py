@@ -82,7 +82,7 @@ def judged(run_cli: RunCli, study: Path, method: str, *more: Any) -> dict[str, A
     assert ended.code == 0, ended.err
     pool = ["--pool", more[more.index("--pool") + 1]] if "--pool" in more else []
     out = study / f"eval-{method}"
-    fits = ["--fits", study / f"fit-{method}", *pool]
+    fits = ["--fits", study / f"fit-{method}", *pool, *(["--encoder", "toy"] if pool else [])]
     ended = run_cli(codsa.cli.eval.main, *at, *fits, "--method", method, "--out", out)
     assert ended.code == 0, ended.err
     found: dict[str, Any] = json.loads((out / "metrics.json").read_text())
@@ -104,16 +104,18 @@ def test_a_study_from_raw_texts_to_the_report(study: Path, run_cli: RunCli) -> N
     assert plain["test"]["kappa"]["overall"] > 0.5 and plain["test"]["quadratic-kappa"]["overall"] > 0.5
     assert set(plain["test"]["kappa"]) == {"1", "2", "3", "overall"}
     near = judged(run_cli, study, "codsa-nearest", "--pool", nearest, "--m", 0.3, "--r", 1.0)
+    assert 0.5 < near["diagnostics"]["1"]["round_trip"] < 1 - 1e-6
     assert near["diagnostics"]["1"]["copies"] == 1.0 and near["diagnostics"]["1"]["near_copies"] == 1.0
     made = judged(run_cli, study, "codsa-inverted", "--pool", inverted, "--m", 0.3, "--r", 1.0)
     quality = made["diagnostics"]["2"]
+    assert -1 <= quality["round_trip"] < 1
     assert quality["copies"] < 0.5 and 0 < quality["distinct_2"] <= 1 and np.isfinite(quality["wasserstein"])
     assert set(made["examples"]["2"]) == {"real", "generated", "nearest"} and len(made["examples"]["2"]["real"]) == 5
     folders = [word for m in ("none", "codsa-nearest", "codsa-inverted") for word in ("--eval", study / f"eval-{m}")]
     ended = run_cli(codsa.cli.report.main, *folders, "--out", study / "report")
     assert ended.code == 0, ended.err
     page = (study / "report" / "report.html").read_text(encoding="utf-8")
-    assert "Texts to judge" in page and "Near copies" in page and made["examples"]["2"]["generated"][0] in page
+    assert "Texts to judge" in page and "Round trip" in page and made["examples"]["2"]["generated"][0] in page
     figures = pd.read_csv(study / "report" / "metrics.csv")
     assert {"kappa", "quadratic-kappa"} <= set(figures["metric"]) and not figures.astype(str).isin(
         made["examples"]["2"]["real"]

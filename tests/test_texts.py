@@ -260,6 +260,24 @@ def test_embeddings_alone(name: str, tmp_path: Path, toy: None) -> None:
     check_rows(generator.sample(2, 30, stream(0, "d")), dataset, 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "setting", "value"),
+    [
+        ("text-diffusion", "start", "zero"),
+        ("text-diffusion", "means", "ordered"),
+        ("text-diffusion", "shrinkage", 0.9),
+        ("text-gaussian", "means", "ordered"),
+        ("text-gaussian", "means", "shrunk"),
+    ],
+)
+def test_settings_of_the_normal_start_count(name: str, setting: str, value: Any, tmp_path: Path, toy: None) -> None:
+    dataset = dataset_of(tmp_path, text="ignored")
+    usual, other = (fitted(name, dataset, **more).sample(0, 10, stream(0, "d")) for more in ({}, {setting: value}))
+    assert not np.allclose(payload.arrays(usual["embedding"]), payload.arrays(other["embedding"]))
+    with pytest.raises(CodsaError, match=setting):
+        make(name, {setting: 7})
+
+
 def test_gaussian_embeddings_tell_the_regions_apart(tmp_path: Path, toy: None) -> None:
     dataset = dataset_of(tmp_path, text="ignored")
     generator = make("gaussian", {})

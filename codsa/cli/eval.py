@@ -34,6 +34,10 @@ def evaluate(
         list[Path] | None, typer.Option("--pool", help="The pools that --fits drew on, for diagnostics; repeatable.")
     ] = None,
     method: Annotated[str, typer.Option("--method", help="Name of the method in tables.")] = "method",
+    encoder: Annotated[
+        str | None,
+        typer.Option("--encoder", help="The texts' sentence encoder, to embed generated texts again (round trip)."),
+    ] = None,
     seed: Seed = 0,
     experiment: Experiment = "study",
     replicate: Replicate = 0,
@@ -56,13 +60,15 @@ def evaluate(
     from codsa.rows import open_dataset
     from codsa.sample import load_pool
     from codsa.split import load_split
+    from codsa.texts.diagnostics import round_trip_encoder
 
     dataset = open_dataset(data)
     roles = load_split(split, dataset)
     pools = {one.digest: one for one in (load_pool(folder, dataset.schema) for folder in pool or [])}
     found = [read_fits(folder, dataset, roles, pools) for folder in fits]
     choice = choose(found)
-    metrics = measure(dataset, roles, choice, work_of(seed, experiment, replicate))
+    judge = None if encoder is None else round_trip_encoder(encoder, dataset.schema)
+    metrics = measure(dataset, roles, choice, work_of(seed, experiment, replicate), judge)
     parameters = {"experiment": experiment, "method": method, "replicate": replicate, "seed": seed}
     write_evaluation(out, metrics, found, grid_on_test(dataset, roles, found), parameters)
 

@@ -24,6 +24,38 @@ class Block(nn.Module):
         return h + self.outer(nn.functional.silu(inner))
 
 
+class NormalStart(nn.Module):
+    """What the network's output would be for regions of normal laws with one covariance, in closed form.
+
+    The best denoiser of x ~ N(mean, C) is mean + C (C + sigma² I)^-1 (x - mean); a network that is added to
+    it learns only what is not normal.
+
+    Parameters
+    ----------
+    means : tensor of shape (K, d)
+    vectors, values : tensor of shape (d, d) and (d,)
+        Eigenvectors, as columns, and eigenvalues of the covariance.
+    """
+
+    means: torch.Tensor
+    vectors: torch.Tensor
+    values: torch.Tensor
+
+    def __init__(self, means: torch.Tensor, vectors: torch.Tensor, values: torch.Tensor) -> None:
+        super().__init__()
+        for name, part in (("means", means), ("vectors", vectors), ("values", values)):
+            self.register_buffer(name, part.float())
+
+    def forward(self, x: torch.Tensor, noise: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
+        """Return F of Karras 2022, Eq. (7), for sigma_data = 1 (see `Denoiser.forward`)."""
+        with torch.autocast(x.device.type, enabled=False):  # differences of large numbers
+            sigma = torch.exp(4 * noise.float())[:, None]
+            size = torch.sqrt(sigma**2 + 1)
+            rest = (x.float() * size - self.means[region]) @ self.vectors
+            result: torch.Tensor = sigma * (x.float() - size * (rest / (self.values + sigma**2)) @ self.vectors.T)
+            return result
+
+
 class Denoiser(nn.Module):
     """A residual network that predicts from a noisy array, its noise level and its region.
 
@@ -39,12 +71,22 @@ class Denoiser(nn.Module):
         Hidden units of the network that embeds the noise level; default: `width`.
     frequencies : int
         Pairs of sine and cosine that tell the noise level.
+    start : NormalStart, optional
+        What the network's output is added to.
     """
 
     def __init__(
-        self, dimension: int, regions: int, width: int, depth: int, told: int | None = None, frequencies: int = 32
+        self,
+        dimension: int,
+        regions: int,
+        width: int,
+        depth: int,
+        told: int | None = None,
+        frequencies: int = 32,
+        start: NormalStart | None = None,
     ) -> None:
         super().__init__()
+        self.start = start
         bands = 2 * math.pi * torch.exp(torch.linspace(math.log(0.1), math.log(16.0), frequencies))
         self.register_buffer("bands", bands, persistent=False)
         self.noise = nn.Sequential(
@@ -61,7 +103,10 @@ class Denoiser(nn.Module):
         """Return the network that has these weights, its sizes read from them."""
         width, dimension = weights["enter.weight"].shape
         depth = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
-        made = cls(dimension, len(weights["region.weight"]), width, depth, len(weights["noise.0.weight"]))
+        law = [weights[f"start.{part}"] for part in ("means", "vectors", "values") if f"start.{part}" in weights]
+        start = NormalStart(*law) if law else None
+        told = len(weights["noise.0.weight"])
+        made = cls(dimension, len(weights["region.weight"]), width, depth, told, start=start)
         made.load_state_dict(dict(weights))
         return made
 
@@ -83,7 +128,7 @@ class Denoiser(nn.Module):
         for block in self.blocks:
             h = block(h, condition)
         result: torch.Tensor = self.leave(self.norm(h))
-        return result
+        return result if self.start is None else result + self.start(x, noise, region)
 
 
 def initialise(model: nn.Module, generator: torch.Generator, zero: nn.Module | None = None) -> None:

@@ -14,6 +14,7 @@ from codsa.encoders.scaling import NAMES
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
+from codsa.generators.normal import MEANS, fit_normal
 from codsa.generators.source_rows import with_source
 from codsa.rows import Rows, in_memory, thinned
 from codsa.schema import Schema, check_choice
@@ -31,15 +32,19 @@ class Gaussian(Generator):
         Weight of the scaled identity in Σ, in [0, 1]; by Ledoit and Wolf (2004) if not given.
     scaling : {'auto', 'asinh', 'normal-score'}
         How numbers are brought to unit scale (see `codsa.encoders.scaling`).
+    means : {'free', 'shrunk', 'ordered'}
+        free: each region's average; shrunk toward each other, or smoothed along the order of the regions
+        (stars, grades), as far as the rows bear it (see `codsa.generators.normal.smoothed`).
     """
 
     streams = True
 
-    def __init__(self, *, shrinkage: float | None = None, scaling: str = "auto") -> None:
+    def __init__(self, *, shrinkage: float | None = None, scaling: str = "auto", means: str = "free") -> None:
         if shrinkage is not None and not 0 <= shrinkage <= 1:
             raise CodsaError(f"gaussian: shrinkage = {shrinkage}; it must lie in [0, 1]")
         check_choice("gaussian: scaling", scaling, NAMES)
-        self.shrinkage, self.scaling = shrinkage, scaling
+        check_choice("gaussian: means", means, MEANS)
+        self.shrinkage, self.scaling, self.averaging = shrinkage, scaling, means
         self.schema: Schema
         self.space: TabularEncoder
         self.means: np.ndarray
@@ -55,8 +60,6 @@ class Gaussian(Generator):
         pretrained: Path | None = None,
     ) -> Self:
         """Learn the means and the covariance from S_g (see `Generator.fit`)."""
-        from sklearn.covariance import LedoitWolf, shrunk_covariance
-
         self.schema = schema
         if pretrained is not None:
             rows, regions, pretrained = with_source(in_memory(rows), regions, schema, pretrained)
@@ -65,16 +68,8 @@ class Gaussian(Generator):
         seen, region = thinned(rows, regions, schema.generated, rng(child(stream, "scales")))
         self.space = TabularEncoder.fit(seen, schema.generated, schema.regions, region, True, self.scaling)
         x = self.space.encode(seen, region).astype(np.float64)
-        present = np.unique(region)
-        self.means = np.zeros((len(schema.regions), x.shape[1]))
-        self.means[present] = [x[region == k].mean(axis=0) for k in present]
-        rest = x - self.means[region]
-        if self.shrinkage is None:
-            covariance = LedoitWolf(assume_centered=True).fit(rest).covariance_
-        else:
-            covariance = shrunk_covariance(rest.T @ rest / len(rest), self.shrinkage)
-        values, vectors = np.linalg.eigh(covariance)
-        self.root = vectors * np.sqrt(np.clip(values, 0.0, None))
+        law = fit_normal(x, region, len(schema.regions), self.shrinkage, self.averaging)
+        self.means, self.root = law.means, law.root
         return self
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from torch import nn
 
 from codsa.artefacts import read_json
 from codsa.diffusion import edm
-from codsa.diffusion.network import Denoiser, initialise
+from codsa.diffusion.network import Denoiser, NormalStart, initialise
 from codsa.diffusion.training import Recipe, Trainer, half_type
 from codsa.diffusion.tuning import MODES, plain_weights, tunable
 from codsa.encoders.autoencoder import LatentSpace, is_latent_space
@@ -154,9 +154,14 @@ class TabularDiffusion(Generator):
             self.space.adapt(rows, columns, self.schema.regions, regions)
         else:
             self.space = TabularEncoder.fit(rows, columns, self.schema.regions, regions, self.ties, self.scaling)
-        made = Denoiser(self.space.width, len(self.schema.regions), self.width, self.depth, self.told)
+        count, start = len(self.schema.regions), self._closed_form(rows, regions)
+        made = Denoiser(self.space.width, count, self.width, self.depth, self.told, start=start)
         initialise(made, generator, zero=made.leave)
         return made
+
+    def _closed_form(self, rows: pd.DataFrame, regions: np.ndarray) -> NormalStart | None:
+        """Return what the network is added to, if anything."""
+        return None
 
     def _pretrained(self, rows: pd.DataFrame, regions: np.ndarray, folder: Path) -> Denoiser:
         """Return a source set's denoiser, its regions' embeddings put in the study's order."""
@@ -168,10 +173,12 @@ class TabularDiffusion(Generator):
             raise CodsaError(f"{folder}: pretrained on columns of other levels; prepare the source set with the same")
         self.source_labels = source.labels
         weights = source.model.state_dict()
-        known = weights["region.weight"]
         names = theirs.regions.names
-        embedded = [known[names.index(n)] if n in names else known.mean(0) for n in self.schema.regions.names]
-        return Denoiser.of({**weights, "region.weight": torch.stack(embedded)})
+        for key in {"region.weight", "start.means"} & set(weights):
+            known = weights[key]
+            ours = [known[names.index(n)] if n in names else known.mean(0) for n in self.schema.regions.names]
+            weights[key] = torch.stack(ours)
+        return Denoiser.of(weights)
 
     def _loss(self, x: torch.Tensor, region: torch.Tensor, rows: torch.Tensor) -> Any:
         """Return the loss on batches of some rows of x, which may be a file mapped to memory and is not copied."""

@@ -26,7 +26,8 @@ class Worded(Generator):
     Parameters
     ----------
     decoder : {'none', 'nearest', 'vec2text'}
-        nearest: the text of S_g in the same region whose embedding is nearest; vec2text: by inversion.
+        nearest: the text of S_g (or of the source rows that join it) in the same region whose embedding is nearest;
+        vec2text: by inversion.
     inverter : str, optional
         For vec2text: a folder written by `codsa train-inverter`, or the inversion model's folder or hub name.
     corrector : str, optional
@@ -70,11 +71,11 @@ class Worded(Generator):
         """Fit the core on all but the texts, and the decoder on S_g (see `Generator.fit`)."""
         self.schema = schema
         vector = embedding_of(schema)
+        rows, regions, pretrained = with_source(rows, regions, schema, pretrained)
         if schema.texts:
             self.decoder = make_decoder(self.decoding, rows[schema.texts[0]], rows[vector], regions, schema)
         elif self.decoding.name != "none":
             raise CodsaError(f"decoder '{self.decoding.name}': the data model no text; declare its column as attribute")
-        rows, regions, pretrained = with_source(rows, regions, schema, pretrained)
         inner = schema.wordless
         self.inner.fit(rows[[c.name for c in inner.modelled]], regions, inner, stream, work, pretrained)
         return self

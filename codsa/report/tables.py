@@ -239,7 +239,7 @@ def arrays_table(study: Study) -> Table | None:
 def texts_table(study: Study) -> Table | None:
     """Return how varied generated texts are, and how many are copies, by method and region; None without texts."""
     pairs = ("distinct_1", "distinct_2", "self_overlap")
-    keys = [key for pair in pairs for key in (pair, f"{pair} real")] + ["copies", "near_copies"]
+    keys = [key for pair in pairs for key in (pair, f"{pair} real")] + ["copies", "near_copies", "round_trip"]
     rows: list[list[Cell]] = []
     groups: set[int] = set()
     for method in study.methods:
@@ -250,7 +250,7 @@ def texts_table(study: Study) -> Table | None:
             means = [pd.Series([_known(d.get(name, {}).get(k)) for d in found], dtype=float).mean() for k in keys]
             rows.append([name_cell(method), Cell(name), *(Cell(number(float(mean), 2)) for mean in means)])
     heads = ["Method", "Region", "Distinct-1", "… of real texts", "Distinct-2", "… of real texts", "Self-overlap"]
-    heads += ["… of real texts", "Copies", "Near copies"]
+    heads += ["… of real texts", "Copies", "Near copies", "Round trip"]
     return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
 
 

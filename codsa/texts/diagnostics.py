@@ -9,13 +9,17 @@ import numpy as np
 import pandas as pd
 
 from codsa import payload
-from codsa.schema import Schema
+from codsa.errors import CodsaError
+from codsa.schema import Column, Schema
+from codsa.texts.encoder import SentenceEncoder
 from codsa.texts.near import shingles, words
 
 SAMPLE = 500
 """Texts of each side that are measured."""
 SHOWN = 5
 """Texts of each kind that are shown."""
+ROUND_TRIP = 50
+"""Texts of a region that are embedded again."""
 NEAR = 0.8
 """Texts at least so similar are near copies."""
 
@@ -50,16 +54,26 @@ def similarities(texts: Sequence[str], others: Sequence[str] | None = None) -> n
 
 
 def text_quality(
-    synthetic: pd.DataFrame, test: pd.DataFrame, training: pd.DataFrame, schema: Schema
+    synthetic: pd.DataFrame,
+    test: pd.DataFrame,
+    training: pd.DataFrame,
+    schema: Schema,
+    encoder: SentenceEncoder | None = None,
 ) -> dict[str, float]:
     """Compare one region's generated texts with its test and training texts.
+
+    Parameters
+    ----------
+    encoder : SentenceEncoder, optional
+        By which texts are embedded again; none: no round trip.
 
     Returns
     -------
     dict
         distinct_1, distinct_2, self_overlap (the mean of each text's greatest similarity with another
         one) and the same of as many real texts (… real); copies and near_copies: the shares that are, or
-        nearly are, texts of S_g. Empty where no text is modelled.
+        nearly are, texts of S_g; round_trip: the mean cosine of the embedding that was generated and that of
+        the text which it was decoded to. Empty where no text is modelled.
     """
     if not schema.texts:
         return {}
@@ -73,7 +87,43 @@ def text_quality(
     near = similarities(made, known)
     found["copies"] = float(np.mean([text in set(known) for text in made]))
     found["near_copies"] = float((near >= NEAR).mean())
+    vector = embedding_of_text(schema)
+    if encoder is not None and vector is not None:
+        found["round_trip"] = round_trip(synthetic.iloc[:ROUND_TRIP], schema.texts[0], vector, encoder)
     return found
+
+
+def embedding_of_text(schema: Schema) -> Column | None:
+    """Return the modelled column of the text's embeddings, if there is one."""
+    return next((c for c in schema.payloads if c.of is not None and c.of in schema.texts), None)
+
+
+def round_trip_encoder(place: str, schema: Schema) -> SentenceEncoder:
+    """Return the encoder by which generated texts are embedded again.
+
+    Raises
+    ------
+    CodsaError
+        Where no text with embeddings is modelled.
+    """
+    if embedding_of_text(schema) is None:
+        raise CodsaError("encoder: the data model no text with embeddings, so there is no round trip; leave it out")
+    return SentenceEncoder(place)
+
+
+def round_trip(rows: pd.DataFrame, text: str, vector: Column, encoder: SentenceEncoder) -> float:
+    """Return the mean cosine of embeddings and of what their texts are embedded as.
+
+    Raises
+    ------
+    CodsaError
+        Where the embeddings are another encoder's.
+    """
+    if vector.encoder is not None and vector.encoder != encoder.digest:
+        raise CodsaError(f"{encoder.place}: not the encoder that '{vector.name}' is of; give that one")
+    a, b = payload.arrays(rows[vector.name]), encoder.encode(rows[text].tolist())
+    length = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(((a * b).sum(axis=1) / np.maximum(length, 1e-12)).mean())
 
 
 def text_examples(
@@ -90,9 +140,9 @@ def text_examples(
         return {}
     name = schema.texts[0]
     made, real = (rows[name].iloc[:SHOWN].tolist() for rows in (synthetic, test))
-    vector = next((c.name for c in schema.payloads if c.of == name), None)
+    vector = embedding_of_text(schema)
     found = {"real": real, "generated": made}
     if vector is not None and len(training):
-        a, b = (payload.arrays(rows[vector]) for rows in (synthetic.iloc[:SHOWN], training))
+        a, b = (payload.arrays(rows[vector.name]) for rows in (synthetic.iloc[:SHOWN], training))
         found["nearest"] = training[name].iloc[(a @ b.T - (b**2).sum(axis=1) / 2).argmax(axis=1)].tolist()
     return found

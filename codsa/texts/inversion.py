@@ -26,7 +26,7 @@ from codsa.texts.encoder import SentenceEncoder, model_digest, model_folder
 
 log = logging.getLogger(__name__)
 
-BATCH = 64
+BATCH = 128
 LONGEST = 128
 """Tokens of a decoded text at most, as in vec2text."""
 NEEDED = "config.json, model.safetensors"
