@@ -162,6 +162,21 @@ def test_a_truncated_file_and_missing_ones(trained: Path, tmp_path: Path) -> Non
         load_inverter(str(folder), None, False)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("config.json", '{"num_repeat_tokens": 4, "t5"', "not readable as JSON"),
+        ("config.json", '{"num_repeat_tokens": 4}', "names no T5"),
+        ("tokenizer/tokenizer.json", '{"version": "1.0", "mod', "its tokenizer cannot be read"),
+    ],
+)
+def test_broken_files_beside_the_weights(trained: Path, tmp_path: Path, name: str, content: str, said: str) -> None:
+    folder = copied(trained, tmp_path)
+    (folder / "inversion" / name).write_text(content)
+    with pytest.raises(CodsaError, match=said):
+        load_inverter(str(folder), None, False)
+
+
 def test_a_hub_name_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name: (_ for _ in ()).throw(OSError("no network")))
     with pytest.raises(CodsaError, match=r"hf download some/model --local-dir models/model.*config.json"):

@@ -20,6 +20,7 @@ import codsa.cli.sample
 import codsa.cli.split
 import codsa.cli.train_gen
 import codsa.cli.train_inverter
+from codsa.errors import CodsaError
 from codsa.texts.diagnostics import distinct, similarities, text_examples, text_quality
 
 TINY = ["steps=30", "batch=32", "width=32", "depth=1", "noise_width=16", "sampler_steps=5"]
@@ -126,6 +127,36 @@ def test_the_source_set_shares_no_text_with_the_study(study: Path) -> None:
     own, theirs = (pd.read_parquet(study / name / "rows.parquet") for name in ("data", "source"))
     assert not set(own["text"]) & set(theirs["text"]) and (theirs["useful"] == 0).all()
     assert len(list((study / "cache").iterdir())) == 2
+
+
+def test_models_that_are_missing_or_foreign_end_in_one_line(
+    study: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name: (_ for _ in ()).throw(OSError("no network")))
+    (study / "foreign").mkdir()
+    (study / "foreign" / "config.json").write_text('{"model_type": "bert"}')
+    at = ["--data", study / "data", "--split", study / "s.parquet", "--generator", "text-diffusion"]
+    bad = [
+        ("ielabgroup/vec2text_gtr-base-st_inversion", "hf download ielabgroup/vec2text_gtr-base-st_inversion"),
+        (study / "foreign", "config.json is of another kind of model"),
+        (study / "nowhere" / "at" / "all", "no such folder"),
+    ]
+    for place, said in bad:
+        given = setting("decoder=vec2text", f"inverter={place}", *TINY)
+        ended = run_cli(codsa.cli.train_gen.main, *at, *given, "--out", study / "bad")
+        assert ended.code == 2 and said in ended.err and ended.err.count("error:") == 1
+        assert "Traceback" not in ended.err and not (study / "bad").exists()
+
+
+def test_a_round_trip_by_another_encoder_is_refused(study: Path) -> None:
+    from codsa.rows import open_dataset
+    from codsa.texts.diagnostics import round_trip, round_trip_encoder
+
+    dataset = open_dataset(study / "data")
+    rows, vector = dataset.rows.iloc[:20], dataset.schema.column("embedding")
+    assert round_trip(rows, "text", vector, round_trip_encoder("toy", dataset.schema)) == pytest.approx(1)
+    with pytest.raises(CodsaError, match="not the encoder that 'embedding' is of"):
+        round_trip(rows, "text", vector, round_trip_encoder("another", dataset.schema))
 
 
 def test_an_inverter_by_its_own_command(study: Path, run_cli: RunCli) -> None:

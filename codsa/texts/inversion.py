@@ -167,7 +167,10 @@ def load_inverter(place: str, corrector: str | None, correcting: bool) -> Models
     dimension = made.embedding_transform[0].in_features
     if fixed is not None and fixed.embedding_transform_1[0].in_features != dimension:  # type: ignore[index,union-attr]
         raise CodsaError(f"{second}: corrects embeddings of another dimension than {place} inverts; they do not belong")
-    words = AutoTokenizer.from_pretrained(str(base))
+    try:
+        words = AutoTokenizer.from_pretrained(str(base))
+    except Exception as error:  # the libraries below raise their own kinds
+        raise CodsaError(f"{base}: its tokenizer cannot be read ({type(error).__name__}); fetch it again") from None
     return Models(made, fixed, words, dimension, record.get("encoder_digest"), digest([model_digest(p) for p in parts]))
 
 
@@ -177,6 +180,8 @@ def _config(folder: Path) -> dict[str, Any]:
     record: dict[str, Any] = read_json(folder / "config.json")
     if "num_repeat_tokens" not in record:
         raise CodsaError(f"{folder}: its config.json is of another kind of model (no num_repeat_tokens)")
+    if "t5" not in record and "model_name_or_path" not in record:
+        raise CodsaError(f"{folder}: its config.json names no T5 (model_name_or_path); it is cut off: fetch it again")
     return record
 
 
