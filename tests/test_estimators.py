@@ -206,7 +206,8 @@ def test_validation_chooses_the_penalty(dataset: Dataset) -> None:
         made = fit_all(Judge("logistic", settings={"C": penalty}), [arm], check, layout, stream(0, "fit"))[0]
         return log_loss(check.y, made.predict(check.x)), made.model.C
 
-    tried = {c: loss(c)[0] for c in (1e-5, 1e-2, 1e3)}
+    tried = {c: loss([c])[0] for c in (1e-5, 1e-2, 1e3)}
+    assert tried[1e3] < loss(1e3)[0] - 1e-4  # its temperature, too
     found, chosen = loss([1e3, 1e-5, 1e-2])
     assert chosen == min(tried, key=lambda c: tried[c]) and found == pytest.approx(min(tried.values()), abs=1e-4)
     with pytest.raises(CodsaError, match="give numbers above 0"):

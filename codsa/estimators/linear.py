@@ -13,13 +13,15 @@ from codsa.registry import check_settings
 
 
 class Penalised:
-    """Logistic regression whose penalty validation rows decide, for every arm by itself.
+    """Logistic regression whose penalty and confidence validation rows decide, for every arm by itself.
+
+    A weak penalty makes a model too sure of itself, which says nothing of its decisions. So each one is first given
+    the temperature (Guo 2017) that suits the validation rows, and the penalty of the lowest cross-entropy is taken.
 
     Parameters
     ----------
     penalties : sequence of float
-        Values of C, the inverse of the weight of the L2 penalty, that are tried from the smallest on; that of the
-        lowest cross-entropy on the validation rows is taken.
+        Values of C, the inverse of the weight of the L2 penalty, that are tried from the smallest on.
     settings : mapping
         Further keyword arguments of scikit-learn's LogisticRegression.
     """
@@ -33,23 +35,41 @@ class Penalised:
 
     def _best(self, arm: Problem, check: Problem) -> Any:
         from sklearn.linear_model import LogisticRegression
-        from sklearn.metrics import log_loss
 
-        found, lowest, coefficients = None, np.inf, None
+        found, lowest, start = None, np.inf, None
         for c in self.penalties:
             model = LogisticRegression(**{**self.settings, "C": c, "warm_start": True})
-            if coefficients is not None:
-                model.coef_, model.intercept_ = coefficients
+            if start is not None:
+                model.coef_, model.intercept_ = (part.copy() for part in start)
             model.fit(arm.x, arm.y, arm.weight)
-            coefficients = model.coef_.copy(), model.intercept_.copy()
-            predicted = np.full((len(check.y), int(max(arm.y.max(), check.y.max())) + 1), 1e-12)
-            predicted[:, model.classes_] = np.clip(model.predict_proba(check.x), 1e-12, None)
-            classes = np.arange(predicted.shape[1])
-            predicted /= predicted.sum(axis=1, keepdims=True)
-            loss = log_loss(check.y, predicted, sample_weight=check.weight, labels=classes)
+            start = model.coef_, model.intercept_
+            factor, loss = confidence(model, check)
             if found is None or loss < lowest:
                 found, lowest = model, loss
+                model.coef_, model.intercept_ = factor * model.coef_, factor * model.intercept_
         return found
+
+
+def confidence(model: Any, check: Problem) -> tuple[float, float]:
+    """Return the factor of a model's logits that is best on validation rows, and their cross-entropy with it.
+
+    Rows of a class that the model has never met are left out; without any others the factor is 1.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    known = np.isin(check.y, model.classes_)
+    if not known.any():
+        return 1.0, np.inf
+    logits = np.log(np.clip(model.predict_proba(check.x[known]), 1e-300, None))
+    own = np.searchsorted(model.classes_, check.y[known])[:, None]
+
+    def loss(power: float) -> float:
+        each = np.take_along_axis(log_softmax(np.exp(power) * logits, axis=1), own, axis=1)[:, 0]
+        return -float(np.average(each, weights=check.weight[known]))
+
+    best = minimize_scalar(loss, bounds=(-4.0, 2.0), method="bounded")
+    return float(np.exp(best.x)), float(best.fun)
 
 
 def _linear(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:
