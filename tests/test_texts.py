@@ -366,6 +366,9 @@ def test_source_rows_join_those_of_the_study(name: str, tmp_path: Path, toy: Non
     generator.fit(modelled(dataset), dataset.regions(), dataset.schema, stream(0, "fit"), pretrained=tmp_path / "p")
     joint = check_rows(generator.sample(0, 10, stream(0, "d")), dataset, 0)
     assert not np.array_equal(payload.arrays(alone["embedding"]), payload.arrays(joint["embedding"]))
+    half = modelled(dataset).iloc[:45]
+    generator.fit(half, dataset.regions()[:45], dataset.schema, stream(0, "fit"), pretrained=tmp_path / "p")
+    assert set(generator.sample(0, 60, stream(0, "d"))["text"]) - set(half["text"])  # some are the source's
 
 
 # Estimators and metrics
