@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from codsa.diffusion.network import initialise
-from codsa.diffusion.training import Recipe, Trainer, half_type, mixed_precision, one_cycle
+from codsa.diffusion.training import Recipe, Trainer, accelerator, half_type, mixed_precision, one_cycle
 
 
 class Killed(Exception):
@@ -93,3 +93,8 @@ def test_a_bare_no_of_yaml_is_a_precision() -> None:
     given = parse_settings(["precision=no"])["precision"]
     assert mixed_precision(given) == "no" and half_type(given) is None
     assert half_type("bf16") is torch.bfloat16
+
+
+def test_trainings_of_one_process_may_differ_in_precision() -> None:
+    for precision in ("bf16", "no", "bf16"):
+        assert accelerator(precision).mixed_precision == precision

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import InitProcessGroupKwargs, broadcast
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -63,6 +64,14 @@ class Recipe:
     precision: str = "no"
 
 
+def accelerator(precision: str) -> Accelerator:
+    """Return an accelerator; unlike accelerate's own, a process may have several, each with its precision."""
+    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
+        AcceleratorState._reset_state()
+    return Accelerator(mixed_precision=precision, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
+
+
+
 class Trainer:
     """Trains a network and can be killed at any moment: a restart ends in the same bytes.
 
@@ -94,10 +103,7 @@ class Trainer:
     ) -> None:
         self.recipe, self.loss, self.held_out = recipe, loss, held_out
         self.checkpoint = checkpoint
-        self.accelerator = Accelerator(
-            mixed_precision=mixed_precision(recipe.precision),
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
-        )
+        self.accelerator = accelerator(mixed_precision(recipe.precision))
         optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.average = AveragedModel(self.accelerator.unwrap_model(self.model), multi_avg_fn=warm_average(recipe.ema))
