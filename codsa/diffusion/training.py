@@ -71,7 +71,6 @@ def accelerator(precision: str) -> Accelerator:
     return Accelerator(mixed_precision=precision, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
 
 
-
 class Trainer:
     """Trains a network and can be killed at any moment: a restart ends in the same bytes.
 
