@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,3 +115,20 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     users = ("texts.table", "texts.decoders", "texts.inverting", "texts.diagnostics", "generators.text_noise")
     for module in (f"codsa.{name}" for name in users):
         monkeypatch.setattr(f"{module}.SentenceEncoder", ToyEncoder)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A running Slurm for the tests under tests/cluster; without one a test is skipped, and says so."""
+    import own_slurm as slurm
+
+    reason = slurm.missing()
+    if reason is not None:
+        pytest.skip(f"NOTHING WAS TESTED ON SLURM: {reason}")
+    taken = slurm.lock()
+    if taken is None:
+        pytest.skip("NOTHING WAS TESTED ON SLURM: another test run on this machine has it")
+    with taken:
+        slurm.start(tmp_path_factory.mktemp("slurm"))
+        yield
+        slurm.stop()
