@@ -110,6 +110,11 @@ def inside(rows: pd.DataFrame, limits: dict[str, list[float]]) -> np.ndarray:
     return good
 
 
+def whole(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Return rows with some columns rounded, as the pool will be."""
+    return rows.assign(**{name: rows[name].astype(float).round() for name in names})
+
+
 def fill(draw: Callable[[int, int], pd.DataFrame], count: int, limits: dict[str, list[float]], seed: int) -> Any:
     """Draw until `count` rows keep the limits.
 
@@ -145,7 +150,9 @@ def main(adapter: type[Adapter]) -> None:
     pools, refused = {}, {}
     for k, count in enumerate(job["counts"]):
         seed = derived(job["seed"], "sample", k)
-        pools[k], refused[k] = fill(lambda n, s, k=k: model.sample(k, n, s), count, job["limits"][k], seed)
+        pools[k], refused[k] = fill(
+            lambda n, s, k=k: whole(model.sample(k, n, s), job["whole"]), count, job["limits"][k], seed
+        )
     sampled, sampled_wall = cpu_seconds(), time.perf_counter()
     for k, pool in pools.items():
         pool[list(rows.columns)].to_parquet(folder / f"region-{k}.parquet")

@@ -48,6 +48,7 @@ def job(piece: Piece, method: str, peer: Peer) -> dict[str, Any]:
         "settings": {**peer.settings, **files},
         "counts": piece.counts(),
         "limits": piece.limits(coded=not peer.own),
+        "whole": [c.name for c in piece.dataset.schema.generated if c.type == "integer" and not peer.own],
         "discrete": [c.name for c in coded(piece.dataset.schema)],
     }
 
