@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import IO
 HOME = Path("/etc/slurm")
 FILES = ("slurm.conf", "gres.conf", "cgroup.conf")
 MARK = "# Written by the tests of codsa, and removed at their end.\n"
-LOCK = Path("/tmp/codsa-test-slurm.lock")
+LOCK = Path(tempfile.gettempdir()) / "codsa-test-slurm.lock"
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scancel")
 SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 CPUS = max(os.cpu_count() or 1, 4)
