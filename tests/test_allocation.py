@@ -17,8 +17,9 @@ from codsa.allocation import (
 from codsa.errors import CodsaError
 from codsa.grid import Grid, arms, grid_from, label, pool_counts, real_rows
 from codsa.regions import Regions
+from codsa.roles import rank_training
 from codsa.schema import Column, Schema
-from codsa.split import Split, rank_training
+from codsa.split import Split
 
 Q = np.array([0.5, 0.5])
 P = np.array([0.2, 0.8])

@@ -28,7 +28,7 @@ from codsa.images.files import Part, find
 from codsa.images.table import read_images
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule
-from codsa.split import Size, split, target_law
+from codsa.roles import Size, split, target_law
 from codsa.streams import rng, stream
 
 PLAIN = Format()

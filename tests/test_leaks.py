@@ -20,8 +20,9 @@ from codsa.generators import Generator
 from codsa.grid import Grid
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule
+from codsa.roles import Size, split, target_law
 from codsa.schema import Schema
-from codsa.split import TEST, TRAIN, VALIDATION, Size, Split, load_split, split, target_law, write_split
+from codsa.split import TEST, TRAIN, VALIDATION, Split, load_split, write_split
 from codsa.streams import Work, rng, stream
 from codsa.train import train
 

@@ -12,9 +12,10 @@ import pytest
 from codsa import rows as stored
 from codsa.dataset import Dataset
 from codsa.encoders.tabular import TabularEncoder
+from codsa.roles import Size, target_law
+from codsa.roles import split as split_rows
 from codsa.rows import StoredDataset, StoredRows, encoded, open_dataset, thinned
-from codsa.split import Size, Split, load_split, target_law
-from codsa.split import split as split_rows
+from codsa.split import Split, load_split
 from codsa.streams import Work, rng, stream
 from codsa.train import train
 

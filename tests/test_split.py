@@ -18,20 +18,9 @@ from codsa.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule
-from codsa.split import (
-    TEST,
-    TRAIN,
-    VALIDATION,
-    Size,
-    Split,
-    load_split,
-    parse_size,
-    rank_training,
-    target_law,
-    training_shares,
-    units,
-)
-from codsa.split import split as split_rows
+from codsa.roles import Size, parse_size, rank_training, target_law, units
+from codsa.roles import split as split_rows
+from codsa.split import TEST, TRAIN, VALIDATION, Split, load_split, training_shares
 from codsa.streams import rng, stream
 
 HALF = np.array([0.5, 0.5])

@@ -24,10 +24,10 @@ from codsa.metrics import by_region
 from codsa.prepare import prepare
 from codsa.reading import Raw, part_from, read_parts
 from codsa.region_rules import RegionRule
+from codsa.roles import Size, split, target_law
 from codsa.sample import conform, in_bounds
 from codsa.schema import Column, Schema
 from codsa.sources import read_table
-from codsa.split import Size, split, target_law
 from codsa.streams import rng, stream
 from codsa.texts import encoder as encoding
 from codsa.texts.clean import Limits, clean, cleaned

@@ -20,9 +20,10 @@ from codsa.columns import Declared
 from codsa.dataset import Dataset, load_dataset, write_dataset
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule
+from codsa.roles import Size, target_law
+from codsa.roles import split as split_rows
 from codsa.simulations import simulate
-from codsa.split import Size, Split, load_split, target_law, write_split
-from codsa.split import split as split_rows
+from codsa.split import Split, load_split, write_split
 from codsa.streams import Work, rng, stream
 
 SETTINGS: dict[str, Any] = {"steps": 1500, "batch": 512, "holdout": 0.0, "precision": "auto"}

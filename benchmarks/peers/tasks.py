@@ -23,10 +23,11 @@ from codsa.grid import Grid, focus_region, pool_counts
 from codsa.metrics import OVERALL, default_metric
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule
+from codsa.roles import Size, target_law
+from codsa.roles import split as split_rows
 from codsa.sample import Pool, conform, in_bounds
 from codsa.simulations import simulate
-from codsa.split import TEST, Size, Split, load_split, target_law, write_split
-from codsa.split import split as split_rows
+from codsa.split import TEST, Split, load_split, write_split
 from codsa.streams import Work, integer, rng
 
 VALIDATION_ROWS, TEST_ROWS = 800, 1600

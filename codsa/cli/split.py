@@ -55,9 +55,10 @@ def split(
 
     codsa-split --data data --law balanced --validation 800 --test 1600 --out rep~0/split.parquet
     """
+    from codsa.roles import parse_size, target_law
+    from codsa.roles import split as split_rows
     from codsa.rows import open_dataset
-    from codsa.split import parse_size, target_law, write_split
-    from codsa.split import split as split_rows
+    from codsa.split import write_split
     from codsa.streams import rng
 
     dataset = open_dataset(data)

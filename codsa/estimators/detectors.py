@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,9 +21,9 @@ from codsa.registry import check_settings
 class Detector(NetworkModel):
     """A network that is fitted on normal rows; a subclass gives the error of each row."""
 
+    @abstractmethod
     def errors(self, x: torch.Tensor) -> torch.Tensor:
         """Return each row's error, tensor of shape (b,)."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def score_samples(self, x: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,7 @@ Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor, torch.Tensor, torch.Gene
 Check = Callable[["NetworkModel"], float]
 
 
-class NetworkModel:
+class NetworkModel(ABC):
     """A fitted network; a subclass says how it is built, trained and asked.
 
     Parameters
@@ -81,17 +82,17 @@ class NetworkModel:
         self.classes_ = np.arange(layout.classes)
         self.net = self.build()
 
+    @abstractmethod
     def build(self) -> nn.Module:
         """Return the network with any weights."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return the mean loss of a batch, x in [0, 1] for images, of shape (b, channels, height, width)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def quality(self, rows: Problem) -> float:
         """Return how well judged rows are predicted; less is better."""
-        raise NotImplementedError
 
     def prepared(self, x: np.ndarray) -> torch.Tensor:
         """Return rows as the network reads them: images as (b, channels, height, width) in [0, 1]."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,31 +91,33 @@ def train_inverter(
     held[rng(child(stream, "held out")).permutation(len(texts))[: max(1, int(holdout * len(texts)))]] = True
     labels = _labels(words, texts, tokens)
     data = (torch.from_numpy(vectors.astype(np.float32)), labels)
-    t5 = {
-        "vocab_size": len(words), "d_model": width, "d_kv": width // heads, "d_ff": 4 * width, "num_layers": layers,
-        "num_decoder_layers": layers, "num_heads": heads, "dropout_rate": 0.0, "feed_forward_proj": "gated-gelu",
-        "tie_word_embeddings": True, "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0,
-    }  # fmt: skip
+    t5 = _sizes(len(words), width, layers, heads)
     record = {"t5": t5, "num_repeat_tokens": repeat, "encoder_digest": encoder.digest}
-    dimension = vectors.shape[1]
     recipe = Recipe(steps, learning_rate, precision=precision)
-    inverter = _fresh(Inverter, record, dimension, width, child(stream, "inverter"))
+    inverter = _fresh(Inverter, record, vectors.shape[1], width, child(stream, "inverter"))
     _run(inverter, recipe, _batches(data, held, batch, noise), child(stream, "inverter batches"), scratch, "inverter")
     write_model(folder / "inversion", inverter, record)
     words.save_pretrained(folder / "inversion" / "tokenizer")
     if corrector_steps:
-        recipe = Recipe(corrector_steps, learning_rate, precision=precision)
-        made = load_inverter(str(folder), None, False)
         chosen = rng(child(stream, "corrected")).permutation(len(texts))[:corrector_texts]
-        hypotheses = _hypotheses(made, encoder, vectors[chosen], tokens)
-        parts = (data[0][chosen], labels[chosen], *hypotheses)
-        corrector = _fresh(Corrector, record, dimension, width, child(stream, "corrector"))
-        loss = _batches(parts, held[chosen], batch, noise)
+        models = load_inverter(str(folder), None, False)
+        parts = (data[0][chosen], labels[chosen], *_hypotheses(models, encoder, vectors[chosen], tokens))
+        corrector = _fresh(Corrector, record, vectors.shape[1], width, child(stream, "corrector"))
+        recipe, loss = replace(recipe, steps=corrector_steps), _batches(parts, held[chosen], batch, noise)
         _run(corrector, recipe, loss, child(stream, "corrector batches"), scratch, "corrector")
         write_model(folder / "corrector", corrector, record)
     found = measured(load_inverter(str(folder), None, corrector_steps > 0), encoder, texts, vectors, held)
     write_json(folder / "measures.json", found)
     return found
+
+
+def _sizes(vocabulary: int, width: int, layers: int, heads: int) -> dict[str, Any]:
+    """Return what transformers calls the configuration of a T5."""
+    return {
+        "vocab_size": vocabulary, "d_model": width, "d_kv": width // heads, "d_ff": 4 * width, "num_layers": layers,
+        "num_decoder_layers": layers, "num_heads": heads, "dropout_rate": 0.0, "feed_forward_proj": "gated-gelu",
+        "tie_word_embeddings": True, "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0,
+    }  # fmt: skip
 
 
 def make_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
@@ -150,7 +153,10 @@ def _labels(words: Any, texts: Sequence[str], tokens: int) -> torch.Tensor:
 
 
 def _fresh(kind: type[Any], record: dict[str, Any], dimension: int, width: int, stream: np.random.SeedSequence) -> Any:
-    """Return a network with the weights that transformers draws for T5, from a stream of its own."""
+    """Return a network with the weights that transformers draws for T5.
+
+    transformers draws from torch's global stream alone, which is lent this one and put back as it was.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer(stream))
         return kind(plain_t5(record), dimension, width, record["num_repeat_tokens"])

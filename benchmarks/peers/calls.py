@@ -1,0 +1,86 @@
+"""Downstream loss against the calls of the network to draw a row: where the default of `sampler_steps` comes from.
+
+    python benchmarks/peers/calls.py [--tasks 41 42] [--replicates 3] [--calls 8 12 18] [--work FOLDER] [--out OUT]
+
+On the work of run.py: one training per replicate, with the settings that run.py gives CoDSA's generator,
+then one pool for each number of calls, from the same streams. The default is chosen by the validation losses;
+the test losses stand beside them. OUT.csv has every figure, OUT.md the means.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from peers import PEERS
+from tasks import TASKS, Piece, fitted, losses, open_piece
+
+from codsa.sample import BLOCK, Pool, draw
+from codsa.train import Trained, train
+
+CALLS = (6, 8, 10, 12, 14, 18, 24, 36)
+
+
+def denoiser(piece: Piece) -> Trained:
+    """Train on all training rows as run.py does."""
+    settings = dict(PEERS["codsa"].settings)
+    name = settings.pop("generator")
+    made = train(piece.dataset, piece.split, 1.0, name, settings, piece.work)
+    record = {"inputs": {}, "parameters": {"generator": name, "settings": settings, "r": 1.0, "fold": None}}
+    return Trained(made, piece.dataset.schema, record)
+
+
+def pool(piece: Piece, generator: Trained, calls: int) -> Pool:
+    """Draw the rows that the grid needs with so many calls, checked as `codsa-sample` checks them."""
+    model: Any = generator.generator
+    model.sampler_steps = calls
+    counts = piece.counts()
+    rows = [draw(generator, k, 0, -(-count // BLOCK), count, piece.work).rows for k, count in enumerate(counts)]
+    return Pool(rows, np.zeros(len(rows)), piece.dataset.digest, piece.split.digest, "")
+
+
+def measured(piece: Piece, calls: list[int]) -> list[dict[str, Any]]:
+    """Return the losses of one replicate, a row for each number of calls."""
+    generator = denoiser(piece)
+    place = {"task": piece.task.name, "replicate": piece.replicate}
+    return [{**place, "calls": n, **losses(piece, fitted(piece, pool(piece, generator, n)))} for n in calls]
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """Return the mean losses of every task by calls."""
+    parts = []
+    for task, rows in table.groupby("task", sort=False):
+        means = rows.groupby("calls")[["validation", "loss", "loss_minority", "loss_majority"]].mean()
+        means.columns = pd.Index(["validation loss under Q", "test loss under Q", "minority", "majority"])
+        count = rows["replicate"].nunique()
+        title = f"## {TASKS[str(task)].title}; replicates: {count}"
+        parts.append(f"{title}\n\n{means.to_markdown(floatfmt='.3f')}")
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    """Measure every replicate of every task, and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="*", default=["41", "42"], choices=list(TASKS))
+    parser.add_argument("--replicates", type=int, default=3)
+    parser.add_argument("--calls", nargs="*", type=int, default=list(CALLS))
+    parser.add_argument("--work", type=Path, default=Path("results/peers"))
+    parser.add_argument("--tables", type=Path, default=Path("results/real-tables"))
+    parser.add_argument("--out", type=Path, default=Path("results/peers/calls"))
+    options = parser.parse_args()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    for task in options.tasks:
+        for replicate in range(options.replicates):
+            rows += measured(open_piece(TASKS[task], replicate, options.work, options.tables), options.calls)
+            table = pd.DataFrame(rows)
+            table.to_csv(options.out.with_suffix(".csv"), index=False)
+            options.out.with_suffix(".md").write_text(as_markdown(table))
+            print(table[table["task"] == task].tail(len(options.calls)).to_string(index=False), flush=True)
+
+
+if __name__ == "__main__":
+    main()
