@@ -109,9 +109,16 @@ def conclude(study: Study, root: Path) -> None:
     report.app([str(w) for w in [*repeated("--eval", found), "--title", title, "--out", root]], standalone_mode=False)
 
 
-def run(files: Sequence[str | Path], scale: str, results: Path, cores: int) -> list[str]:
-    """Run studies, a process for each replicate; return the studies' labels."""
+def run(
+    files: Sequence[str | Path], scale: str, results: Path, cores: int, replicates: int | None = None
+) -> list[str]:
+    """Run studies, a process for each replicate; return the studies' labels.
+
+    replicates: so many of each, where not all that the experiment has.
+    """
     loaded = [load_experiment(Path(file), scale) for file in files]
+    if replicates is not None:
+        loaded = [(label, experiment.model_copy(update={"replicates": replicates})) for label, experiment in loaded]
     studies = {label: Study(label, experiment).checked() for label, experiment in loaded}
     with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
         for ready in [pool.submit(shared, study, results / label) for label, study in studies.items()]:
@@ -136,8 +143,9 @@ def main() -> None:
     parser.add_argument("--scale", default="table")
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--replicates", type=int, help="so many, where not all that the experiment has")
     options = parser.parse_args()
-    run(options.experiments, options.scale, options.results, options.cores)
+    run(options.experiments, options.scale, options.results, options.cores, options.replicates)
 
 
 if __name__ == "__main__":
