@@ -109,9 +109,7 @@ def conclude(study: Study, root: Path) -> None:
     report.app([str(w) for w in [*repeated("--eval", found), "--title", title, "--out", root]], standalone_mode=False)
 
 
-def run(
-    files: Sequence[str | Path], scale: str, results: Path, cores: int, replicates: int | None = None
-) -> list[str]:
+def run(files: Sequence[str | Path], scale: str, results: Path, cores: int, replicates: int | None = None) -> list[str]:
     """Run studies, a process for each replicate; return the studies' labels.
 
     replicates: so many of each, where not all that the experiment has.

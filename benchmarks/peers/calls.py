@@ -15,13 +15,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from peers import PEERS
+from peers import HERE, PEERS
 from tasks import TASKS, Piece, fitted, losses, open_piece
 
 from codsa.sample import BLOCK, Pool, draw
 from codsa.train import Trained, train
 
 CALLS = (6, 8, 10, 12, 14, 18, 24, 36)
+OPENING = """# Loss against calls of the network
+
+`python benchmarks/peers/calls.py`: the estimator of each simulation on all real training rows and the pool, (m, α) chosen on
+validation rows, one training and one stream of draws per replicate. Means over the replicates; lower is better."""
 
 
 def denoiser(piece: Piece) -> Trained:
@@ -51,7 +55,7 @@ def measured(piece: Piece, calls: list[int]) -> list[dict[str, Any]]:
 
 def as_markdown(table: pd.DataFrame) -> str:
     """Return the mean losses of every task by calls."""
-    parts = []
+    parts = [OPENING]
     for task, rows in table.groupby("task", sort=False):
         means = rows.groupby("calls")[["validation", "loss", "loss_minority", "loss_majority"]].mean()
         means.columns = pd.Index(["validation loss under Q", "test loss under Q", "minority", "majority"])
@@ -69,9 +73,8 @@ def main() -> None:
     parser.add_argument("--calls", nargs="*", type=int, default=list(CALLS))
     parser.add_argument("--work", type=Path, default=Path("results/peers"))
     parser.add_argument("--tables", type=Path, default=Path("results/real-tables"))
-    parser.add_argument("--out", type=Path, default=Path("results/peers/calls"))
+    parser.add_argument("--out", type=Path, default=HERE.parent / "results" / "calls", help="without its ending")
     options = parser.parse_args()
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     for task in options.tasks:
         for replicate in range(options.replicates):
