@@ -24,8 +24,8 @@ from codsa.train import Trained, train
 CALLS = (6, 8, 10, 12, 14, 18, 24, 36)
 OPENING = """# Loss against calls of the network
 
-`python benchmarks/peers/calls.py`: the estimator of each simulation on all real training rows and the pool, (m, α) chosen on
-validation rows, one training and one stream of draws per replicate. Means over the replicates; lower is better."""
+`python benchmarks/peers/calls.py`: the estimator of each simulation on all real training rows and the pool, (m, α)
+chosen on validation rows, one training and one stream of draws per replicate. Means; lower is better."""
 
 
 def denoiser(piece: Piece) -> Trained:
