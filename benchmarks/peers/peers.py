@@ -64,14 +64,7 @@ PEERS: dict[str, Peer] = {
     ),
     "arfpy": Peer("arfpy", "arfpy", {}, "one forest per region; defaults"),
     "mostlyai": Peer("mostlyai", "mostlyai", {}, "rows completed from their region; defaults"),
-    "codsa": _own(
-        "tabular-diffusion",
-        "the project's conditional diffusion; 1,800 steps, where the default is 3,000",
-        steps=1800,
-        batch=512,
-        holdout=0,
-        precision="auto",
-    ),
+    "codsa": _own("tabular-diffusion", "the project's conditional diffusion, defaults", precision="auto"),
 }
 
 
