@@ -3,7 +3,7 @@
     python benchmarks/peers/calls.py [--tasks 41 42] [--replicates 3] [--calls 8 12 18] [--work FOLDER] [--out OUT]
 
 On the work of run.py: one training per replicate, then one pool for each number of calls, from the same streams. The
-default is chosen by the validation losses; the test losses stand beside them. OUT.csv has every figure, OUT.md the means.
+default is chosen by the validation losses; the test losses stand beside them. OUT.csv has all figures, OUT.md means.
 """
 
 from __future__ import annotations
