@@ -37,7 +37,7 @@ def train_gen(
         str,
         typer.Option(
             "--generator",
-            help="tabular-diffusion, smote, adasyn, smogn, bootstrap, source-rows, oracle; for images image-diffusion, "
+            help="tabular-diffusion, gaussian, smote, adasyn, smogn, bootstrap, source-rows, oracle; for images image-diffusion, "
             "stable-diffusion, distortions or restyled; for texts text-diffusion, text-gaussian or text-noise; or module:Class.",
         ),
     ] = "tabular-diffusion",
