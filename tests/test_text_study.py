@@ -159,14 +159,27 @@ def test_a_round_trip_by_another_encoder_is_refused(study: Path) -> None:
         round_trip(rows, "text", vector, round_trip_encoder("another", dataset.schema))
 
 
-def test_an_inverter_by_its_own_command(study: Path, run_cli: RunCli) -> None:
+def test_an_inverter_by_its_own_command(study: Path, run_cli: RunCli, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     given = setting("corrector_steps=5", *INVERTER)
     out = study / "own"
     ended = run_cli(codsa.cli.train_inverter.main, study / "reviews.jsonl", "--encoder", "toy", *given, "--out", out)
     assert ended.code == 0, ended.err
     assert "cosine corrected" in ended.out and json.loads((out / "manifest.json").read_text())["stage"] == "inverter"
+    other = toy_reviews(30).assign(text=lambda t: "a " + t["text"] + ". " + t["text"].str.upper() + " again.")
+    other.to_csv(study / "long.csv", index=False)
+    tables, out = [study / "reviews.jsonl", study / "long.csv"], study / "cut"
+    more = ["--words", 9, "--apart-from", study / "data"]
+    ended = run_cli(codsa.cli.train_inverter.main, *tables, "--encoder", "toy", *more, *given, "--out", out)
+    assert ended.code == 0, ended.err
+    theirs = set(pd.read_parquet(study / "data" / "rows.parquet")["text"])
+    near = len(theirs) + 2 * toy_reviews(30)["text"].isin(theirs).sum()
+    assert f"{near} of 300 texts left out: nearly one of" in caplog.text
     bad = [
-        (["--encoder", "toy"], "give either a table of texts or --data"),
+        ([*tables, "--encoder", "toy", "--sha256", "0"], "--sha256 is the checksum of one table, and here are 2"),
+        ([*tables, "--encoder", "toy", "--words", 0], "--words 0"),
+        ([*tables, "--encoder", "toy", "--apart-from", study], "holds no texts 'text' to keep apart from"),
+        (["--encoder", "toy"], "give either tables of texts or --data"),
         ([study / "reviews.jsonl", "--encoder", "toy", "--text", "texts"], "did you mean 'text'"),
         ([study / "reviews.jsonl", "--encoder", "toy", "--set", "widths=3"], "did you mean 'width'"),
     ]

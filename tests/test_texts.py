@@ -30,7 +30,7 @@ from codsa.schema import Column, Schema
 from codsa.sources import read_table
 from codsa.streams import rng, stream
 from codsa.texts import encoder as encoding
-from codsa.texts.clean import Limits, clean, cleaned
+from codsa.texts.clean import Limits, clean, cleaned, pieces
 from codsa.texts.near import jaccard, near_groups, shingles
 from codsa.texts.table import TextRule, read_texts
 
@@ -77,6 +77,21 @@ def test_texts_beyond_the_limits_are_refused_or_left_out(text: str | None, why: 
     texts, kept, notes = clean(values, Limits(2, 3, "skip"), "text")
     assert texts.tolist() == ["one two"] and kept.tolist() == [True, False]
     assert notes == [f"column 'text': 1 of 2 texts left out: {why}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "cut"),
+    [
+        ("One two. Three four five. Six!", 5, ["One two. Three four five.", "Six!"]),
+        ("One two. Three four five. Six!", 3, ["One two.", "Three four five.", "Six!"]),
+        ("one two three four five", 2, ["one two", "three four", "five"]),
+        ('He said "no." Then 3.5 stars', 4, ['He said "no."', "Then 3.5 stars"]),
+        ("short", 9, ["short"]),
+        ("", 9, []),
+    ],
+)
+def test_long_texts_become_pieces_of_whole_sentences(text: str, most: int, cut: list[str]) -> None:
+    assert pieces(text, most) == cut
 
 
 def test_limits_that_contradict_are_refused() -> None:

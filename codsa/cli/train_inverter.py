@@ -22,10 +22,17 @@ def train_inverter(
         Path | None, typer.Option("--data", help="Texts of a dataset's folder, such as a source set.")
     ] = None,
     source: Annotated[
-        str | None, typer.Argument(help="Or a table of texts, a path or URL.", show_default=False)
+        list[str] | None, typer.Argument(help="Or tables of texts, paths or a URL.", show_default=False)
     ] = None,
     sha256: Annotated[str | None, typer.Option("--sha256", help="Checksum; required for a URL.")] = None,
     text: Annotated[str, typer.Option("--text", help="Column that holds the texts.")] = "text",
+    words: Annotated[
+        int | None,
+        typer.Option("--words", help="Cut longer texts into pieces of whole sentences, of at most so many words."),
+    ] = None,
+    apart_from: Annotated[
+        Path | None, typer.Option("--apart-from", help="Leave out texts that are nearly one of this dataset's.")
+    ] = None,
     embeddings: Annotated[
         Path | None,
         typer.Option("--embeddings", help="Folder of computed embeddings; default: beside OUT.", show_default=False),
@@ -39,18 +46,23 @@ def train_inverter(
     Settings (--set): width, layers, heads, repeat, vocabulary, tokens, steps, corrector_steps, corrector_texts, batch,
     learning_rate, noise, holdout, precision. A killed run resumes from OUT.work and ends in the same bytes.
 
-    Take texts that no test or validation row is among: a source set, or other texts of the kind.
+    Take texts that no test or validation row is among: a source set, or any texts of the kind with --apart-from the
+    study's dataset. It takes tens of thousands to learn from; --words makes several of a long one.
 
     **Writes** OUT/inversion/, OUT/corrector/, OUT/measures.json (round trip on held-out texts), OUT/manifest.json.
 
     **Example**
 
     codsa-train-inverter --data source --encoder sentence-transformers/all-MiniLM-L6-v2 --out inverter
+
+    codsa-train-inverter reviews.csv.gz --words 64 --apart-from study/data --encoder
+    sentence-transformers/all-MiniLM-L6-v2 --out inverter
     """
-    from codsa.texts.inverting import read_own, write_inverter
+    from codsa.texts.inverting import Corpus, read_own, write_inverter
 
     given = parse_settings(settings)
-    texts, inputs = read_own(source, sha256, data, text, out)
+    corpus = Corpus(source or (), data, text, sha256, words, apart_from)
+    texts, inputs = read_own(corpus, out.parent / "raw")
     work = work_of(seed, "inverter", 0)
     found = write_inverter(out, texts, encoder, embeddings or out.parent / "embeddings", given, work, inputs)
     typer.echo("held-out texts: " + ", ".join(f"{name} {value:.3f}" for name, value in sorted(found.items())))

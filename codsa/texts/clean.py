@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from codsa.schema import check_choice
 log = logging.getLogger(__name__)
 
 BROKEN = ("refuse", "skip")
+SENTENCE_ENDS = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)]))\s+")
 SHOWN = 60
 """So many characters of a text are quoted."""
 
@@ -47,6 +49,19 @@ def cleaned(text: str) -> str:
     """Return a text in Unicode's composed form (NFC), without control characters, white space as single blanks."""
     whole = " ".join(unicodedata.normalize("NFC", text).split())
     return "".join(c for c in whole if unicodedata.category(c) != "Cc")
+
+
+def pieces(text: str, most: int) -> list[str]:
+    """Cut a text into runs of whole sentences of at most so many words; a longer sentence is cut between words."""
+    found: list[list[str]] = [[]]
+    for sentence in SENTENCE_ENDS.split(text):
+        words = sentence.split()
+        for first in range(0, len(words), most):
+            run = words[first : first + most]
+            if len(found[-1]) + len(run) > most:
+                found.append([])
+            found[-1] += run
+    return [" ".join(one) for one in found if one]
 
 
 def clean(values: pd.Series, limits: Limits, name: str) -> tuple[pd.Series, np.ndarray, list[str]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from codsa.artefacts import digest, read_parquet, whole
 from codsa.dataset import Dataset
@@ -14,29 +17,79 @@ from codsa.errors import CodsaError, suggest
 from codsa.reading import Raw, read_source
 from codsa.registry import check_settings
 from codsa.streams import Work
-from codsa.texts.clean import Limits, clean
+from codsa.texts.clean import Limits, clean, pieces
 from codsa.texts.encoder import SentenceEncoder, embed
+from codsa.texts.table import near_theirs
 from codsa.texts.training import train_inverter
 from codsa.train import scratch_of, seal
 
+log = logging.getLogger(__name__)
 
-def read_own(
-    source: str | None, sha256: str | None, data: Path | None, column: str, out: Path
-) -> tuple[list[str], dict[str, str]]:
-    """Return the texts of a table or of a dataset, each once, and their digest for the manifest."""
-    if (source is None) == (data is None):
-        raise CodsaError("give either a table of texts or --data, a dataset's folder")
-    if data is not None:
-        found = read_parquet(data / "rows.parquet")
+
+@dataclass(frozen=True)
+class Corpus:
+    """Which texts an inverter learns from.
+
+    Attributes
+    ----------
+    tables : sequence of str
+        Paths or URLs.
+    data : Path, optional
+        A dataset's folder, instead of tables.
+    column : str
+        Holds the texts.
+    sha256 : str, optional
+        Of the only table.
+    words : int, optional
+        Longer texts are cut into pieces of whole sentences, of at most so many words.
+    apart : Path, optional
+        A dataset's folder: texts and pieces that are nearly one of its texts are left out.
+    """
+
+    tables: Sequence[str] = ()
+    data: Path | None = None
+    column: str = "text"
+    sha256: str | None = None
+    words: int | None = None
+    apart: Path | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.tables) == (self.data is not None):
+            raise CodsaError("give either tables of texts or --data, a dataset's folder")
+        if self.sha256 is not None and len(self.tables) != 1:
+            raise CodsaError(f"--sha256 is the checksum of one table, and here are {len(self.tables)}")
+        if self.words is not None and self.words < 1:
+            raise CodsaError(f"--words {self.words}; a piece has one word at the least")
+
+
+def read_own(corpus: Corpus, downloads: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the texts of tables or of a dataset, each once, and their digest for the manifest."""
+    if corpus.data is not None:
+        found = [_column(read_parquet(corpus.data / "rows.parquet"), corpus.column, corpus.data)]
     else:
-        raw = read_source(str(source), sha256, out.parent / "raw")
-        if not isinstance(raw, Raw):
-            raise CodsaError(f"{source}: holds images; give a table of texts")
-        found = raw.held
-    if column not in found:
-        raise CodsaError(f"{source or data}: no column '{column}'; {suggest(column, map(str, found.columns))}")
-    texts = clean(found[column], Limits(broken="skip"), column)[0].drop_duplicates().tolist()
-    return texts, {"texts": digest(texts)}
+        found = [_column(_table(one, corpus.sha256, downloads), corpus.column, one) for one in corpus.tables]
+    texts = clean(pd.concat(found, ignore_index=True), Limits(broken="skip"), corpus.column)[0]
+    if corpus.words is not None:
+        texts = pd.Series([piece for text in texts for piece in pieces(text, corpus.words)])
+    texts = texts.drop_duplicates()
+    if corpus.apart is not None:
+        near = near_theirs(texts.tolist(), corpus.column, corpus.apart)
+        log.info("%d of %d texts left out: nearly one of %s", near.sum(), len(near), corpus.apart)
+        texts = texts[~near]
+    return texts.tolist(), {"texts": digest(texts.tolist())}
+
+
+def _table(source: str, sha256: str | None, downloads: Path) -> pd.DataFrame:
+    raw = read_source(source, sha256, downloads)
+    if not isinstance(raw, Raw):
+        raise CodsaError(f"{source}: holds images; give a table of texts")
+    return raw.held
+
+
+def _column(table: pd.DataFrame, name: str, place: str | Path) -> pd.Series:
+    if name not in table:
+        raise CodsaError(f"{place}: no column '{name}'; {suggest(name, map(str, table.columns))}")
+    return table[name]
 
 
 def write_inverter(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from codsa.texts.near import near_groups
 log = logging.getLogger(__name__)
 
 EMBEDDING = "embedding"
+NEAR = 0.8
+"""Texts at least so similar are nearly the same, where nothing else is said."""
 TOGETHER = "together"
 """The column that numbers the sets of rows which may not straddle roles."""
 
@@ -42,7 +45,7 @@ class TextRule:
 
     column: str
     limits: Limits = field(default_factory=Limits)
-    near: float = 0.8
+    near: float = NEAR
     encoder: str | None = None
     precision: str = "auto"
 
@@ -102,17 +105,33 @@ def _cut(encoder: SentenceEncoder, texts: list[str], name: str) -> list[str]:
     return [f"column '{name}': {count} texts have more tokens than the encoder reads; it cuts them"] if count else []
 
 
-def _apart(table: pd.DataFrame, name: str, folder: Path, least: float) -> tuple[pd.DataFrame, list[str]]:
-    """Leave out rows whose text is nearly one of another dataset's."""
+def near_theirs(texts: Sequence[str], name: str, folder: Path, least: float = NEAR) -> np.ndarray:
+    """Tell which texts are nearly one of another dataset's, whose column of texts has the same name.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    Raises
+    ------
+    CodsaError
+        Where all of them are, and where the dataset holds no such column.
+    """
     path = folder / "rows.parquet"
     try:
         theirs = read_parquet(path, [name])[name].tolist()
     except CodsaError as error:
         raise CodsaError(f"{path}: holds no texts '{name}' to keep apart from ({error})") from None
-    group = near_groups([*theirs, *table[name]], least)
+    group = near_groups([*theirs, *texts], least)
     common = np.isin(group[len(theirs) :], group[: len(theirs)])
     if common.all():
         raise CodsaError(f"column '{name}': every text is nearly one of {path}; give an independent source set")
+    return common
+
+
+def _apart(table: pd.DataFrame, name: str, folder: Path, least: float) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out rows whose text is nearly one of another dataset's."""
+    common = near_theirs(table[name].tolist(), name, folder, least)
     if not common.any():
         return table, []
     note = f"column '{name}': {int(common.sum())} texts left out: nearly the same as some of the study's own data"
