@@ -246,7 +246,8 @@ class Experiment(Strict):
     generators: dict[str, dict[str, Any]] = Field(default={}, description="settings by generator")
     pretrain: PretrainConfig = PretrainConfig()
     estimator: EstimatorConfig = EstimatorConfig()
-    metric: str | None = Field(default=None, description="by which λ is chosen; default: cross-entropy or mse")
+    metric: str | None = Field(default=None, description="by which all is judged; default: cross-entropy or mse")
+    choose_by: str | None = Field(default=None, description="metric by which validation chooses λ; default: metric")
     keep_grid: bool = Field(default=False, description="measure the whole grid on test rows, for figures")
     shards: int = Field(default=1, ge=1, description="sampling jobs per pool")
     gpus: int = Field(

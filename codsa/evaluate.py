@@ -39,11 +39,20 @@ from codsa.train import check_folder
 
 @dataclass(frozen=True)
 class Fits:
-    """What `codsa-fit` left for one r: the folder, its table, its settings, and the pools it drew on."""
+    """What `codsa-fit` left for one r: the folder, its table, its metrics, its settings, and the pools it drew on.
+
+    Attributes
+    ----------
+    metric : str
+        What test rows are judged by.
+    choose_by : str
+        The metric of the table's validation figures.
+    """
 
     folder: Path
     table: pd.DataFrame
     metric: str
+    choose_by: str
     record: dict[str, Any]
     pools: Sequence[Pool]
 
@@ -65,7 +74,8 @@ def read_fits(folder: Path, dataset: AnyDataset, split: Split, pools: Mapping[st
         raise CodsaError(f"{folder}: fitted on another pool; run codsa-fit again, or give its --pool")
     chosen = read_json(folder / "chosen.json")
     used = [pools[value] for value in wanted if value in pools]
-    return Fits(folder, read_parquet(folder / "fits.parquet"), chosen["metric"], record, used)
+    metric, choose_by = chosen["metric"], chosen.get("choose_by", chosen["metric"])
+    return Fits(folder, read_parquet(folder / "fits.parquet"), metric, choose_by, record, used)
 
 
 @dataclass(frozen=True)
@@ -83,11 +93,11 @@ class Choice:
 
 def choose(fits: Sequence[Fits]) -> Choice:
     """Choose λ̂ = (m, α, r) by the validation metric over all fits of a method; no test row is read."""
-    if len({one.metric for one in fits}) != 1:
-        raise CodsaError("the fits were judged by different metrics; fit them with one --metric")
-    arms = [best_arm(one.table["validation"].to_numpy(), one.metric) for one in fits]
+    if len({(one.metric, one.choose_by) for one in fits}) != 1:
+        raise CodsaError("the fits were judged by different metrics; fit them with one --metric and one --choose-by")
+    arms = [best_arm(one.table["validation"].to_numpy(), one.choose_by) for one in fits]
     values = np.array([one.table["validation"].iloc[arm] for one, arm in zip(fits, arms, strict=True)])
-    place = best_arm(values, fits[0].metric)
+    place = best_arm(values, fits[0].choose_by)
     return Choice(fits[place], arms[place])
 
 
@@ -122,6 +132,7 @@ def evaluate(
     )
     return {
         "metric": choice.fits.metric,
+        "choose_by": choice.fits.choose_by,
         "chosen": chosen,
         "validation": {"overall": row["validation"], **validation},
         "test": found,

@@ -77,7 +77,7 @@ def fit_grid(
     r: float,
     grid: Grid,
     judge: Judge,
-    metric: str,
+    choose_by: str,
     work: Work,
     weighted: bool = False,
     cores: int = 1,
@@ -91,6 +91,8 @@ def fit_grid(
         where each arm is the average of the folds' estimators (appendix D.1).
     r : float
         The split ratio that the pools were made with.
+    choose_by : str
+        The metric.
     weighted : bool
         Weigh each real row by q_k/p_k of its region.
     cores : int
@@ -111,10 +113,10 @@ def fit_grid(
     # One stream for every method and r of a replicate: arms differ by their rows alone.
     each = fit_all(judge, problems, validation.problem, layout, work.stream("fit"), cores)
     fitted = [together(each[arm :: len(wanted)]) for arm in range(len(wanted))]
-    scores = [validation.score(metric, one, split.q, dataset.schema.regions.names) for one in fitted]
+    scores = [validation.score(choose_by, one, split.q, dataset.schema.regions.names) for one in fitted]
     rows = [_record(arm, score, r, real, split) for arm, score in zip(wanted, scores, strict=True)]
     found = pd.DataFrame(rows)
-    return Outcome(found, fitted, best_arm(found["validation"].to_numpy(), metric))
+    return Outcome(found, fitted, best_arm(found["validation"].to_numpy(), choose_by))
 
 
 def check_pool(pool: Pool, dataset: AnyDataset, split: Split, r: float) -> None:
@@ -217,18 +219,24 @@ def write_fits(
     inputs: dict[str, str],
     parameters: dict[str, Any],
     keep_grid: bool,
+    choose_by: str | None = None,
 ) -> None:
     """Write `fits.parquet`, `chosen.json`, `estimator/` and, if asked for, every arm's estimator.
 
     Parameters
     ----------
+    metric : str
+        What test rows will be judged by.
+    choose_by : str, optional
+        What validation rows were judged by; default: the same.
     keep_grid : bool
         Also write `grid/ARM/`, so that the whole grid can be shown on test rows afterwards.
     """
     with whole(folder) as part:
         part.mkdir(parents=True)
         write_parquet(part / "fits.parquet", outcome.table.rename_axis("arm").reset_index())
-        chosen = {"arm": outcome.best, "metric": metric, **outcome.table.iloc[outcome.best].to_dict()}
+        row = {str(name): value for name, value in outcome.table.iloc[outcome.best].items()}
+        chosen = {"arm": outcome.best, "metric": metric, "choose_by": choose_by or metric, **row}
         write_json(part / "chosen.json", chosen)
         save_fitted(part / "estimator", outcome.fitted[outcome.best], judge)
         for arm, fitted in enumerate(outcome.fitted if keep_grid else []):

@@ -273,7 +273,7 @@ class Study:
         return [
             *options(r=float(label.removesuffix("-cross")), **self.grid(chosen), weighted=chosen.weighted),
             *options(estimator=judge.name, preprocess=judge.preprocess, metric=experiment.metric),
-            *options(keep_grid=experiment.keep_grid),
+            *options(choose_by=experiment.choose_by, keep_grid=experiment.keep_grid),
             *settings(judge.settings),
             *self._work(replicate),
         ]

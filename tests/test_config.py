@@ -261,6 +261,7 @@ EVERY_STAGE = set(arguments(experiment()))
         ({"estimator": {"name": "logistic"}}, {"fit", "baseline"}),
         ({"estimator": {"preprocess": "ordinal"}}, {"fit", "baseline"}),
         ({"metric": "kappa"}, {"fit", "baseline"}),
+        ({"choose_by": "kappa"}, {"fit", "baseline"}),
         ({"keep_grid": True}, {"fit", "baseline"}),
         ({"split": {"test": 0.3}}, {"split"}),
         ({"split": {"law": "training"}}, {"split"}),

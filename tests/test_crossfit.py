@@ -13,7 +13,7 @@ from codsa.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.estimators import Average, Judge
 from codsa.estimators.store import load_fitted
-from codsa.evaluate import choose, read_fits
+from codsa.evaluate import Fits, choose, read_fits
 from codsa.fit import Outcome, fit_grid, write_fits
 from codsa.grid import Grid
 from codsa.sample import Pool
@@ -95,6 +95,19 @@ def test_a_missing_or_doubled_fold_is_refused(dataset: Dataset, split: Split) ->
         pools = [fold_pool(dataset, split, fold) for fold in folds]
         with pytest.raises(CodsaError, match="one pool of each fold 0 to 4"):
             fit_grid(dataset, split, pools, FOLD_RATIO, GRID, JUDGE, "cross-entropy", Work(0, "c", 0))
+
+
+@pytest.mark.parametrize(("choose_by", "arm"), [("kappa", 1), ("cross-entropy", 2), ("roc-auc", 1)])
+def test_the_metric_that_chooses_may_be_another(choose_by: str, arm: int) -> None:
+    table = pd.DataFrame({"arm": [0, 1, 2], "validation": [0.4, 0.5, 0.3]})
+    assert choose([Fits(Path("fits"), table, "kappa", choose_by, {}, [])]).arm == arm
+
+
+def test_fits_chosen_by_different_metrics_are_refused() -> None:
+    table = pd.DataFrame({"arm": [0], "validation": [0.4]})
+    found = [Fits(Path("fits"), table, "kappa", by, {}, []) for by in ("kappa", "cross-entropy")]
+    with pytest.raises(CodsaError, match="one --choose-by"):
+        choose(found)
 
 
 def test_an_average_is_written_and_read_back(dataset: Dataset, split: Split, tmp_path: Path) -> None:

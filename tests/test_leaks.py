@@ -129,7 +129,7 @@ def test_evaluation_reads_test_rows(named: tuple[Dataset, Split], tmp_path: Path
     judge, work = Judge("gradient-boosting", settings={"max_iter": 5}), Work(0, "leak", 0)
     outcome = fit_grid(dataset, roles, [], 1.0, Grid([0.0], ["balance"], "all"), judge, "cross-entropy", work)
     write_fits(tmp_path / "fits", outcome, judge, "cross-entropy", {}, {"r": 1.0}, False)
-    choice = Choice(Fits(tmp_path / "fits", outcome.table, "cross-entropy", {}, []), 0)
+    choice = Choice(Fits(tmp_path / "fits", outcome.table, "cross-entropy", "cross-entropy", {}, []), 0)
     usual = evaluate(dataset, roles, choice, work)["test"]
     changed = evaluate(with_other_rows(dataset, roles.rows(TEST)), roles, choice, work)["test"]
     assert usual != changed

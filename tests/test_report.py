@@ -397,6 +397,13 @@ def test_page_without_synthetic_rows_still_stands(tmp_path: Path) -> None:
     assert "No CoDSA method was evaluated" in page and "How λ was chosen" not in page
 
 
+def test_the_page_says_what_chose(tmp_path: Path) -> None:
+    write_report(tmp_path / "out", read_study(make_study(tmp_path, replicates=2, choose_by="roc-auc")))
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "best validation ROC AUC under Q" in page
+    assert "Validation ROC AUC over m/n" in page and "Cross-entropy (lower is better) on test rows" in page
+
+
 def test_unequal_replicates_are_named(tmp_path: Path) -> None:
     folders = [f for f in make_study(tmp_path, replicates=3) if f.name != "eval~smote" or f.parent.name != "rep~1"]
     undefined = folders[0] / "metrics.json"
@@ -424,6 +431,8 @@ def test_command_prints_table_verdict_and_path(tmp_path: Path) -> None:
     [
         ({"experiment": "other"}, "experiment is 'other'"),
         ({"metric": "f1"}, "metric is 'f1'"),
+        ({"metric": "f1", "choose_by": "cross-entropy"}, "metric is 'f1'"),
+        ({"choose_by": "f1"}, "chosen by f1, but by cross-entropy"),
         ({"regions": ["majority"]}, "regions is"),
         ({}, "method 'none', replicate 0"),
     ],

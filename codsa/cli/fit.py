@@ -56,7 +56,13 @@ def fit(
     preprocess: Annotated[str, typer.Option("--preprocess", help="auto, none, ordinal, standard or smooth.")] = "auto",
     settings: Settings = None,
     metric: Annotated[
-        str | None, typer.Option("--metric", help="By which λ is chosen; default: cross-entropy or mse.")
+        str | None, typer.Option("--metric", help="What test rows are judged by; default: cross-entropy or mse.")
+    ] = None,
+    choose_by: Annotated[
+        str | None,
+        typer.Option(
+            "--choose-by", help="The metric by which validation rows choose λ; default: --metric.", show_default=False
+        ),
     ] = None,
     keep_grid: Annotated[
         bool, typer.Option("--keep-grid", help="Keep every arm's estimator, for figures over the grid.")
@@ -99,15 +105,17 @@ def fit(
     r = drawn[0].r if len(drawn) > 1 else r
     grid = Grid(m, [parse_value(text) for text in alpha], reserve, focus)
     judge = Judge(estimator, preprocess, parse_settings(settings))
-    name = check_metric(metric or default_metric(dataset.schema.task), dataset.schema.task)
+    task = dataset.schema.task
+    name = check_metric(metric or default_metric(task), task)
+    chooser = check_metric(choose_by or name, task)
     work = work_of(seed, experiment, replicate)
-    outcome = fit_grid(dataset, roles, drawn, r, grid, judge, name, work, weighted, cores)
+    outcome = fit_grid(dataset, roles, drawn, r, grid, judge, chooser, work, weighted, cores)
     inputs = {"dataset": dataset.digest, "split": roles.digest}
     inputs |= {f"pool {place}": one.digest for place, one in enumerate(drawn)}
     parameters = {"r": r, "m": m, "alpha": alpha, "reserve": reserve, "focus": focus, "weighted": weighted}
     parameters |= {"estimator": estimator, "preprocess": preprocess, "settings": dict(judge.settings)}
     parameters |= {"seed": seed, "experiment": experiment, "replicate": replicate}
-    write_fits(out, outcome, judge, name, inputs, parameters, keep_grid)
+    write_fits(out, outcome, judge, name, inputs, parameters, keep_grid, chooser)
 
 
 main = runner(app)

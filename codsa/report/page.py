@@ -88,6 +88,7 @@ def render(study: Study, verdict: Verdict, pictures: list[Picture], title: str) 
         remarks=pairing_notes(study),
         notes=_notes(study),
         metric=metric_name(study.metric),
+        chooser=metric_name(study.choose_by),
         arrow=arrow(study.metric),
         better=better_word(study.metric),
         plain=PLAIN,
@@ -115,7 +116,7 @@ def render(study: Study, verdict: Verdict, pictures: list[Picture], title: str) 
 def _facts(study: Study) -> list[tuple[str, str]]:
     seeds = sorted({str(one.metrics["seed"]) for one in study.evaluations if "seed" in one.metrics})
     task = str(study.first.metrics.get("task", ""))
-    facts = [("Experiment", study.experiment), ("Task", task), ("Chosen by", metric_name(study.metric))]
+    facts = [("Experiment", study.experiment), ("Task", task), ("Chosen by", metric_name(study.choose_by))]
     facts += [("Methods", str(len(study.methods))), ("Replicates", str(len(study.replicates)))]
     return [(k, v) for k, v in [*facts, ("Seed", ", ".join(seeds))] if v]
 
@@ -173,7 +174,7 @@ def _pictures(study: Study, verdict: Verdict) -> Iterator[Picture]:
     figure = differences_figure(study, verdict)
     yield from _picture(figure, "differences", f"Paired differences in {under} per method, with 95 % intervals")
     for method in tables.codsa_methods(study):
-        words = f"Validation {metric_name(study.metric)} over m/n and α for each r, {method_name(method)}"
+        words = f"Validation {metric_name(study.choose_by)} over m/n and α for each r, {method_name(method)}"
         yield from _picture(surface_figure(study, method), f"surface-{_file_name(method)}", words)
     yield from _picture(sweep_figure(study), "grid-on-test", f"Mean test {under} over m/n, α and r")
     shown = _shown(study, verdict)

@@ -57,6 +57,11 @@ class Evaluation:
         return int(self.metrics["replicate"])
 
     @property
+    def choose_by(self) -> str:
+        """The metric by which validation rows chose λ."""
+        return str(self.metrics.get("choose_by", self.metrics["metric"]))
+
+    @property
     def chosen(self) -> dict[str, Any]:
         """The chosen arm λ̂."""
         found: dict[str, Any] = self.metrics["chosen"]
@@ -86,8 +91,13 @@ class Study:
 
     @property
     def metric(self) -> str:
-        """The metric by which λ was chosen."""
+        """The metric by which the methods are judged."""
         return str(self.first.metrics["metric"])
+
+    @property
+    def choose_by(self) -> str:
+        """The metric by which validation rows chose λ."""
+        return self.first.choose_by
 
     @property
     def regions(self) -> list[str]:
@@ -106,7 +116,7 @@ class Study:
 
     @property
     def other_metrics(self) -> list[str]:
-        """The test metrics other than the one that λ was chosen by."""
+        """The test metrics other than the one that the methods are judged by."""
         names = dict.fromkeys(name for one in self.evaluations for name in one.metrics["test"])
         return [name for name in names if name != self.metric]
 
@@ -120,7 +130,7 @@ class Study:
         return pd.Series(found, dtype=float)
 
     def overall(self) -> dict[str, pd.Series]:
-        """Return every method's figures of the selection metric under Q."""
+        """Return every method's figures of the study's metric under Q."""
         return {method: self.values(method) for method in self.methods}
 
 
@@ -159,6 +169,8 @@ def _check_alike(found: Sequence[tuple[Path, Evaluation]]) -> None:
             a, b = first.metrics[key], one.metrics[key]
             if a != b:
                 raise CodsaError(f"{folder}: {key} is {b!r}, but {a!r} in {origin}; report on one {key} at a time")
+        if one.choose_by != first.choose_by:
+            raise CodsaError(f"{folder}: λ was chosen by {one.choose_by}, but by {first.choose_by} in {origin}")
 
 
 def _check_distinct(found: Sequence[tuple[Path, Evaluation]]) -> None:

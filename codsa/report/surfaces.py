@@ -70,16 +70,16 @@ def surface_figure(study: Study, method: str) -> Figure | None:
         return None
     panels = _panels(table)
     ratios = sorted(table["m_ratio"].unique())
-    limits = _limits(table["value"], study.metric)
+    limits = _limits(table["value"], study.choose_by)
     figure, grid = _canvas(panels)
     for axes, panel in zip(grid.flat, panels, strict=False):
-        image = _heat(axes, panel, ratios, limits, study.metric)
+        image = _heat(axes, panel, ratios, limits, study.choose_by)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     _label_surface(grid, panels)
     everywhere = grid.ravel().tolist()
-    bar = figure.colorbar(image, ax=everywhere, shrink=0.9, pad=0.02, aspect=24, extend=_extend(study.metric))
-    bar.set_label(f"validation {metric_name(study.metric)} ({better_word(study.metric)} is better)")
+    bar = figure.colorbar(image, ax=everywhere, shrink=0.9, pad=0.02, aspect=24, extend=_extend(study.choose_by))
+    bar.set_label(f"validation {metric_name(study.choose_by)} ({better_word(study.choose_by)} is better)")
     bar.outline.set_visible(False)
     return figure
 

@@ -198,7 +198,7 @@ def chosen_table(study: Study, method: str) -> Table:
         ("α", lambda one: DASH if one.chosen["m"] == 0 else str(one.chosen["alpha"])),
     ]
     rows = [[Cell(name), *(Cell(say(one)) for one in found)] for name, say in lines]
-    rows.append([Cell("Validation " + metric_name(study.metric)), *(Cell(number(v, decimals)) for v in figures)])
+    rows.append([Cell("Validation " + metric_name(study.choose_by)), *(Cell(number(v, decimals)) for v in figures)])
     return Table([Cell("Replicate"), *(Cell(str(one.replicate)) for one in found)], rows)
 
 
