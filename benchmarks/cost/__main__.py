@@ -1,8 +1,8 @@
 """What it costs, as ratios in one run.
 
-    python benchmarks/cost [study] [sampling] [grid] [streaming] [training] [forests]
+    python benchmarks/cost [study] [sampling] [grid] [streaming] [training] [forests] [stable]
 
-Without names all parts run. CPU time is what counts, wall time stands beside it. The results are
+Without names all parts but the last run. CPU time is what counts, wall time stands beside it. The results are
 printed and written to benchmarks/results/cost.md.
 """
 
@@ -22,6 +22,7 @@ from grids import forests, grid
 from memory import streaming, training
 from networks import sampling, study
 from shared import Section, Spent, timed
+from stable import stable
 
 from codsa.diffusion.training import mixed_precision
 
@@ -33,7 +34,10 @@ PARTS: dict[str, tuple[str, Callable[[Section], None]]] = {
     "streaming": ("Memory of a large pool", streaming),
     "training": ("Memory of a large table", training),
     "forests": ("Forests in parallel", forests),
+    "stable": ("Stable Diffusion at its size", stable),
 }
+LARGE = ("stable",)
+"""Run only where they are named."""
 
 
 def machine() -> str:
@@ -63,7 +67,7 @@ def main() -> None:
     """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
-    chosen = parser.parse_args().parts or list(PARTS)
+    chosen = parser.parse_args().parts or [name for name in PARTS if name not in LARGE]
     unknown = [name for name in chosen if name not in PARTS]
     if unknown:
         parser.error(f"no part '{unknown[0]}'; the parts are {', '.join(PARTS)}")
