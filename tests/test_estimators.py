@@ -15,6 +15,7 @@ from codsa.estimators import Fitted, Judge, Problem, fit_all
 from codsa.estimators.base import Layout, feature_matrix, layout_of, problem
 from codsa.estimators.mlp import Mlp, _Run
 from codsa.estimators.store import load_fitted, save_fitted
+from codsa.metrics import by_region
 from codsa.registry import ESTIMATORS
 from codsa.streams import stream
 
@@ -192,6 +193,19 @@ def test_many_classes(dataset: Dataset) -> None:
         eager = {"epochs": 200, "learning_rate": 1e-2} if name == "mlp" else {}
         found = fit_all(judge(name, **eager), [arm], arm, layout, stream(0, "fit"))[0].predict(x)
         assert (found.argmax(axis=1) == y).mean() > 0.75
+
+
+@pytest.mark.filterwarnings("error:The y_prob values do not sum to one")
+def test_probabilities_of_a_model_in_single_precision_sum_to_one() -> None:
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(900, 40)).astype(np.float32), np.arange(900) % 5
+    arm = Problem(x, y, np.ones(900))
+    layout = Layout("classification", 5, list(range(40)), [], 900)
+    fitted = fit_all(judge("logistic"), [arm], arm, layout, stream(0, "fit"))[0]
+    assert fitted.model.coef_.dtype == np.float32
+    found = fitted.predict(x)
+    assert np.abs(found.sum(axis=1) - 1).max() < 1e-12
+    assert by_region("cross-entropy", y, found, np.zeros(900, dtype=int), np.ones(1), ["all"])["overall"] > 0
 
 
 def test_validation_chooses_the_penalty(dataset: Dataset) -> None:

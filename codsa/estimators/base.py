@@ -232,7 +232,8 @@ class Fitted:
         seen = np.asarray(self.model.classes_, dtype=np.int64)
         found = np.zeros((len(x), self.layout.classes))
         if hasattr(self.model, "predict_proba"):
-            found[:, seen] = self.model.predict_proba(inner)
+            made = np.asarray(self.model.predict_proba(inner), dtype=float)  # a model in float32 sums to 1 but nearly
+            found[:, seen] = made / np.maximum(made.sum(axis=1, keepdims=True), np.finfo(float).tiny)
         else:
             found[np.arange(len(x)), np.asarray(self.model.predict(inner), dtype=np.int64)] = 1.0
         return found
