@@ -18,7 +18,7 @@ from codsa.cli.report import app
 from codsa.errors import CodsaError
 from codsa.report import judge, metrics_table, plain_text, read_study, summary_table, write_report
 from codsa.report.surfaces import alpha_order, surface, surface_figure, sweeps
-from codsa.report.tables import main_table, quality_table
+from codsa.report.tables import edge_note, main_table, quality_table
 from codsa.report.text import decimals_of, enough, listed, number, percent
 from codsa.report.verdict import best_of, compare, rivals_of, share_of_way
 
@@ -402,6 +402,17 @@ def test_the_page_says_what_chose(tmp_path: Path) -> None:
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "best validation ROC AUC under Q" in page
     assert "Validation ROC AUC over m/n" in page and "Cross-entropy (lower is better) on test rows" in page
+
+
+def test_a_choice_at_the_end_of_the_grid_is_said(tmp_path: Path) -> None:
+    study = read_study(make_study(tmp_path / "a", replicates=3))
+    said = "In 3 of 3 replicates λ̂ has the most synthetic rows that were tried (m/n = 1); more may be better still."
+    assert edge_note(study, "codsa") == said and edge_note(study, "none") == ""
+    write_report(tmp_path / "out", study)
+    assert said in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    for one in list(study.of("codsa"))[:2]:
+        one.chosen["m_ratio"] = 0.5
+    assert edge_note(study, "codsa") == ""
 
 
 def test_unequal_replicates_are_named(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def render(study: Study, verdict: Verdict, pictures: list[Picture], title: str) 
         main=tables.main_table(study, verdict),
         others=tables.other_metrics(study),
         chosen=[
-            (m, method_name(m), f"surface-{_file_name(m)}", tables.chosen_table(study, m))
+            (m, method_name(m), f"surface-{_file_name(m)}", tables.chosen_table(study, m), tables.edge_note(study, m))
             for m in tables.codsa_methods(study)
         ],
         quality=tables.quality_table(study),

@@ -12,7 +12,7 @@ import pandas as pd
 
 from codsa.metrics import HIGHER_IS_BETTER, OVERALL
 from codsa.report.study import Evaluation, Study
-from codsa.report.text import DASH, arrow, decimals_of, enough, method_name, metric_name, number, percent
+from codsa.report.text import DASH, arrow, counted, decimals_of, enough, method_name, metric_name, number, percent
 from codsa.report.verdict import ORACLE, PLAIN, Difference, Verdict, compare, is_codsa, share_of_way
 
 METRICS = ["experiment", "method", "replicate", "region", "metric", "value", "m", "r", "alpha"]
@@ -200,6 +200,20 @@ def chosen_table(study: Study, method: str) -> Table:
     rows = [[Cell(name), *(Cell(say(one)) for one in found)] for name, say in lines]
     rows.append([Cell("Validation " + metric_name(study.choose_by)), *(Cell(number(v, decimals)) for v in figures)])
     return Table([Cell("Replicate"), *(Cell(str(one.replicate)) for one in found)], rows)
+
+
+def edge_note(study: Study, method: str) -> str:
+    """Say where λ̂ mostly lies at the end of the grid of m, beyond which nothing was tried; else nothing."""
+    found = study.of(method)
+    most = max(float(one.fits["m_ratio"].max()) for one in found)
+    tried = {ratio for one in found for ratio in one.fits["m_ratio"] if ratio > 0}
+    there = sum(float(one.chosen["m_ratio"]) == most for one in found)
+    if len(tried) < 2 or 2 * there <= len(found):
+        return ""
+    return (
+        f"In {there} of {counted(len(found), 'replicate')} λ̂ has the most synthetic rows that were tried "
+        f"(m/n = {most:g}); more may be better still."
+    )
 
 
 def _known(value: float | None) -> float:
