@@ -9,7 +9,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ def whole(path: Path) -> Iterator[Path]:
         yield temporary
         if path.is_dir() and temporary.is_dir():
             shutil.rmtree(path)
+        _share(temporary)
         os.replace(temporary, path)
     finally:
         _remove(temporary)
@@ -67,12 +68,24 @@ def together(*paths: Path) -> Iterator[list[Path]]:
         yield parts
         for part, path in zip(parts, paths, strict=True):
             if part.exists():
+                _share(part)
                 os.replace(part, path)
             else:
                 path.unlink(missing_ok=True)
     finally:
         for part in parts:
             part.unlink(missing_ok=True)
+
+
+def _share(written: Path) -> None:
+    """Give files the permissions that the umask leaves others; some libraries keep theirs to the owner."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    for path in [written] if written.is_file() else written.rglob("*"):
+        wanted = 0o666 & ~mask
+        if path.is_file() and not path.is_symlink() and path.stat().st_mode & 0o777 != wanted:
+            with suppress(OSError):  # a file system without permissions
+                path.chmod(wanted)
 
 
 def _writer() -> str:

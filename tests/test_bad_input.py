@@ -20,7 +20,7 @@ import pytest
 import yaml
 from conftest import Ended, call, make_mixed_table
 
-from codsa.artefacts import file_digest, read_json, read_parquet, whole, write_parquet
+from codsa.artefacts import file_digest, read_json, read_parquet, together, whole, write_parquet
 from codsa.cli.eval import main as codsa_eval
 from codsa.cli.fit import main as codsa_fit
 from codsa.cli.main import main as codsa
@@ -630,6 +630,26 @@ def test_a_whole_file_is_renamed_at_the_end(tmp_path: Path) -> None:
         part.write_text("half", encoding="utf-8")
         raise KeyboardInterrupt
     assert files(tmp_path) == {"a.txt": b"new"}
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o002, 0o077])
+def test_files_have_the_permissions_that_the_umask_leaves(mask: int, tmp_path: Path) -> None:
+    """The library for weights keeps its files to the owner, whom a group does not share them with then."""
+    from safetensors.numpy import save_file
+
+    before = os.umask(mask)
+    try:
+        with whole(tmp_path / "folder") as part:
+            part.mkdir()
+            save_file({"x": np.ones(3)}, part / "weights.safetensors")
+        with together(tmp_path / "a.safetensors", tmp_path / "b.json") as (weights, words):
+            save_file({"x": np.ones(3)}, weights)
+            words.write_text("{}", encoding="utf-8")
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) == 3 and {path.stat().st_mode & 0o777 for path in written} == {0o666 & ~mask}
 
 
 def test_digests_are_sha256(tmp_path: Path) -> None:
