@@ -71,6 +71,25 @@ def test_texts_come_back_from_their_embeddings(trained: Path) -> None:
     assert models.dimension == 12 and models.encoder == "digest of toy"
 
 
+@pytest.mark.parametrize(("run", "said"), [(0, 0), (1, 1), (None, 3)])
+def test_runs_of_tokens_are_not_repeated(run: int | None, said: int, trained: Path, tmp_path: Path) -> None:
+    """A folder says how long runs may be written but once; a checkpoint that does not, as vec2text's, has no limit."""
+    shutil.copytree(trained, tmp_path / "own")
+    path = tmp_path / "own" / "inversion" / "config.json"
+    record = json.loads(path.read_text())
+    assert record["no_repeat"] == 3
+    if run is not None:
+        path.write_text(
+            json.dumps({k: v for k, v in record.items() if k != "no_repeat"} | ({"no_repeat": run} if run else {}))
+        )
+    models = load_inverter(str(tmp_path / "own"), None, False)
+    assert models.inverter.encoder_decoder.generation_config.no_repeat_ngram_size == said
+    vectors = np.random.default_rng(0).normal(size=(8, ToyEncoder.dimension)).astype(np.float32)
+    tokens = [models.words(text)["input_ids"] for text in invert(models, vectors, None)]
+    runs = [[tuple(ids[i : i + said]) for i in range(len(ids) - said + 1)] for ids in tokens] if said else []
+    assert all(len(one) == len(set(one)) for one in runs) and any(tokens)
+
+
 def test_corrections_never_lead_away(trained: Path) -> None:
     models, model = load_inverter(str(trained), None, True), ToyEncoder()
     wanted = model.encode([f"{text} indeed" for text in sentences()[:10]])

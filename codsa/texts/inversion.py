@@ -200,7 +200,10 @@ def _load(kind: type[Any], folder: Path, record: dict[str, Any]) -> Any:
 
 
 def plain_t5(record: dict[str, Any]) -> Any:
-    """Return an unfilled T5 of the sizes that a configuration gives, or names."""
+    """Return an unfilled T5 of the sizes that a configuration gives, or names.
+
+    `no_repeat` in the configuration is the length of runs of tokens that it writes once at most; vec2text's have none.
+    """
     from transformers import AutoConfig, T5Config, T5ForConditionalGeneration
 
     if "t5" in record:
@@ -210,6 +213,7 @@ def plain_t5(record: dict[str, Any]) -> Any:
     model = T5ForConditionalGeneration(config)
     if model.generation_config.length_penalty is None:
         model.generation_config.length_penalty = 1.0
+    model.generation_config.no_repeat_ngram_size = int(record.get("no_repeat", 0))
     return model
 
 

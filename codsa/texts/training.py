@@ -46,6 +46,7 @@ def train_inverter(
     batch: int = 64,
     learning_rate: float = 2e-3,
     noise: float = 0.01,
+    no_repeat: int = 3,
     holdout: float = 0.05,
     precision: str = "auto",
 ) -> dict[str, float]:
@@ -73,6 +74,8 @@ def train_inverter(
     noise : float
         Standard deviation of what is added to embeddings in training, so that generated ones, which are
         near real ones but not among them, are decoded as well.
+    no_repeat : int
+        Runs of so many tokens are written once at most, where a small model would go round in circles; 0: no limit.
     holdout : float
         Share of the texts on which training is stopped early and the result measured.
 
@@ -84,15 +87,17 @@ def train_inverter(
     """
     if len(texts) < 50:
         raise CodsaError(f"{len(texts)} texts; an inverter needs 50 at the least, and thousands to be of use")
-    if min(width, layers, heads, repeat, steps, batch, tokens) < 1 or width % heads or corrector_steps < 0:
+    if min(width, layers, heads, repeat, steps, batch, tokens) < 1 or width % heads:
         raise CodsaError("train-inverter: sizes and steps start at 1, and width is a multiple of heads")
+    if min(corrector_steps, no_repeat) < 0:
+        raise CodsaError("train-inverter: corrector_steps and no_repeat start at 0")
     words = make_tokenizer(texts, vocabulary)
     held = np.zeros(len(texts), dtype=bool)
     held[rng(child(stream, "held out")).permutation(len(texts))[: max(1, int(holdout * len(texts)))]] = True
     labels = _labels(words, texts, tokens)
     data = (torch.from_numpy(vectors.astype(np.float32)), labels)
     t5 = _sizes(len(words), width, layers, heads)
-    record = {"t5": t5, "num_repeat_tokens": repeat, "encoder_digest": encoder.digest}
+    record = {"t5": t5, "num_repeat_tokens": repeat, "encoder_digest": encoder.digest, "no_repeat": no_repeat}
     recipe = Recipe(steps, learning_rate, precision=precision)
     inverter = _fresh(Inverter, record, vectors.shape[1], width, child(stream, "inverter"))
     _run(inverter, recipe, _batches(data, held, batch, noise), child(stream, "inverter batches"), scratch, "inverter")
