@@ -105,6 +105,7 @@ SETTINGS: list[tuple[str, str, Any]] = [
     ("image-diffusion", "untold", 0.5),
     ("image-diffusion", "guidance", 3.0),
     ("image-diffusion", "sampler_steps", 4),
+    ("image-diffusion", "stochastic", False),
     ("image-diffusion", "precision", "bf16"),
     ("image-diffusion", "uniform", ["y"]),
     ("image-diffusion", "unseen", ["u"]),

@@ -81,11 +81,11 @@ def test_the_start_is_the_best_denoiser_of_a_normal_law(start: NormalStart) -> N
         torch.testing.assert_close(found[i], wanted, atol=1e-4, rtol=1e-4)
 
 
-def test_an_untrained_network_draws_from_the_normal_law(start: NormalStart) -> None:
-    region = torch.full((3000,), 1)
-    made = edm.sample(
-        network(start), region, 6, 24, edm.Noise(), torch.Generator().manual_seed(3), torch.device("cpu")
-    ).numpy()
+@pytest.mark.parametrize(("stochastic", "steps"), [(False, 24), (True, 60)])
+def test_an_untrained_network_draws_from_the_normal_law(stochastic: bool, steps: int, start: NormalStart) -> None:
+    region, generator = torch.full((3000,), 1), torch.Generator().manual_seed(3)
+    plan = (steps, edm.Noise(), generator, torch.device("cpu"), None, stochastic)
+    made = edm.sample(network(start), region, 6, *plan).numpy()
     covariance = (start.vectors @ torch.diag(start.values) @ start.vectors.T).numpy()
     np.testing.assert_allclose(made.mean(axis=0), start.means[1].numpy(), atol=0.2)
     np.testing.assert_allclose(np.cov(made.T), covariance, atol=0.15)

@@ -32,10 +32,14 @@ class Noise:
     most: float = 30.0
 
 
-def scheduler(noise: Noise) -> Any:
-    """Return the scheduler that preconditions and samples (second-order DPM-Solver++)."""
+def scheduler(noise: Noise, stochastic: bool = False) -> Any:
+    """Return the scheduler that preconditions and samples (second-order DPM-Solver++, or its stochastic form)."""
     return EDMDPMSolverMultistepScheduler(
-        sigma_min=noise.least, sigma_max=noise.most, sigma_data=SIGMA_DATA, solver_order=2
+        sigma_min=noise.least,
+        sigma_max=noise.most,
+        sigma_data=SIGMA_DATA,
+        solver_order=2,
+        algorithm_type="sde-dpmsolver++" if stochastic else "dpmsolver++",
     )
 
 
@@ -81,6 +85,7 @@ def sample(
     generator: torch.Generator,
     device: torch.device,
     half: torch.dtype | None = None,
+    stochastic: bool = False,
 ) -> torch.Tensor:
     """Draw rows by few-step sampling.
 
@@ -96,12 +101,15 @@ def sample(
         On the CPU, so that a GPU starts from the same noise.
     half : dtype, optional
         What the network computes in, where that is less than float32; the sampler always is float32.
+    stochastic : bool
+        Follow the stochastic differential equation, whose fresh noise makes good what a weak network leaves of the old,
+        at the price of more calls; else the ordinary one.
 
     Returns
     -------
     tensor of shape (b, *dimension), on the CPU
     """
-    plan = scheduler(noise)
+    plan = scheduler(noise, stochastic)
     plan.set_timesteps(steps)
     shape = [dimension] if isinstance(dimension, int) else dimension
     region = region.to(device)
@@ -110,5 +118,5 @@ def sample(
         scaled = plan.scale_model_input(x, moment)
         with torch.autocast(device.type, half, enabled=half is not None):
             output = model(scaled, moment[None], region)  # one noise level for all rows
-        x = plan.step(output.float(), moment, x).prev_sample
+        x = plan.step(output.float(), moment, x, generator=generator).prev_sample
     return x.cpu()

@@ -60,6 +60,9 @@ class ImageDiffusion(ToldImages):
         Scale of classifier-free guidance; 1 is none, and more doubles the cost of drawing.
     sampler_steps : int
         Calls of the network to draw an image.
+    stochastic : bool
+        Add fresh noise at every call, which makes good what a network trained for a short time leaves of the old;
+        false: none, for very few calls of a network trained well.
     precision : {'no', 'bf16', 'fp16', 'auto'}
         Mixed precision of training and drawing; auto: bf16 where the hardware computes in it.
     tune : {'full', 'head', 'attention', 'lora'}
@@ -85,7 +88,8 @@ class ImageDiffusion(ToldImages):
         flip: bool = False,
         untold: float = 0.1,
         guidance: float = 1.0,
-        sampler_steps: int = 16,
+        sampler_steps: int = 24,
+        stochastic: bool = True,
         precision: str = "auto",
         tune: str = "full",
         uniform: list[str] | None = None,
@@ -103,7 +107,8 @@ class ImageDiffusion(ToldImages):
         check_choice(f"{NAME}: tune", tune, MODES)
         self.recipe = Recipe(steps, learning_rate, ema, precision=precision)
         self.batch, self.layers, self.patch, self.flip = batch, layers, patch, flip
-        self.untold, self.guidance, self.sampler_steps = untold, guidance, sampler_steps
+        self.untold, self.guidance = untold, guidance
+        self.sampler_steps, self.stochastic = sampler_steps, stochastic
         self.tune, self.uniform, self.unseen = tune, list(uniform or []), list(unseen or [])
         self.noise = edm.Noise()
         self.losses = pd.DataFrame()
@@ -211,7 +216,8 @@ class ImageDiffusion(ToldImages):
         for first in range(0, len(rows), CHUNK):
             part = condition[first : first + CHUNK]
             shape = (channels, height, width)
-            x = edm.sample(model, part, shape, self.sampler_steps, self.noise, generator, device, half)
+            plan = (self.sampler_steps, self.noise, generator, device, half, self.stochastic)
+            x = edm.sample(model, part, shape, *plan)
             pixels = x.movedim(1, -1) * self.scale + self.centre
             made[first : first + CHUNK] = pixels.round().clamp(0, 255).byte().numpy()
         return made
