@@ -81,7 +81,7 @@ def images(side: int, channels: int, settings: Mapping[str, Any]) -> Unit:
         return torch.randn(rows, channels, side, side), torch.randn(rows), torch.zeros(rows, 3)
 
     given = {"precision": "auto", **settings}
-    return _timed(net, inputs, settings.get("batch", 64), settings.get("sampler_steps", 16), given)
+    return _timed(net, inputs, settings.get("batch", 64), settings.get("sampler_steps", 24), given)
 
 
 def _timed(net: nn.Module, inputs: Any, batch: int, calls: int, settings: Mapping[str, Any]) -> Unit:
