@@ -1,6 +1,6 @@
 """The stage that draws the pool: per region, in blocks, so that shards do not matter.
 
-Rows of a region come in blocks of `BLOCK`, each from a stream of its own. A shard is a run of whole
+Rows of a region come in blocks, each from a stream of its own. A shard is a run of whole
 blocks, so shards put together are one big call, byte for byte, and a longer pool begins with a
 shorter one.
 """
@@ -43,8 +43,6 @@ from codsa.train import Trained
 
 log = logging.getLogger(__name__)
 
-BLOCK = 1024
-"""Rows drawn from one stream."""
 GROUP = 16
 """Blocks that are in memory, and in a row group of the file, at a time."""
 ATTEMPTS = 20
@@ -87,7 +85,7 @@ def draw(
         names = (made["generator"], part_label(made["r"], made["fold"]), schema.regions.names[region], block)
         path = None if kept is None else kept / f"{region}-{block}.parquet"
         one = _remembered(path, schema, partial(_block, trained, region, names, work))
-        parts.append(one.rows.iloc[: rows - block * BLOCK])
+        parts.append(one.rows.iloc[: rows - block * trained.generator.block])
         drawn, refused = drawn + one.drawn, refused + one.refused
     empty = pd.DataFrame({c.name: cast(pd.Series([], dtype=object), c) for c in schema.modelled})
     return Drawn(pd.concat(parts, ignore_index=True) if parts else empty, drawn, refused)
@@ -141,21 +139,22 @@ def _remembered(path: Path | None, schema: Schema, make: Callable[[], Drawn]) ->
 def _block(trained: Trained, region: int, names: tuple[Any, ...], work: Work) -> Drawn:
     kept: list[pd.DataFrame] = []
     have = drawn = 0
+    size = trained.generator.block
     for attempt in range(ATTEMPTS):
-        count = BLOCK - have if trained.generator.slow else BLOCK
+        count = size - have if trained.generator.slow else size
         made = conform(trained.generator.sample(region, count, work.stream("sample", *names, attempt)), trained.schema)
         valid = made[(trained.schema.regions.assign(made) == region) & in_bounds(made, trained.schema)]
         kept.append(valid)
         have, drawn = have + len(valid), drawn + count
-        if have >= BLOCK:
+        if have >= size:
             break
     refused = drawn - have
-    if have < BLOCK:
+    if have < size:
         raise CodsaError(
             f"region '{names[2]}': {refused} of {drawn} generated rows lie outside it; the generator "
             f"'{names[0]}' does not know this region: train longer, raise r or change the regions"
         )
-    return Drawn(pd.concat(kept, ignore_index=True).iloc[:BLOCK], drawn, refused)
+    return Drawn(pd.concat(kept, ignore_index=True).iloc[:size], drawn, refused)
 
 
 def conform(made: pd.DataFrame, schema: Schema) -> pd.DataFrame:
@@ -202,9 +201,9 @@ def _bounds(low: Any, high: Any, values: pd.Series) -> tuple[Any, Any]:
     return low, high
 
 
-def shard_blocks(rows: int, shard: int, shards: int) -> tuple[int, int]:
-    """Return the run of blocks that a shard (from 0) draws of a pool of `rows` rows."""
-    blocks = -(-rows // BLOCK)
+def shard_blocks(rows: int, shard: int, shards: int, size: int) -> tuple[int, int]:
+    """Return the run of blocks of a size that a shard (from 0) draws of a pool of `rows` rows."""
+    blocks = -(-rows // size)
     return blocks * shard // shards, blocks * (shard + 1) // shards
 
 
@@ -266,7 +265,9 @@ def write_shard(pool: Path, trained: Trained, counts: Mapping[int, int], shard: 
         regions, outputs = {}, {}
         for (region, rows), name, part in zip(counts.items(), names, parts, strict=False):
             tally = Tally()
-            groups = draw_groups(trained, region, *shard_blocks(rows, shard, shards), rows, work, remembered)
+            groups = draw_groups(
+                trained, region, *shard_blocks(rows, shard, shards, trained.generator.block), rows, work, remembered
+            )
             write_parquet_groups(part, (tally.counted(group) for group in groups))
             outputs[name] = file_digest(part)
             regions[trained.schema.regions.names[region]] = _drawn_facts(tally, name)

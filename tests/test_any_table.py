@@ -16,9 +16,10 @@ from codsa.encoders.blocks import LevelBlock, OrderedBlock
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators import make
+from codsa.generators.base import BLOCK
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule
-from codsa.sample import BLOCK, Drawn, draw
+from codsa.sample import Drawn, draw
 from codsa.schema import Column, Schema, cast, describe
 from codsa.streams import Work, stream
 from codsa.train import Trained

@@ -229,7 +229,7 @@ def fitted(dataset: Dataset, **settings: Any) -> Any:
 def test_decoding_resumes_and_shards_are_one_call(
     trained: Path, tmp_path: Path, toy: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("codsa.sample.BLOCK", 8)
+    monkeypatch.setattr("codsa.generators.worded.SLOW_BLOCK", 8)
     dataset = dataset_of(tmp_path)
     generator = fitted(dataset, inverter=str(trained))
     record = {
@@ -237,7 +237,7 @@ def test_decoding_resumes_and_shards_are_one_call(
         "parameters": {"generator": "text-gaussian", "r": 1.0, "fold": None, "settings": {}},
     }
     one, work = Trained(generator, dataset.schema, record), Work(0, "e", 0)
-    counts = {0: 20, 1: 20, 2: 20}
+    counts = {0: 20, 1: 20, 2: 20}  # three blocks each
     write_shard(tmp_path / "whole", one, counts, 0, 1, work)
     decode, calls = type(generator.decoder).decode, []
 

@@ -19,9 +19,9 @@ from codsa.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.generators.stable_diffusion import StableDiffusion
 from codsa.images.prompts import Prompts
-from codsa.sample import conform, in_bounds
-from codsa.streams import stream
-from codsa.train import load_generator, write_generator
+from codsa.sample import conform, in_bounds, load_pool, write_shard
+from codsa.streams import Work, stream
+from codsa.train import Trained, load_generator, write_generator
 
 SMALL: dict[str, Any] = {
     "prompt": "a {y} of {domain}, {age}",
@@ -105,6 +105,25 @@ def test_two_processes_train_as_one(generator: str, base: Path, tmp_path: Path, 
     one, two = (pd.read_csv(tmp_path / name / "losses.csv") for name in ("one", "two"))
     assert len(one) == 6
     np.testing.assert_allclose(two["loss"], one["loss"], rtol=1e-3)
+
+
+def test_no_more_images_are_drawn_than_go_together(
+    images: Dataset, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image may take minutes: a pool of five is two calls of three, not a block of a thousand."""
+    generator = fitted(images, base, at_once=3)
+    count, draw = [], StableDiffusion.draw
+    monkeypatch.setattr(
+        StableDiffusion, "draw", lambda self, rows, *rest: count.append(len(rows)) or draw(self, rows, *rest)
+    )
+    record = {"inputs": {"dataset": "", "split": ""}, "parameters": {"generator": "stable-diffusion", "settings": {}}}
+    record["parameters"] |= {"r": 1.0, "fold": None}
+    trained, work = Trained(generator, images.schema, record), Work(0, "e", 0)
+    write_shard(tmp_path / "five", trained, {1: 5}, 0, 1, work)
+    assert sum(count) == 6
+    write_shard(tmp_path / "three", trained, {1: 3}, 0, 1, work)
+    five, three = (load_pool(tmp_path / name, images.schema).rows[1] for name in ("five", "three"))
+    pd.testing.assert_frame_equal(five.iloc[:3], three)
 
 
 def test_only_updates_are_trained_and_kept(images: Dataset, base: Path, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from codsa import sample
 from codsa.artefacts import CHUNK, frame_digest, parts_digest, read_parquet
 from codsa.dataset import Dataset
 from codsa.generators import make
-from codsa.sample import BLOCK, GROUP, load_pool, write_shard
+from codsa.generators.base import BLOCK
+from codsa.sample import GROUP, load_pool, write_shard
 from codsa.streams import Work, stream
 from codsa.train import Trained
 

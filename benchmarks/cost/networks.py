@@ -19,10 +19,11 @@ from codsa.estimators import Judge, fit_all
 from codsa.estimators.base import layout_of, problem
 from codsa.fit import judged_rows
 from codsa.generators import Generator
+from codsa.generators.base import BLOCK
 from codsa.metrics import by_region
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule
-from codsa.sample import BLOCK, draw
+from codsa.sample import draw
 from codsa.schema import Schema
 from codsa.simulations import simulate
 from codsa.split import VALIDATION

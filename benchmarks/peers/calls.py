@@ -17,7 +17,8 @@ import pandas as pd
 from peers import HERE
 from tasks import TASKS, Piece, fitted, losses, open_piece
 
-from codsa.sample import BLOCK, Pool, draw
+from codsa.generators.base import BLOCK
+from codsa.sample import Pool, draw
 from codsa.train import Trained, train
 
 CALLS = (6, 8, 10, 12, 14, 18, 24, 36)

@@ -13,6 +13,9 @@ import pandas as pd
 from codsa.registry import GENERATORS, check_settings, load
 from codsa.schema import Schema, cast
 
+BLOCK = 1024
+"""Rows of a block, of generators that draw thousands a second."""
+
 
 class Generator(ABC):
     """A conditional generator of rows, given their region.
@@ -26,12 +29,15 @@ class Generator(ABC):
         Whether `fit` also takes `codsa.rows.StoredRows`, which need not fit into memory.
     slow : bool
         Whether drawing a block takes so long that a killed job had better not draw it again.
+    block : int
+        Rows that are drawn from one stream, and so together: what a pool's last block has beyond it is drawn in vain.
     pretraining : mapping
         The settings that hold where it is fitted on a source set.
     """
 
     streams = False
     slow = False
+    block = BLOCK
     pretraining: Mapping[str, Any] = {}
 
     @abstractmethod

@@ -113,6 +113,7 @@ class StableDiffusion(ToldImages):
         self.recipe = Recipe(steps, learning_rate, ema, precision=precision)
         self.batch, self.rank, self.untold, self.checkpointing = batch, rank, untold, checkpointing
         self.guidance, self.sampler_steps, self.at_once = guidance, sampler_steps, at_once
+        self.block = at_once
         self.losses = pd.DataFrame()
         self.pipeline: Pipeline
         self.net: Adapted

@@ -58,6 +58,8 @@ class Worded(Generator):
         self.inner = self.core(**settings)
         self.decoder: Decoder | None = None
         self.slow = self.decoding.name == "vec2text"
+        if self.slow:
+            self.block = SLOW_BLOCK
 
     def fit(
         self,
@@ -106,6 +108,8 @@ class Worded(Generator):
         return made
 
 
+SLOW_BLOCK = 64
+"""Texts that are inverted together."""
 DECODING = ("decoder", "inverter", "corrector", "encoder", "correct_steps", "beam")
 
 
