@@ -42,7 +42,7 @@ def stable(out: Section) -> None:
     folder = scratch()
     base, data = write_pipeline(folder / "base"), write_faces(folder / "data")
     peaks(command("split", ["--data", data, "--out", folder / "split.parquet"]))
-    usual: dict[str, Any] = {"model": base, "prompt": PROMPT, "size": 512}
+    usual: dict[str, Any] = {"model": base, "prompt": PROMPT, "size": 512, "at_once": 1}
     rows = []
     for batch, again in ((1, False), (1, True), (4, True)):
         settings = {**usual, "batch": batch, "checkpointing": again}
@@ -137,7 +137,7 @@ def write_pipeline(folder: Path) -> Path:
         text_encoder=encoder,
         tokenizer=CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=77),
         unet=unet,
-        scheduler=DDIMScheduler(beta_schedule="scaled_linear", clip_sample=False, prediction_type="v_prediction"),
+        scheduler=DDIMScheduler(beta_schedule="scaled_linear", clip_sample=False, steps_offset=1, prediction_type="v_prediction"),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
