@@ -55,7 +55,9 @@ def write(sections: dict[str, Section], spent: Spent) -> None:
         kept = dict(zip(parts[::2], (text.strip() for text in parts[1::2]), strict=True))
     kept |= {made.title: "\n".join(made.lines) for made in sections.values()}
     head = (
-        "# What it costs\n\n`make bench`, or `python benchmarks/cost " + " ".join(PARTS) + "`, one thread each; "
+        "# What it costs\n\n`make bench`, or `python benchmarks/cost "
+        + " ".join(name for name in PARTS if name not in LARGE)
+        + "`, one thread each; "
         f"{machine()}. CPU seconds, so that the other jobs count little.\nThe last run ({', '.join(sections)}) took "
         f"{spent.cpu / 60:.0f} CPU-minutes.\n"
     )

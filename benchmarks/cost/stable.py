@@ -18,6 +18,7 @@ from codsa.columns import Declared
 from codsa.dataset import write_dataset
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule
+from codsa.study import settings as words
 
 FACES = 12
 PROMPT = "A {age}-year-old of {place}"
@@ -42,7 +43,7 @@ def stable(out: Section) -> None:
     folder = scratch()
     base, data = write_pipeline(folder / "base"), write_faces(folder / "data")
     peaks(command("split", ["--data", data, "--out", folder / "split.parquet"]))
-    usual: dict[str, Any] = {"model": base, "prompt": PROMPT, "size": 512, "at_once": 1}
+    usual: dict[str, Any] = {"model": str(base), "prompt": PROMPT, "size": 512, "at_once": 1}
     rows = []
     for batch, again in ((1, False), (1, True), (4, True)):
         settings = {**usual, "batch": batch, "checkpointing": again}
@@ -62,7 +63,7 @@ def stable(out: Section) -> None:
 def train(folder: Path, settings: dict[str, Any]) -> Taken:
     """Train a generator."""
     at = ["--data", folder / "data", "--split", folder / "split.parquet", "--generator", "stable-diffusion"]
-    return taken(folder, "train_gen", [*at, *options(settings), "--out", folder / "generator"])
+    return taken(folder, "train_gen", [*at, *words(settings), "--out", folder / "generator"])
 
 
 def draw(folder: Path, settings: dict[str, Any]) -> Taken:
@@ -71,11 +72,6 @@ def draw(folder: Path, settings: dict[str, Any]) -> Taken:
     shutil.rmtree(folder / "pool", ignore_errors=True)
     drawn = ["--generator", folder / "generator", "--region", "0", "--rows", 1, "--out", folder / "pool"]
     return taken(folder, "sample", drawn)
-
-
-def options(settings: dict[str, Any]) -> list[str]:
-    """Return settings as a command takes them."""
-    return [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
 
 
 def taken(folder: Path, stage: str, arguments: list[object]) -> Taken:
@@ -110,13 +106,13 @@ def write_pipeline(folder: Path) -> Path:
 
     folder.mkdir(parents=True)
     letters = [chr(c) for c in range(33, 127)]
-    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
+    entries = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(entries)}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
     text = CLIPTextConfig(
         vocab_size=49408, hidden_size=1024, intermediate_size=4096, num_hidden_layers=23, num_attention_heads=16,
-        hidden_act="gelu", projection_dim=512, bos_token_id=len(words) - 2, eos_token_id=len(words) - 1,
-        pad_token_id=len(words) - 1,
+        hidden_act="gelu", projection_dim=512, bos_token_id=len(entries) - 2, eos_token_id=len(entries) - 1,
+        pad_token_id=len(entries) - 1,
     )  # fmt: skip
     usual = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)

@@ -76,7 +76,7 @@ class StableDiffusion(ToldImages):
     sampler_steps : int
         Calls of the U-Net to draw an image; guidance doubles each.
     at_once : int
-        Images that are encoded, or drawn, together.
+        Images that are encoded, or drawn, together; those of one call are from one random stream.
     """
 
     label = NAME

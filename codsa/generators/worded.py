@@ -109,7 +109,7 @@ class Worded(Generator):
 
 
 SLOW_BLOCK = 64
-"""Texts that are inverted together."""
+"""Rows of a block where each is inverted, which is slow."""
 DECODING = ("decoder", "inverter", "corrector", "encoder", "correct_steps", "beam")
 
 
