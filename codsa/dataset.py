@@ -10,18 +10,12 @@ from typing import Any
 import pandas as pd
 
 from codsa import schema as tables
-from codsa.artefacts import (
-    digest,
-    file_digest,
-    frame_digest,
-    read_json,
-    read_parquet,
-    together,
-    write_json,
-    write_manifest,
-    write_parquet,
-)
 from codsa.columns import Declared, enforce
+from codsa.io.digests import digest, file_digest, frame_digest
+from codsa.io.files import atomic_write_all
+from codsa.io.manifests import write_manifest
+from codsa.io.records import read_json, write_json
+from codsa.io.tables import read_parquet, write_parquet
 from codsa.region_rules import refuse_gaps
 from codsa.schema import Schema
 
@@ -73,7 +67,7 @@ def write_dataset(folder: Path, rows: pd.DataFrame, schema: Schema, origin: Mapp
         Where the rows came from: the simulation's settings, or the file's digest.
     """
     names = ("rows.parquet", "schema.json", "manifest.json")
-    with together(*(folder / name for name in names)) as parts:
+    with atomic_write_all(*(folder / name for name in names)) as parts:
         write_parquet(parts[0], rows)
         write_records(parts, frame_digest(rows), schema, origin)
 

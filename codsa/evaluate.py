@@ -12,21 +12,17 @@ import numpy as np
 import pandas as pd
 
 from codsa.allocation import generation_error_index
-from codsa.artefacts import (
-    file_digest,
-    read_json,
-    read_parquet,
-    together,
-    write_json,
-    write_manifest,
-    write_parquet,
-)
 from codsa.diagnostics import diagnose, marginals, normal_rows
 from codsa.diagnostics_arrays import panel
 from codsa.errors import CodsaError
 from codsa.estimators import Predictor
 from codsa.estimators.store import load_fitted
 from codsa.fit import JudgedRows, best_arm, judged_rows
+from codsa.io.digests import file_digest
+from codsa.io.files import atomic_write_all
+from codsa.io.manifests import check_folder, write_manifest
+from codsa.io.records import read_json, write_json
+from codsa.io.tables import read_parquet, write_parquet
 from codsa.metrics import metrics_for
 from codsa.rows import AnyDataset, in_memory
 from codsa.sample import Pool
@@ -34,7 +30,6 @@ from codsa.split import TEST, Split, role_sizes
 from codsa.streams import Work, rng
 from codsa.texts.diagnostics import text_examples, text_quality
 from codsa.texts.encoder import SentenceEncoder
-from codsa.train import check_folder
 
 
 @dataclass(frozen=True)
@@ -209,7 +204,7 @@ def write_evaluation(
     shown = {**metrics, **parameters, "settings": record["parameters"], "versions": record["versions"]}
     inputs = {f"fits r={one.record['parameters']['r']}": file_digest(one.folder / "manifest.json") for one in fits}
     names = ("metrics.json", "fits.parquet", "grid.parquet", "manifest.json")
-    with together(*(folder / name for name in names)) as parts:
+    with atomic_write_all(*(folder / name for name in names)) as parts:
         write_json(parts[0], shown)
         write_parquet(parts[1], pd.concat([one.table for one in fits], ignore_index=True))
         if len(grid):

@@ -13,18 +13,20 @@ import numpy as np
 import pandas as pd
 
 from codsa.allocation import domain_adaptation_index, region_shares
-from codsa.artefacts import whole, write_json, write_parquet
 from codsa.errors import CodsaError
 from codsa.estimators import Judge, Predictor, Problem, fit_all, together
 from codsa.estimators.base import layout_of, problem
 from codsa.estimators.store import save_fitted
 from codsa.grid import Arm, Grid, arms, real_rows
+from codsa.io.files import atomic_write
+from codsa.io.manifests import write_folder_manifest
+from codsa.io.records import write_json
+from codsa.io.tables import write_parquet
 from codsa.metrics import HIGHER_IS_BETTER, OVERALL, by_region, law_weights
 from codsa.rows import AnyDataset, in_memory
 from codsa.sample import Pool
 from codsa.split import FOLDS, TRAIN, VALIDATION, Split, check_ratio
 from codsa.streams import Work
-from codsa.train import seal
 
 log = logging.getLogger(__name__)
 
@@ -232,7 +234,7 @@ def write_fits(
     keep_grid : bool
         Also write `grid/ARM/`, so that the whole grid can be shown on test rows afterwards.
     """
-    with whole(folder) as part:
+    with atomic_write(folder) as part:
         part.mkdir(parents=True)
         write_parquet(part / "fits.parquet", outcome.table.rename_axis("arm").reset_index())
         row = {str(name): value for name, value in outcome.table.iloc[outcome.best].items()}
@@ -241,4 +243,4 @@ def write_fits(
         save_fitted(part / "estimator", outcome.fitted[outcome.best], judge)
         for arm, fitted in enumerate(outcome.fitted if keep_grid else []):
             save_fitted(part / "grid" / f"{arm:04d}", fitted, judge)
-        seal(part, "fit", inputs, parameters)
+        write_folder_manifest(part, "fit", inputs, parameters)

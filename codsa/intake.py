@@ -15,9 +15,11 @@ from typing import Any
 import pandas as pd
 
 from codsa import schema as tables
-from codsa.artefacts import parts_digest, read_parquet, together, write_parquet_groups
 from codsa.columns import Declared, column_notes, infer_column, normal_levels, said_of, settle
 from codsa.dataset import write_dataset, write_records
+from codsa.io.digests import parts_digest
+from codsa.io.files import atomic_write_all
+from codsa.io.tables import read_parquet, write_parquet_groups
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule, resolve_regions
 from codsa.rows import is_large, stored_chunks
@@ -68,7 +70,7 @@ def prepare_to(
         write_dataset(folder, rows, schema, origin)
         return
     schema = read_schema(raw, declared, rule)
-    with together(*(folder / name for name in ("rows.parquet", "schema.json", "manifest.json"))) as parts:
+    with atomic_write_all(*(folder / name for name in ("rows.parquet", "schema.json", "manifest.json"))) as parts:
         write_parquet_groups(parts[0], stored_chunks(raw, schema.columns), arrow_types(schema.columns))
         write_records(parts, parts_digest(stored_chunks(parts[0], schema.columns)), schema, origin)
 

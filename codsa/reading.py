@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from codsa.artefacts import digest, file_digest
 from codsa.errors import CodsaError, suggest
 from codsa.images.codec import Format
 from codsa.images.files import Part, holds_images
 from codsa.images.table import read_images
 from codsa.intake import read_raw
+from codsa.io.digests import digest, file_digest
 from codsa.regions import evaluate
 from codsa.simulations import simulate
 from codsa.sources import fetch, read_table

@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from codsa import schema as tables
-from codsa.artefacts import parts_digest, read_json
 from codsa.columns import settle
 from codsa.dataset import Dataset, content_digest, load_dataset
 from codsa.encoders.mixed import is_ordered
 from codsa.errors import CodsaError
+from codsa.io.digests import parts_digest
+from codsa.io.records import read_json
 from codsa.processes import is_main, wait_for_all
 from codsa.region_rules import refuse_gaps
 from codsa.schema import Column, Schema

@@ -20,21 +20,13 @@ import numpy as np
 import pandas as pd
 
 from codsa import payload
-from codsa.artefacts import (
-    digest,
-    file_digest,
-    frame_digest,
-    read_json,
-    read_parquet,
-    together,
-    verify,
-    write_json,
-    write_manifest,
-    write_parquet,
-    write_parquet_groups,
-)
 from codsa.errors import CodsaError
 from codsa.grid import grid_from, pool_counts
+from codsa.io.digests import digest, file_digest, frame_digest
+from codsa.io.files import atomic_write_all
+from codsa.io.manifests import verify, write_manifest
+from codsa.io.records import read_json, write_json
+from codsa.io.tables import read_parquet, write_parquet, write_parquet_groups
 from codsa.rows import open_dataset
 from codsa.schema import Column, Schema, cast
 from codsa.split import load_split, part_label
@@ -261,7 +253,7 @@ def write_shard(pool: Path, trained: Trained, counts: Mapping[int, int], shard: 
     path = pool / f"shard-{shard:04d}-of-{shards:04d}.json"
     kept = pool / f".blocks-{shard:04d}-of-{shards:04d}" / digest([trained.record, repr(work)])[:16]
     remembered = kept if trained.generator.slow else None
-    with together(*(pool / name for name in names), path) as parts:
+    with atomic_write_all(*(pool / name for name in names), path) as parts:
         regions, outputs = {}, {}
         for (region, rows), name, part in zip(counts.items(), names, parts, strict=False):
             tally = Tally()

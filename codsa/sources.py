@@ -20,8 +20,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from codsa.artefacts import file_digest, read_parquet, whole
 from codsa.errors import CodsaError
+from codsa.io.digests import file_digest
+from codsa.io.files import atomic_write
+from codsa.io.tables import read_parquet
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 LINES = (".jsonl", ".ndjson", ".json")
@@ -55,7 +57,7 @@ def fetch(url: str, sha256: str | None, folder: Path) -> Path:
     if path.exists() and _checksum(path, sha256) == sha256.lower():
         return path
     try:
-        with whole(path) as part, urllib.request.urlopen(url, timeout=60) as answer:
+        with atomic_write(path) as part, urllib.request.urlopen(url, timeout=60) as answer:
             _copy(answer, part, sha256.lower(), url)
     except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ValueError) as error:
         raise CodsaError(f"{url}: cannot be fetched ({error}); download it and give the path") from None

@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.artefacts import file_digest, read_json, read_parquet, together, verify, write_manifest, write_parquet
 from codsa.errors import CodsaError
+from codsa.io.digests import file_digest
+from codsa.io.files import atomic_write_all
+from codsa.io.manifests import verify, write_manifest
+from codsa.io.records import read_json
+from codsa.io.tables import read_parquet, write_parquet
 from codsa.rows import AnyDataset
 from codsa.schema import Schema
 
@@ -102,7 +106,7 @@ def write_split(
 ) -> None:
     """Write `split.parquet` and, beside it, `split.json` with the laws and sizes."""
     facts = {"q": q, "p": training_shares(frame, dataset.schema), "sizes": role_sizes(frame)}
-    with together(path, path.with_suffix(".json")) as (table, record):
+    with atomic_write_all(path, path.with_suffix(".json")) as (table, record):
         write_parquet(table, frame)
         outputs = {path.name: file_digest(table)}
         write_manifest(record, "split", {"dataset": dataset.digest}, parameters, outputs, **facts)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from codsa.artefacts import digest
 from codsa.config import Data, Experiment, Method
 from codsa.errors import CodsaError
+from codsa.io.digests import digest
 from codsa.registry import ESTIMATORS, GENERATORS, WITHOUT_GPU, locate
 from codsa.split import FOLD_RATIO, FOLDS, part_label
 

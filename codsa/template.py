@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from codsa.artefacts import whole
 from codsa.columns import Declared
 from codsa.config import Experiment, validated
 from codsa.errors import CodsaError
+from codsa.io.files import atomic_write
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule
 from codsa.schema import Schema
@@ -95,7 +95,7 @@ def write_experiment(table: Path, target: str, region: str | None, name: str | N
         neighbours="smote, adasyn" if schema.task == "classification" else "smote, smogn",
     )
     _check(text, path)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
     return path
 

@@ -12,20 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from codsa.artefacts import (
-    digest,
-    file_digest,
-    read_json,
-    verify,
-    versions,
-    whole,
-    write_json,
-    write_manifest,
-    write_parquet,
-)
 from codsa.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, make
+from codsa.io.digests import digest, file_digest
+from codsa.io.files import atomic_write
+from codsa.io.manifests import check_folder, versions, write_folder_manifest
+from codsa.io.records import read_json, write_json
+from codsa.io.tables import write_parquet
 from codsa.processes import is_main
 from codsa.registry import GENERATORS, check_settings, load
 from codsa.rows import AnyDataset, in_memory
@@ -100,11 +94,11 @@ def write_generator(
     parameters : mapping
         generator, settings, r, fold, seed, experiment, replicate.
     """
-    with whole(folder) as part:
+    with atomic_write(folder) as part:
         part.mkdir(parents=True)
         generator.save(part)
         write_json(part / "schema.json", schema.to_dict())
-        seal(part, "train-gen", inputs, parameters)
+        write_folder_manifest(part, "train-gen", inputs, parameters)
 
 
 def pretrain_encoder(
@@ -191,34 +185,17 @@ def write_pretrained(
         Only so many rows, drawn at random; fewer are a part of more.
     """
     check_choice("pretrain", kind, tuple(PRETRAINERS))
-    with whole(folder) as part:
+    with atomic_write(folder) as part:
         part.mkdir(parents=True)
         PRETRAINERS[kind](part, _some_rows(source, rows, work), settings, work.stream("pretrain"), scratch)
         write_json(part / "schema.json", source.schema.to_dict())
-        seal(part, "pretrain", inputs, parameters)
+        write_folder_manifest(part, "pretrain", inputs, parameters)
 
 
 def encoder_digest(folder: Path) -> str:
     """Return the digest of a pretrained encoder's folder, checking that it is whole."""
     check_folder(folder, "pretrain")
     return file_digest(folder / "manifest.json")
-
-
-def seal(folder: Path, stage: str, inputs: Mapping[str, str], parameters: Mapping[str, Any]) -> None:
-    """Write a folder's manifest over all the files in it."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    outputs = {str(p.relative_to(folder)): file_digest(p) for p in files}
-    write_manifest(folder / "manifest.json", stage, inputs, parameters, outputs)
-
-
-def check_folder(folder: Path, stage: str) -> dict[str, Any]:
-    """Read a folder's manifest and check that a stage made it and every file that it lists."""
-    record: dict[str, Any] = read_json(folder / "manifest.json")
-    if record.get("stage") != stage:
-        raise CodsaError(f"{folder}: made by stage '{record.get('stage')}', not '{stage}'; give the other folder")
-    for name, expected in record["outputs"].items():
-        verify(folder / name, expected)
-    return record
 
 
 @dataclass(frozen=True)

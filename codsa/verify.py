@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from codsa.artefacts import file_digest, read_json
 from codsa.errors import CodsaError
+from codsa.io.digests import file_digest
+from codsa.io.records import read_json
 
 EDITABLE = ("data", "source")
 """Folders whose files a user may correct: `schema.json`."""

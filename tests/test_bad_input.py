@@ -20,7 +20,6 @@ import pytest
 import yaml
 from conftest import Ended, call, make_mixed_table
 
-from codsa.artefacts import file_digest, read_json, read_parquet, together, whole, write_parquet
 from codsa.cli.eval import main as codsa_eval
 from codsa.cli.fit import main as codsa_fit
 from codsa.cli.main import main as codsa
@@ -28,6 +27,10 @@ from codsa.cli.prepare import main as codsa_prepare
 from codsa.cli.sample import main as codsa_sample
 from codsa.cli.split import main as codsa_split
 from codsa.cli.train_gen import main as codsa_train_gen
+from codsa.io.digests import file_digest
+from codsa.io.files import atomic_write, atomic_write_all
+from codsa.io.records import read_json
+from codsa.io.tables import read_parquet, write_parquet
 from codsa.sources import read_table
 
 FAST = ("--estimator", "gradient-boosting", "--set", "max_iter=3")
@@ -622,11 +625,11 @@ def test_errors_of_ours_keep_their_traceback(study: Path, out: Path, monkeypatch
 
 
 def test_a_whole_file_is_renamed_at_the_end(tmp_path: Path) -> None:
-    with whole(tmp_path / "a.txt") as part:
+    with atomic_write(tmp_path / "a.txt") as part:
         part.write_text("new", encoding="utf-8")
         assert not (tmp_path / "a.txt").exists() and part.parent == tmp_path
     assert files(tmp_path) == {"a.txt": b"new"}
-    with pytest.raises(KeyboardInterrupt), whole(tmp_path / "a.txt") as part:
+    with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / "a.txt") as part:
         part.write_text("half", encoding="utf-8")
         raise KeyboardInterrupt
     assert files(tmp_path) == {"a.txt": b"new"}
@@ -639,10 +642,10 @@ def test_files_have_the_permissions_that_the_umask_leaves(mask: int, tmp_path: P
 
     before = os.umask(mask)
     try:
-        with whole(tmp_path / "folder") as part:
+        with atomic_write(tmp_path / "folder") as part:
             part.mkdir()
             save_file({"x": np.ones(3)}, part / "weights.safetensors")
-        with together(tmp_path / "a.safetensors", tmp_path / "b.json") as (weights, words):
+        with atomic_write_all(tmp_path / "a.safetensors", tmp_path / "b.json") as (weights, words):
             save_file({"x": np.ones(3)}, weights)
             words.write_text("{}", encoding="utf-8")
         assert os.umask(mask) == mask

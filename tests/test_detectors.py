@@ -252,7 +252,7 @@ def test_a_study_without_labels_runs_end_to_end(tmp_path: Path, run_cli: Any) ->
     for main, arguments in steps:
         ended = run_cli(main, *arguments)
         assert ended.code == 0, ended.err
-    from codsa.artefacts import read_json
+    from codsa.io.records import read_json
 
     found = read_json(tmp_path / "e" / "metrics.json")
     assert set(found["test"]) == {"roc-auc", "average-precision"} and found["test"]["roc-auc"]["overall"] > 0.9

@@ -68,7 +68,7 @@ def test_payload_columns_behave_as_columns() -> None:
 
 
 def test_vectors_survive_the_disk(tmp_path: object) -> None:
-    from codsa.artefacts import read_parquet, write_parquet
+    from codsa.io.tables import read_parquet, write_parquet
     from codsa.schema import Column, cast
 
     frame = pd.DataFrame({"v": payload.column("vector", np.eye(3))})

@@ -153,7 +153,7 @@ def test_any_channels_and_odd_sizes(channels: int, tmp_path: Path) -> None:
 @pytest.fixture
 def pretrained(tmp_path: Path) -> Path:
     """A denoiser of domain u and v without age, and with class a only: the study's other class is new to it."""
-    from codsa.artefacts import write_json
+    from codsa.io.records import write_json
 
     data = make_images(tmp_path / "source")
     rows = data.part(np.flatnonzero(data.rows["y"] == "a")).assign(y="c")
@@ -188,7 +188,7 @@ def test_neighbours_refuse_arrays(images: Dataset) -> None:
 
 
 def test_fresh_rows_leave_out_what_is_anomalous(tmp_path: Path) -> None:
-    from codsa.artefacts import write_parquet
+    from codsa.io.tables import write_parquet
 
     study = make_images(tmp_path / "study", task="detection", normal=["a"])
     fresh = make_images(tmp_path / "fresh", 90)

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from codsa.artefacts import write_json, write_parquet
 from codsa.cli.report import app
 from codsa.errors import CodsaError
+from codsa.io.records import write_json
+from codsa.io.tables import write_parquet
 from codsa.report import judge, metrics_table, plain_text, read_study, summary_table, write_report
 from codsa.report.surfaces import alpha_order, surface, surface_figure, sweeps
 from codsa.report.tables import edge_note, main_table, quality_table

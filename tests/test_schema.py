@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from conftest import write_prepared
 
-from codsa.artefacts import read_json, read_parquet, write_json, write_parquet
 from codsa.columns import Declared
 from codsa.dataset import Dataset, load_dataset
 from codsa.errors import CodsaError
+from codsa.io.records import read_json, write_json
+from codsa.io.tables import read_parquet, write_parquet
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule
 from codsa.regions import Regions

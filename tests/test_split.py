@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from conftest import RunCli, write_prepared
 
-from codsa.artefacts import read_json, read_parquet, write_parquet
 from codsa.cli.split import main as codsa_split
 from codsa.columns import Declared
 from codsa.dataset import Dataset
 from codsa.errors import CodsaError
+from codsa.io.records import read_json
+from codsa.io.tables import read_parquet, write_parquet
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule
 from codsa.roles import Size, parse_size, rank_training, target_law, units

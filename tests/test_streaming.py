@@ -11,10 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from codsa import sample
-from codsa.artefacts import CHUNK, frame_digest, parts_digest, read_parquet
 from codsa.dataset import Dataset
 from codsa.generators import make
 from codsa.generators.base import BLOCK
+from codsa.io.digests import CHUNK_ROWS as CHUNK
+from codsa.io.digests import frame_digest, parts_digest
+from codsa.io.tables import read_parquet
 from codsa.sample import GROUP, load_pool, write_shard
 from codsa.streams import Work, stream
 from codsa.train import Trained

@@ -10,9 +10,10 @@ import pytest
 from conftest import RunCli
 
 from codsa import verify
-from codsa.artefacts import file_digest, write_json
 from codsa.cli import main
 from codsa.errors import CodsaError
+from codsa.io.digests import file_digest
+from codsa.io.records import write_json
 
 
 def artefact(folder: Path, manifest: str = "manifest.json", **files: str) -> Path:

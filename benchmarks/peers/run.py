@@ -31,8 +31,8 @@ from peers import HERE, PEERS, Peer, PeerError, one_thread, python_of
 from table import as_markdown, merged
 from tasks import TASKS, Piece, fitted, likeness, losses, open_piece, read_pool, seed_of
 
-from codsa.artefacts import write_json
 from codsa.errors import CodsaError
+from codsa.io.records import write_json
 
 
 def over(limit: float) -> str:

@@ -22,8 +22,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from codsa.artefacts import whole
 from codsa.errors import CodsaError
+from codsa.io.files import atomic_write
 from codsa.processes import PATIENCE, STOPPED, Notice, joined, scheduled
 from codsa.schema import check_choice
 
@@ -218,7 +218,7 @@ class Trainer:
             tensors |= {f"adam.{i}.{k}": v.detach().cpu().clone() for k, v in state.items()}
         tensors["generator"] = self.generator.get_state()
         facts = {"step": self.step, "best": self.best, "stale": self.stale, "losses": self.losses, "sum": self._sum}
-        with whole(self.checkpoint) as part:
+        with atomic_write(self.checkpoint) as part:
             save_file(tensors, part, metadata={"facts": json.dumps(facts)})
 
     def _resume(self) -> None:

@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from codsa.artefacts import read_json, write_json
 from codsa.diffusion.network import initialise
 from codsa.diffusion.training import HeldOutLoss, Loss, Recipe, Trainer
 from codsa.encoders.scaling import AUTO
 from codsa.encoders.tabular import TabularEncoder
+from codsa.io.records import read_json, write_json
 from codsa.processes import my_share
 from codsa.regions import Regions
 from codsa.schema import Column, Schema

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.optim.adam import adam
 
-from codsa.artefacts import read_json, write_json
 from codsa.errors import CodsaError
 from codsa.estimators.base import EstimatorKind, Layout, Problem
+from codsa.io.records import read_json, write_json
 from codsa.registry import check_settings
 from codsa.schema import check_choice
 from codsa.streams import rng, stream

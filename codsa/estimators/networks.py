@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from codsa.artefacts import read_json, write_json
 from codsa.errors import CodsaError
 from codsa.estimators.base import Layout, Problem
+from codsa.io.records import read_json, write_json
 from codsa.schema import check_choice
 from codsa.streams import child, integer, stream
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from codsa.artefacts import read_json, write_json
 from codsa.errors import CodsaError
 from codsa.estimators.base import Average, Fitted, Judge, Layout, Predictor
+from codsa.io.records import read_json, write_json
 from codsa.registry import ESTIMATORS, load, locate
 
 TRUSTED = ("sklearn.", "numpy.", "scipy.", "builtins.")

@@ -13,7 +13,6 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from codsa import payload
-from codsa.artefacts import read_json, write_json
 from codsa.diffusion import edm
 from codsa.diffusion.training import Recipe, Trainer, half_type
 from codsa.diffusion.tuning import plain_weights, tunable
@@ -22,6 +21,7 @@ from codsa.encoders.conditions import Conditions
 from codsa.errors import CodsaError
 from codsa.estimators.networks import draw_weights
 from codsa.generators.told_images import EvenBatches, ToldImages
+from codsa.io.records import read_json, write_json
 from codsa.processes import my_share
 from codsa.schema import Column, Schema, check_choice
 from codsa.streams import child, integer

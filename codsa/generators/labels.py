@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.artefacts import read_json, write_json
 from codsa.encoders.mixed import from_codes, from_float
 from codsa.estimators.base import Average, Fitted, Judge, Layout, Problem, fit_all, layout_of, problem
 from codsa.estimators.store import load_fitted, save_fitted
+from codsa.io.records import read_json, write_json
 from codsa.schema import Schema
 from codsa.streams import child, rng
 

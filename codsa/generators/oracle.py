@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from codsa.artefacts import write_json
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator
+from codsa.io.records import write_json
 from codsa.schema import Schema, cast
 from codsa.simulations import simulate
 from codsa.streams import child, integer

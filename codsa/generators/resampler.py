@@ -9,10 +9,10 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from codsa.artefacts import read_parquet, write_parquet
 from codsa.encoders.mixed import MixedTable
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
+from codsa.io.tables import read_parquet, write_parquet
 from codsa.schema import Schema, cast
 from codsa.streams import child, rng
 

@@ -8,9 +8,9 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from codsa.artefacts import read_parquet
 from codsa.errors import CodsaError
 from codsa.generators.bootstrap import Bootstrap
+from codsa.io.tables import read_parquet
 from codsa.schema import Schema, cast
 
 

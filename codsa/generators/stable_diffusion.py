@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from codsa import payload
-from codsa.artefacts import read_json, whole, write_json
 from codsa.diffusion.stable import (
     Adapted,
     Pipeline,
@@ -29,6 +28,8 @@ from codsa.errors import CodsaError
 from codsa.generators.told_images import EvenBatches, ToldImages
 from codsa.images.codec import resized
 from codsa.images.prompts import Prompts
+from codsa.io.files import atomic_write
+from codsa.io.records import read_json, write_json
 from codsa.processes import is_main, my_share, own_device, wait_for_all
 from codsa.schema import Column, Schema
 from codsa.streams import child, integer
@@ -183,7 +184,7 @@ class StableDiffusion(ToldImages):
             return self._encoded(pixels, device)
         path = work / "latents.safetensors"
         if is_main() and not path.exists():
-            with whole(path) as part:
+            with atomic_write(path) as part:
                 save_file({"latents": self._encoded(pixels, device)}, part)
         wait_for_all()
         return load_file(path)["latents"]

@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from codsa.artefacts import read_json
 from codsa.diffusion import edm
 from codsa.diffusion.network import Denoiser, NormalStart, initialise
 from codsa.diffusion.training import Recipe, Trainer, half_type
@@ -23,6 +22,7 @@ from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
 from codsa.generators.labels import Labels
+from codsa.io.records import read_json
 from codsa.processes import is_main, my_share
 from codsa.rows import Rows, encoded, thinned
 from codsa.schema import Schema, check_choice

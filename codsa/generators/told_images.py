@@ -11,10 +11,10 @@ import pandas as pd
 import torch
 
 from codsa import payload
-from codsa.artefacts import read_parquet, write_parquet
 from codsa.encoders.conditions import check_names, spread_evenly
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
+from codsa.io.tables import read_parquet, write_parquet
 from codsa.schema import Column, Schema, cast
 from codsa.streams import child, rng
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from codsa.artefacts import whole
 from codsa.errors import CodsaError, suggest
+from codsa.io.files import atomic_write
 from codsa.sources import fetch
 
 
@@ -57,7 +57,7 @@ def usps_npz(folder: Path) -> Path:
     """Write usps.npz with X_train, y_train, X_test and y_test from LIBSVM's two files."""
     train, test = read_libsvm(folder / "usps.bz2"), read_libsvm(folder / "usps.t.bz2")
     path = folder / "usps.npz"
-    with whole(path) as part, part.open("wb") as out:
+    with atomic_write(path) as part, part.open("wb") as out:
         np.savez_compressed(out, X_train=train[0], y_train=train[1], X_test=test[0], y_test=test[1])
     return path
 

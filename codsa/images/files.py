@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.artefacts import read_json
 from codsa.errors import CodsaError, suggest
 from codsa.images.codec import BrokenImage
+from codsa.io.records import read_json
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 HF_MARKS = ("dataset_info.json", "state.json", "dataset_dict.json")
@@ -264,7 +264,7 @@ def _holds_bytes(kind: Any) -> bool:
 
 
 def _parquet(part: Part) -> Found:
-    from codsa.artefacts import read_parquet
+    from codsa.io.tables import read_parquet
 
     return _from_rows(read_parquet(part.path), _byte_columns(part.path), part)
 

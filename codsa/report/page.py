@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from codsa.artefacts import whole
+from codsa.io.files import atomic_write
 from codsa.report import tables
 from codsa.report.drawing import png_bytes, style, svg_uri
 from codsa.report.figures import COLUMNS, differences_figure, marginals_figure, richest_region
@@ -57,19 +57,19 @@ def write_report(out: Path, study: Study, title: str | None = None) -> Verdict:
     html = render(study, verdict, pictures, title or study.experiment)
     _write_csv(out / "metrics.csv", tables.metrics_table(study))
     _write_csv(out / "summary.csv", tables.summary_table(study))
-    with whole(out / "figures") as folder:
+    with atomic_write(out / "figures") as folder:
         folder.mkdir()
         for one in pictures:
             (folder / f"{one.name}.png").write_bytes(one.png)
-    with whole(out / "summary.txt") as part:
+    with atomic_write(out / "summary.txt") as part:
         part.write_text(f"{tables.plain_text(study)}\n\n{verdict.headline}\n", encoding="utf-8")
-    with whole(out / "report.html") as part:
+    with atomic_write(out / "report.html") as part:
         part.write_text(html, encoding="utf-8")
     return verdict
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:
-    with whole(path) as part:
+    with atomic_write(path) as part:
         frame.to_csv(part, index=False, lineterminator="\n")
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from codsa.artefacts import read_json, read_parquet
 from codsa.errors import CodsaError
+from codsa.io.records import read_json
+from codsa.io.tables import read_parquet
 from codsa.metrics import OVERALL
 from codsa.report.verdict import ORACLE, PLAIN, SIMPLE, is_codsa
 

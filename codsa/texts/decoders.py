@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from codsa import payload
-from codsa.artefacts import read_json, read_parquet, write_json, write_parquet
 from codsa.errors import CodsaError
+from codsa.io.records import read_json, write_json
+from codsa.io.tables import read_parquet, write_parquet
 from codsa.schema import Schema, check_choice
 from codsa.texts.encoder import SentenceEncoder
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from codsa.artefacts import digest, file_digest, whole
 from codsa.errors import CodsaError
+from codsa.io.digests import digest, file_digest
+from codsa.io.files import atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ def embed(encoder: SentenceEncoder, texts: Sequence[str], cache: Path) -> np.nda
             made = encoder.encode(here)
             rate = len(here) / (time.perf_counter() - start)
             log.info("%d of %d texts encoded (%.0f texts/s)", first + len(here), len(texts), rate)
-            with whole(path) as part:
+            with atomic_write(path) as part:
                 save_file({"embeddings": np.ascontiguousarray(made)}, part)
         parts.append(_read(path, load_file, len(here)))
     return np.concatenate(parts)

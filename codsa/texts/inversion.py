@@ -20,8 +20,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from codsa.artefacts import digest, read_json
 from codsa.errors import CodsaError
+from codsa.io.digests import digest
+from codsa.io.records import read_json
 from codsa.texts.encoder import SentenceEncoder, model_digest, model_folder
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.artefacts import digest, read_parquet, whole
 from codsa.dataset import Dataset
 from codsa.errors import CodsaError, suggest
+from codsa.io.digests import digest
+from codsa.io.files import atomic_write
+from codsa.io.manifests import write_folder_manifest
+from codsa.io.tables import read_parquet
 from codsa.reading import Raw, read_source
 from codsa.registry import check_settings
 from codsa.streams import Work
@@ -21,7 +24,7 @@ from codsa.texts.clean import Limits, clean, pieces
 from codsa.texts.encoder import SentenceEncoder, embed
 from codsa.texts.table import near_theirs
 from codsa.texts.training import train_inverter
-from codsa.train import scratch_of, seal
+from codsa.train import scratch_of
 
 log = logging.getLogger(__name__)
 
@@ -117,11 +120,11 @@ def write_inverter(
     model = SentenceEncoder(encoder)
     inputs = {**inputs, "encoder": model.digest}
     parameters = {"settings": dict(settings), "seed": work.seed}
-    with scratch_of(folder, inputs, parameters) as scratch, whole(folder) as part:
+    with scratch_of(folder, inputs, parameters) as scratch, atomic_write(folder) as part:
         part.mkdir(parents=True)
         vectors = embed(model, texts, cache)
         found = train_inverter(texts, model, vectors, part, work.stream("inverter"), scratch, **settings)
-        seal(part, "inverter", inputs, parameters)
+        write_folder_manifest(part, "inverter", inputs, parameters)
     return found
 
 

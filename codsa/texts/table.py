@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from codsa import payload
-from codsa.artefacts import read_parquet
 from codsa.columns import Declared
 from codsa.errors import CodsaError, suggest
+from codsa.io.tables import read_parquet
 from codsa.reading import Raw
 from codsa.texts.clean import Limits, clean
 from codsa.texts.encoder import SentenceEncoder, embed

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from codsa.artefacts import write_json
 from codsa.diffusion.training import Recipe, Trainer
 from codsa.errors import CodsaError
+from codsa.io.records import write_json
 from codsa.streams import child, integer, rng
 from codsa.texts.encoder import SentenceEncoder
 from codsa.texts.inversion import Corrector, Inverter, Models, invert, load_inverter, plain_t5, write_model

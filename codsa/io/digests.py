@@ -1,0 +1,63 @@
+"""Digests of files, values and tables: SHA-256, in hexadecimal."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from codsa.io.records import to_json
+
+CHUNK_ROWS = 1 << 16
+"""Rows that are hashed at a time."""
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def digest(content: Any) -> str:
+    """Return the SHA-256 of a JSON-like value, in hexadecimal."""
+    return hashlib.sha256(to_json(content).encode()).hexdigest()
+
+
+def frame_digest(*parts: pd.DataFrame) -> str:
+    """Return the SHA-256 of a table's logical content: names, types and values in order.
+
+    It does not depend on how the rows were stored: one table or several parts of it give the same.
+    """
+    return parts_digest(
+        part.iloc[start : start + CHUNK_ROWS] for part in parts for start in range(0, max(len(part), 1), CHUNK_ROWS)
+    )
+
+
+def parts_digest(parts: Iterable[pd.DataFrame]) -> str:
+    """Return `frame_digest` of parts of a table that come one at a time; one at least."""
+    rows, empty = hashlib.sha256(), True
+    for part in parts:
+        if empty:  # a part without rows may lack types
+            typed = digest([[name, str(dtype)] for name, dtype in part.dtypes.items()])
+            rows = hashlib.sha256(typed.encode())
+            empty = len(part) == 0
+        rows.update(pd.util.hash_pandas_object(_without_masks(part), index=False).to_numpy().tobytes())
+    return rows.hexdigest()
+
+
+def _without_masks(part: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose nullable numbers stand as values and gaps apart.
+
+    pandas hashes a nullable column with gaps otherwise than one without, whatever the values.
+    """
+    columns: dict[Any, Any] = {}
+    for name, values in part.items():
+        if isinstance(values.dtype, pd.Int64Dtype | pd.BooleanDtype):
+            columns[name, "gap"] = values.isna().to_numpy()
+            columns[name, "value"] = values.to_numpy("int64", na_value=0)
+        else:
+            columns[name, "value"] = values
+    return pd.DataFrame(columns, index=part.index)

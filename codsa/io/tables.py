@@ -1,0 +1,76 @@
+"""Parquet files: written atomically, read with errors that name the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from codsa.errors import CodsaError
+from codsa.io.files import atomic_write
+from codsa.payload import PayloadDtype
+
+ROW_GROUP = 1 << 17
+"""Rows that a reader of a Parquet file takes at once."""
+
+
+def as_table(frame: pd.DataFrame, types: Any = None) -> Any:
+    """Return rows as a pyarrow Table that any reader of Parquet understands: arrays as what they are stored as."""
+    import pyarrow as pa
+
+    table = pa.Table.from_pandas(frame, types, preserve_index=False)
+    own = [name for name, dtype in frame.dtypes.items() if isinstance(dtype, PayloadDtype)]
+    if not own:
+        return table
+    facts = json.loads(table.schema.metadata[b"pandas"])
+    for column in facts["columns"]:
+        column["numpy_type"] = "object" if column["name"] in own else column["numpy_type"]
+    return table.replace_schema_metadata({b"pandas": json.dumps(facts).encode()})
+
+
+def write_parquet(path: Path, frame: pd.DataFrame) -> None:
+    """Write a Parquet file (zstd), atomically and without an index."""
+    import pyarrow.parquet as pq
+
+    with atomic_write(path) as part:
+        pq.write_table(as_table(frame), part, compression="zstd", row_group_size=ROW_GROUP)
+
+
+def write_parquet_groups(path: Path, groups: Iterable[pd.DataFrame], types: Any = None) -> None:
+    """Write tables of the same columns and types into one Parquet file (zstd), atomically, each as a row group.
+
+    One group at a time is in memory.
+
+    Parameters
+    ----------
+    groups : iterable of DataFrame
+        At least one.
+    types : pyarrow.Schema, optional
+        How the columns are stored; otherwise the first group settles it.
+    """
+    import pyarrow.parquet as pq
+
+    tables = (as_table(group, types) for group in groups)
+    first = next(tables)
+    with atomic_write(path) as part, pq.ParquetWriter(part, first.schema, compression="zstd") as writer:
+        writer.write_table(first)
+        for table in tables:
+            writer.write_table(table.cast(first.schema))
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a Parquet file; a missing or truncated one is a `CodsaError` naming it."""
+    from pyarrow.lib import ArrowException
+
+    try:
+        return pd.read_parquet(path, columns=columns)
+    except FileNotFoundError:
+        raise CodsaError(f"{path}: no such file; run the stage that writes it first") from None
+    except (ArrowException, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise CodsaError(
+            f"{path}: not readable as Parquet ({reason}); it may be truncated: delete it and write it again"
+        ) from None
