@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from codsa.config import load_experiment
 from codsa.dataset import load_dataset
 from codsa.payload import arrays
-from codsa.sample import load_pool
+from codsa.pool import load_pool
 from codsa.split import TRAIN, load_split
 from codsa.study import Study
 

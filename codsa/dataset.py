@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +12,17 @@ import pandas as pd
 
 from codsa import schema as tables
 from codsa.columns import Declared, enforce
-from codsa.io.digests import digest, file_digest, frame_digest
-from codsa.io.files import atomic_write_all
-from codsa.io.manifests import write_manifest
+from codsa.errors import CodsaError
+from codsa.io.artifacts import files_output, new_files
+from codsa.io.digests import digest, frame_digest
+from codsa.io.manifests import faults, read_manifest, write_manifest
+from codsa.io.names import MANIFEST, PREPARE, SCHEMA, TABLE
 from codsa.io.records import read_json, write_json
 from codsa.io.tables import read_parquet, write_parquet
 from codsa.region_rules import refuse_gaps
 from codsa.schema import Schema
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,18 +71,37 @@ def write_dataset(folder: Path, rows: pd.DataFrame, schema: Schema, origin: Mapp
     origin : mapping
         Where the rows came from: the simulation's settings, or the file's digest.
     """
-    names = ("rows.parquet", "schema.json", "manifest.json")
-    with atomic_write_all(*(folder / name for name in names)) as parts:
-        write_parquet(parts[0], rows)
-        write_records(parts, frame_digest(rows), schema, origin)
+    with new_files(folder / MANIFEST, PREPARE) as staged:
+        write_parquet(staged / TABLE, rows)
+        write_records(staged, frame_digest(rows), schema, origin)
 
 
-def write_records(parts: list[Path], rows_digest: str, schema: Schema, origin: Mapping[str, Any]) -> None:
-    """Write the schema and the manifest beside a table, given as [table, schema, manifest]."""
-    table, types, manifest = parts
-    write_json(types, schema.to_dict())
-    outputs = {"rows.parquet": file_digest(table), "schema.json": file_digest(types)}
-    write_manifest(manifest, "prepare", {}, origin, outputs, dataset=rows_digest)
+def write_records(staged: Path, rows_digest: str, schema: Schema, origin: Mapping[str, Any]) -> None:
+    """Write the schema and the manifest beside a table."""
+    write_json(staged / SCHEMA, schema.to_dict())
+    write_manifest(staged / MANIFEST, PREPARE, {}, origin, rows=rows_digest)
+
+
+def dataset_output(folder: Path) -> None:
+    """Raise a `CodsaError` where a dataset cannot be written because of files that this stage has not made."""
+    files_output(folder / MANIFEST, PREPARE, (TABLE, SCHEMA))
+
+
+def check_table_file(folder: Path) -> Path:
+    """Return the path of a dataset's table once its manifest says that it is what was written.
+
+    `schema.json` may differ from the manifest: it is there to be corrected.
+    """
+    path = folder / MANIFEST
+    record = read_manifest(path, PREPARE)
+    for file, fault in faults(path, record):
+        if file.name == SCHEMA and file.is_file():
+            log.info("%s: corrected since codsa-prepare wrote it", file)
+        else:
+            raise CodsaError(fault)
+    if TABLE not in record.outputs:
+        raise CodsaError(f"{path}: lists no {TABLE}; run codsa-prepare again")
+    return folder / TABLE
 
 
 def load_dataset(folder: Path) -> Dataset:
@@ -85,9 +109,10 @@ def load_dataset(folder: Path) -> Dataset:
 
     The user may have corrected `schema.json`: values are cast to its types and described anew.
     """
-    schema = Schema.from_dict(read_json(folder / "schema.json"))
-    rows = read_parquet(folder / "rows.parquet")
-    tables.check_table(rows, schema, str(folder / "rows.parquet"))
+    path = check_table_file(folder)
+    schema = Schema.from_dict(read_json(folder / SCHEMA))
+    rows = read_parquet(path)
+    tables.check_table(rows, schema, str(path))
     rows, columns, _ = enforce(rows, schema.columns, Declared(schema.target, schema.task))
     schema = replace(schema, columns=columns)
     refuse_gaps(schema.regions, schema.regions.assign(rows))

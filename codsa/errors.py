@@ -3,7 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
+import re
 from collections.abc import Iterable
+
+OUTSIDE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
+OUTSIDE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
+OUTSIDE |= {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
+"""Errors of the system that the user can mend: no space, no permission, a file where a folder is needed, limits."""
+NO_MEMORY = (
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "can't start new thread",
+    "out of memory",
+    "bad_alloc",
+    "failed to map segment",
+)
+"""How libraries that have no kind of their own for it say that there is no memory left."""
 
 
 class CodsaError(Exception):
@@ -31,3 +48,21 @@ def suggest(name: str, known: Iterable[str]) -> str:
     names = [str(k) for k in known]
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     return f"did you mean '{near[0]}'?" if near else "known: " + (", ".join(names) or "none")
+
+
+def system_reason(error: BaseException) -> str | None:
+    """Say in words what an error of the system means for the user; None where the error is of another kind.
+
+    Libraries wrap such errors in kinds of their own, whose text holds the system's number.
+    """
+    text = str(error)
+    if isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY):
+        return "not enough memory for this step; give it more, or fewer rows or a smaller model"
+    number = error.errno if isinstance(error, OSError) else None
+    wrapped = re.search(r"(?:os error |[Ee]rrno:? )(\d+)", text)
+    if number is None and wrapped:
+        number = int(wrapped[1])
+    if number not in OUTSIDE:
+        return None
+    place = getattr(error, "filename", None) or "output"
+    return f"{place}: {os.strerror(number)}; nothing half-written was left"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from codsa.allocation import generation_error_index
 from codsa.diagnostics import diagnose, marginals, normal_rows
@@ -18,18 +18,21 @@ from codsa.errors import CodsaError
 from codsa.estimators import Predictor
 from codsa.estimators.store import load_fitted
 from codsa.fit import JudgedRows, best_arm, judged_rows
-from codsa.io.digests import file_digest
-from codsa.io.files import atomic_write_all
-from codsa.io.manifests import check_folder, write_manifest
-from codsa.io.records import read_json, write_json
+from codsa.io.artifacts import files_output, new_files
+from codsa.io.manifests import Manifest, check_folder, write_manifest
+from codsa.io.names import CHOSEN, EVALUATE, FIT, FITS, GRID, MANIFEST, METRICS
+from codsa.io.records import parse_as, read_as, write_json
 from codsa.io.tables import read_parquet, write_parquet
-from codsa.metrics import metrics_for
+from codsa.metrics import check_metric, metrics_for
+from codsa.pool import Pool
 from codsa.rows import AnyDataset, in_memory
-from codsa.sample import Pool
 from codsa.split import TEST, Split, role_sizes
 from codsa.streams import Work, rng
 from codsa.texts.diagnostics import text_examples, text_quality
 from codsa.texts.encoder import SentenceEncoder
+
+COLUMNS = ("arm", "r", "m", "m_ratio", "alpha", "alpha_vector", "counts", "real_rows", "validation")
+"""What every table of fits has."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Fits:
     table: pd.DataFrame
     metric: str
     choose_by: str
-    record: dict[str, Any]
+    record: Manifest
     pools: Sequence[Pool]
 
 
@@ -60,17 +63,42 @@ def read_fits(folder: Path, dataset: AnyDataset, split: Split, pools: Mapping[st
     pools : mapping of digest to Pool
         Among them those that the fits drew on; empty where none is needed (no diagnostics then).
     """
-    record = check_folder(folder, "fit")
+    record = check_folder(folder, FIT)
     for name, value in {"dataset": dataset.digest, "split": split.digest}.items():
-        if record["inputs"].get(name) != value:
+        if record.inputs.get(name) != value:
             raise CodsaError(f"{folder}: fitted on another {name}; run codsa-fit again")
-    wanted = [value for name, value in record["inputs"].items() if name.startswith("pool")]
+    wanted = [value for name, value in record.inputs.items() if name.startswith("pool")]
     if pools and not set(wanted) <= set(pools):
         raise CodsaError(f"{folder}: fitted on another pool; run codsa-fit again, or give its --pool")
-    chosen = read_json(folder / "chosen.json")
+    chosen = read_as(folder / CHOSEN, ChosenFacts)
+    for metric in (chosen.metric, chosen.choose_by):
+        check_metric(metric, dataset.schema.task)
     used = [pools[value] for value in wanted if value in pools]
-    metric, choose_by = chosen["metric"], chosen.get("choose_by", chosen["metric"])
-    return Fits(folder, read_parquet(folder / "fits.parquet"), metric, choose_by, record, used)
+    table = _check_table(read_parquet(folder / FITS), folder)
+    if chosen.arm != best_arm(table["validation"].to_numpy(), chosen.choose_by):
+        raise CodsaError(f"{folder}: chosen.json names arm {chosen.arm}, fits.parquet another; run codsa-fit again")
+    return Fits(folder, table, chosen.metric, chosen.choose_by, record, used)
+
+
+@dataclass(frozen=True)
+class ChosenFacts:
+    """What `chosen.json` says: the arm, what test rows are judged by, and what validation rows were."""
+
+    arm: int
+    metric: str
+    choose_by: str
+
+
+def _check_table(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Return the table of fits, or raise a `CodsaError` where it lacks a column or has none of the rows."""
+    lacking = [name for name in COLUMNS if name not in table]
+    if lacking or table.empty:
+        what = f"has no column '{lacking[0]}'" if lacking else "has no rows"
+        raise CodsaError(f"{folder / 'fits.parquet'}: {what}; run codsa-fit again")
+    numbers = [name for name in ("validation", "m", "real_rows", "r") if not is_numeric_dtype(table[name])]
+    if numbers:
+        raise CodsaError(f"{folder / 'fits.parquet'}: column '{numbers[0]}' holds no numbers; run codsa-fit again")
+    return table
 
 
 @dataclass(frozen=True)
@@ -84,6 +112,16 @@ class Choice:
     def row(self) -> dict[str, Any]:
         """The arm's row of `fits.parquet`."""
         return {str(name): value for name, value in self.fits.table.iloc[self.arm].items()}
+
+    @property
+    def alpha(self) -> list[float]:
+        """The arm's allocation α."""
+        return parse_as(str(self.row["alpha_vector"]), list[float], f"{self.fits.folder}: alpha_vector")
+
+    @property
+    def counts(self) -> list[int]:
+        """The arm's synthetic rows of each region."""
+        return parse_as(str(self.row["counts"]), list[int], f"{self.fits.folder}: counts")
 
 
 def choose(fits: Sequence[Fits]) -> Choice:
@@ -120,7 +158,7 @@ def evaluate(
     found_out = _diagnostics(dataset, split, choice, work, encoder)
     chosen = {key: value for key, value in row.items() if not key.startswith("validation")}
     chosen["fits"] = "/".join(choice.fits.folder.parts[-2:])
-    chosen["alpha_vector"], chosen["counts"] = json.loads(row["alpha_vector"]), json.loads(row["counts"])
+    chosen["alpha_vector"], chosen["counts"] = choice.alpha, choice.counts
     tau = np.array([found_out["diagnostics"].get(name, {}).get("wasserstein", np.nan) for name in names])
     chosen["generation_error_index"] = generation_error_index(
         row["m"], row["real_rows"], np.array(chosen["alpha_vector"]), tau
@@ -148,7 +186,7 @@ def _diagnostics(
 
     After cross-fitting those of the first fold stand for all. For detection the test rows are the normal ones.
     """
-    counts = json.loads(choice.row["counts"])
+    counts = choice.counts
     if not choice.fits.pools or choice.row["m"] == 0:
         return {"diagnostics": {}, "marginals": {}, "panels": {}, "examples": {}}
     pool = choice.fits.pools[0]
@@ -201,13 +239,17 @@ def write_evaluation(
     `metrics.json` also carries the seeds, versions and settings that the report shows.
     """
     record = fits[0].record
-    shown = {**metrics, **parameters, "settings": record["parameters"], "versions": record["versions"]}
-    inputs = {f"fits r={one.record['parameters']['r']}": file_digest(one.folder / "manifest.json") for one in fits}
-    names = ("metrics.json", "fits.parquet", "grid.parquet", "manifest.json")
-    with atomic_write_all(*(folder / name for name in names)) as parts:
-        write_json(parts[0], shown)
-        write_parquet(parts[1], pd.concat([one.table for one in fits], ignore_index=True))
+    shown = {**metrics, **parameters, "settings": record.parameters, "versions": record.versions}
+    inputs = {name: record.inputs[name] for name in ("dataset", "split")}
+    inputs |= {f"fits {'/'.join(one.folder.resolve().parts[-2:])}": one.record.digest for one in fits}
+    with new_files(folder / MANIFEST, EVALUATE) as staged:
+        write_json(staged / METRICS, shown)
+        write_parquet(staged / FITS, pd.concat([one.table for one in fits], ignore_index=True))
         if len(grid):
-            write_parquet(parts[2], grid)
-        outputs = {name: file_digest(part) for name, part in zip(names, parts, strict=True) if part.exists()}
-        write_manifest(parts[3], "eval", inputs, parameters, outputs)
+            write_parquet(staged / GRID, grid)
+        write_manifest(staged / MANIFEST, EVALUATE, inputs, parameters)
+
+
+def evaluation_output(folder: Path) -> None:
+    """Raise a `CodsaError` where an evaluation cannot be written because of files that this stage has not made."""
+    files_output(folder / MANIFEST, EVALUATE, (METRICS, FITS, GRID))

@@ -18,13 +18,14 @@ from codsa.estimators import Judge, Predictor, Problem, fit_all, together
 from codsa.estimators.base import layout_of, problem
 from codsa.estimators.store import save_fitted
 from codsa.grid import Arm, Grid, arms, real_rows
-from codsa.io.files import atomic_write
-from codsa.io.manifests import write_folder_manifest
+from codsa.io.artifacts import new_folder
+from codsa.io.manifests import write_manifest
+from codsa.io.names import CHOSEN, FIT, FITS, MANIFEST
 from codsa.io.records import write_json
 from codsa.io.tables import write_parquet
 from codsa.metrics import HIGHER_IS_BETTER, OVERALL, by_region, law_weights
+from codsa.pool import Pool
 from codsa.rows import AnyDataset, in_memory
-from codsa.sample import Pool
 from codsa.split import FOLDS, TRAIN, VALIDATION, Split, check_ratio
 from codsa.streams import Work
 
@@ -234,13 +235,12 @@ def write_fits(
     keep_grid : bool
         Also write `grid/ARM/`, so that the whole grid can be shown on test rows afterwards.
     """
-    with atomic_write(folder) as part:
-        part.mkdir(parents=True)
-        write_parquet(part / "fits.parquet", outcome.table.rename_axis("arm").reset_index())
+    with new_folder(folder, FIT) as part:
+        write_parquet(part / FITS, outcome.table.rename_axis("arm").reset_index())
         row = {str(name): value for name, value in outcome.table.iloc[outcome.best].items()}
         chosen = {"arm": outcome.best, "metric": metric, "choose_by": choose_by or metric, **row}
-        write_json(part / "chosen.json", chosen)
+        write_json(part / CHOSEN, chosen)
         save_fitted(part / "estimator", outcome.fitted[outcome.best], judge)
         for arm, fitted in enumerate(outcome.fitted if keep_grid else []):
             save_fitted(part / "grid" / f"{arm:04d}", fitted, judge)
-        write_folder_manifest(part, "fit", inputs, parameters)
+        write_manifest(part / MANIFEST, FIT, inputs, parameters)

@@ -17,8 +17,9 @@ import pandas as pd
 from codsa import schema as tables
 from codsa.columns import Declared, column_notes, infer_column, normal_levels, said_of, settle
 from codsa.dataset import write_dataset, write_records
+from codsa.io.artifacts import new_files
 from codsa.io.digests import parts_digest
-from codsa.io.files import atomic_write_all
+from codsa.io.names import MANIFEST, PREPARE, TABLE
 from codsa.io.tables import read_parquet, write_parquet_groups
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule, resolve_regions
@@ -70,9 +71,10 @@ def prepare_to(
         write_dataset(folder, rows, schema, origin)
         return
     schema = read_schema(raw, declared, rule)
-    with atomic_write_all(*(folder / name for name in ("rows.parquet", "schema.json", "manifest.json"))) as parts:
-        write_parquet_groups(parts[0], stored_chunks(raw, schema.columns), arrow_types(schema.columns))
-        write_records(parts, parts_digest(stored_chunks(parts[0], schema.columns)), schema, origin)
+    with new_files(folder / MANIFEST, PREPARE) as staged:
+        table = staged / TABLE
+        write_parquet_groups(table, stored_chunks(raw, schema.columns), arrow_types(schema.columns))
+        write_records(staged, parts_digest(stored_chunks(table, schema.columns)), schema, origin)
 
 
 def read_schema(path: Path, declared: Declared, rule: RegionRule) -> Schema:

@@ -14,10 +14,11 @@ import pandas as pd
 
 from codsa import schema as tables
 from codsa.columns import settle
-from codsa.dataset import Dataset, content_digest, load_dataset
+from codsa.dataset import Dataset, check_table_file, content_digest, load_dataset
 from codsa.encoders.mixed import is_ordered
 from codsa.errors import CodsaError
 from codsa.io.digests import parts_digest
+from codsa.io.names import SCHEMA, TABLE
 from codsa.io.records import read_json
 from codsa.processes import is_main, wait_for_all
 from codsa.region_rules import refuse_gaps
@@ -144,10 +145,10 @@ def open_dataset(folder: Path) -> AnyDataset:
 
     A table whose types the user has corrected is read whole: they are settled on all rows.
     """
-    path = folder / "rows.parquet"
-    if not is_large(path):
+    if not is_large(folder / TABLE):
         return load_dataset(folder)
-    schema = Schema.from_dict(read_json(folder / "schema.json"))
+    path = check_table_file(folder)
+    schema = Schema.from_dict(read_json(folder / SCHEMA))
     first = _first_rows(path)
     tables.check_table(first, schema, str(path))
     if any(tables.cast(first[c.name], c).dtype != first[c.name].dtype for c in schema.columns):

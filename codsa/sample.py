@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,14 @@ import pandas as pd
 from codsa import payload
 from codsa.errors import CodsaError
 from codsa.grid import grid_from, pool_counts
-from codsa.io.digests import digest, file_digest, frame_digest
-from codsa.io.files import atomic_write_all
-from codsa.io.manifests import verify, write_manifest
-from codsa.io.records import read_json, write_json
+from codsa.io.artifacts import files_output, new_files, remove_files
+from codsa.io.checkpoints import checkpoint_dir
+from codsa.io.digests import file_digest
+from codsa.io.manifests import write_manifest
+from codsa.io.names import SAMPLE
+from codsa.io.records import read_as, write_json
 from codsa.io.tables import read_parquet, write_parquet, write_parquet_groups
+from codsa.pool import RegionFacts, part_name, region_folder, shard_name
 from codsa.rows import open_dataset
 from codsa.schema import Column, Schema, cast
 from codsa.split import load_split, part_label
@@ -71,10 +74,10 @@ def draw(
     kept : Path, optional
         A folder where every block is kept once it is drawn, and taken from if it is there.
     """
-    schema, made = trained.schema, trained.record["parameters"]
+    schema, made = trained.schema, trained.made
     parts, drawn, refused = [], 0, 0
     for block in range(first, last):
-        names = (made["generator"], part_label(made["r"], made["fold"]), schema.regions.names[region], block)
+        names = (made.generator, part_label(made.r, made.fold), schema.regions.names[region], block)
         path = None if kept is None else kept / f"{region}-{block}.parquet"
         one = _remembered(path, schema, partial(_block, trained, region, names, work))
         parts.append(one.rows.iloc[: rows - block * trained.generator.block])
@@ -114,18 +117,42 @@ class Tally:
         return group.rows
 
 
+@dataclass(frozen=True)
+class BlockFacts:
+    """What is kept of a block beside its rows: as in `Drawn`, and the digest of the file."""
+
+    drawn: int
+    refused: int
+    sha256: str
+
+
 def _remembered(path: Path | None, schema: Schema, make: Callable[[], Drawn]) -> Drawn:
     """Return a block from the file that an earlier run left, or make it and leave it there."""
     if path is None:
         return make()
-    facts = path.with_suffix(".json")
-    if facts.exists():
+    kept = _kept_block(path, schema)
+    if kept is not None:
         log.info("%s: drawn by an earlier run", path.name)
-        return Drawn(conform(read_parquet(path), schema), **read_json(facts))
-    one = make()
-    write_parquet(path, one.rows)
-    write_json(facts, {"drawn": one.drawn, "refused": one.refused})
-    return one
+        return kept
+    block = make()
+    write_parquet(path, block.rows)
+    write_json(path.with_suffix(".json"), asdict(BlockFacts(block.drawn, block.refused, file_digest(path))))
+    return block
+
+
+def _kept_block(path: Path, schema: Schema) -> Drawn | None:
+    """Return a block that an earlier run left; None where there is none, or where it is damaged."""
+    facts_path = path.with_suffix(".json")
+    if not facts_path.exists():
+        return None
+    try:
+        facts = read_as(facts_path, BlockFacts)
+        if file_digest(path) == facts.sha256:
+            return Drawn(conform(read_parquet(path), schema), facts.drawn, facts.refused)
+    except (CodsaError, OSError):
+        pass
+    log.warning("%s: damaged, so it is drawn anew", path)
+    return None
 
 
 def _block(trained: Trained, region: int, names: tuple[Any, ...], work: Work) -> Drawn:
@@ -218,21 +245,17 @@ def region_counts(trained: Trained, data: Path, split: Path, grids: Sequence[Map
     dataset = open_dataset(data)
     roles = load_split(split, dataset)
     for name, found in (("dataset", dataset.digest), ("split", roles.digest)):
-        if trained.record["inputs"][name] != found:
+        if trained.inputs.get(name) != found:
             raise CodsaError(f"the generator was trained on another {name}; run codsa-train-gen again")
-    made = trained.record["parameters"]
-    counts = pool_counts([grid_from(record) for record in grids], made["r"], roles, dataset.schema, made["fold"])
+    made = trained.made
+    counts = pool_counts([grid_from(record) for record in grids], made.r, roles, dataset.schema, made.fold)
     return {k: int(count) for k, count in enumerate(counts)}
-
-
-def region_folder(schema: Schema, region: int) -> str:
-    """Return the name of a region's folder in a pool: its index and a readable form of its name."""
-    slug = re.sub(r"[^A-Za-z0-9._+-]+", "_", schema.regions.names[region]).strip("_")[:40]
-    return f"region~{region}-{slug}"
 
 
 def write_shard(pool: Path, trained: Trained, counts: Mapping[int, int], shard: int, shards: int, work: Work) -> Path:
     """Draw one shard of every region and write it, `GROUP` blocks at a time.
+
+    A slow generator's blocks are kept until the shard is whole, so that a killed run goes on where it was.
 
     Parameters
     ----------
@@ -241,131 +264,48 @@ def write_shard(pool: Path, trained: Trained, counts: Mapping[int, int], shard: 
     counts : mapping of region index to rows
         The size of the whole pool.
 
-    A slow generator's blocks are kept until the shard is whole, so that a killed run goes on where it was.
-
     Returns
     -------
     Path
         The shard's manifest, written last.
     """
+    pool = pool.resolve()
+    names = [f"{region_folder(trained.schema, k)}/{part_name(shard, shards)}" for k in counts]
+    path = pool / shard_name(shard, shards)
+    files_output(path, SAMPLE, tuple(names))
     _forget_other_layouts(pool, shards)
-    names = [f"{region_folder(trained.schema, k)}/part-{shard:04d}.parquet" for k in counts]
-    path = pool / f"shard-{shard:04d}-of-{shards:04d}.json"
-    kept = pool / f".blocks-{shard:04d}-of-{shards:04d}" / digest([trained.record, repr(work)])[:16]
-    remembered = kept if trained.generator.slow else None
-    with atomic_write_all(*(pool / name for name in names), path) as parts:
-        regions, outputs = {}, {}
-        for (region, rows), name, part in zip(counts.items(), names, parts, strict=False):
+    regions = {}
+    with _checkpoints(path, trained, work) as remembered, new_files(path, SAMPLE) as staged:
+        for (region, rows), name in zip(counts.items(), names, strict=True):
             tally = Tally()
+            (staged / name).parent.mkdir()
             groups = draw_groups(
                 trained, region, *shard_blocks(rows, shard, shards, trained.generator.block), rows, work, remembered
             )
-            write_parquet_groups(part, (tally.counted(group) for group in groups))
-            outputs[name] = file_digest(part)
+            write_parquet_groups(staged / name, (tally.counted(group) for group in groups))
             regions[trained.schema.regions.names[region]] = _drawn_facts(tally, name)
         parameters = {"seed": work.seed, "shard": shard, "shards": shards}
-        made = trained.record["parameters"]
-        write_manifest(parts[-1], "sample", trained.record["inputs"], parameters, outputs, regions=regions, **made)
-    shutil.rmtree(kept.parent, ignore_errors=True)
+        facts = {"regions": regions, **asdict(trained.made)}
+        write_manifest(staged / path.name, SAMPLE, trained.inputs, parameters, **facts)
     return path
 
 
 def _drawn_facts(tally: Tally, file: str) -> dict[str, Any]:
     rate = 100 * tally.refused / max(tally.drawn, 1)
     log.info("%s: %d rows, %.2f %% drawn again", file, tally.rows, rate)
-    return {"rows": tally.rows, "drawn": tally.drawn, "refused": tally.refused, "file": file}
+    return asdict(RegionFacts(tally.rows, tally.drawn, tally.refused, file))
+
+
+def _checkpoints(path: Path, trained: Trained, work: Work) -> AbstractContextManager[Path | None]:
+    """Give the folder where a slow generator's blocks are kept until the shard is whole; None for a fast one."""
+    if not trained.generator.slow:
+        return nullcontext()
+    parameters = {**asdict(trained.made), "work": repr(work)}
+    return checkpoint_dir(path.with_name(f".{path.stem}"), trained.inputs, parameters)
 
 
 def _forget_other_layouts(pool: Path, shards: int) -> None:
-    """Remove the manifests of a pool that was drawn in another number of shards."""
-    for path in pool.glob("shard-*-of-*.json"):
+    """Remove the shards of a pool that was drawn in another number of them."""
+    for path in sorted(pool.glob("shard-*-of-*.json")):
         if not path.name.endswith(f"-of-{shards:04d}.json"):
-            path.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True)
-class Pool:
-    """The synthetic rows of one generator, by region.
-
-    Attributes
-    ----------
-    rows : list of DataFrame
-        Per region, in the order drawn.
-    violations : ndarray of shape (K,)
-        Share of drawn rows that lay outside the region and were drawn again.
-    dataset, split : str
-        Digests of the dataset and the split that the generator was trained on.
-    digest : str
-        Of the logical content, whatever the shards.
-    r : float
-    fold : int, optional
-        The part S_g that the generator was trained on.
-    generator : str
-    """
-
-    rows: list[pd.DataFrame]
-    violations: np.ndarray
-    dataset: str
-    split: str
-    digest: str
-    r: float = 1.0
-    fold: int | None = None
-    generator: str = ""
-
-    def prefix(self, counts: np.ndarray, names: list[str]) -> pd.DataFrame:
-        """Return the first counts[k] rows of each region, put together.
-
-        Raises
-        ------
-        CodsaError
-            When a region's pool holds fewer rows than are asked for.
-        """
-        for k, count in enumerate(counts):
-            if count > len(self.rows[k]):
-                raise CodsaError(
-                    f"the allocation asks for {count} rows of region '{names[k]}', the pool holds "
-                    f"{len(self.rows[k])}; draw more with codsa-sample, or lower m or alpha"
-                )
-        return pd.concat([part.iloc[:count] for part, count in zip(self.rows, counts, strict=True)])
-
-
-def load_pool(folder: Path, schema: Schema) -> Pool:
-    """Read all shards of a pool and check that they are whole and belong together."""
-    manifests = sorted(folder.glob("shard-*-of-*.json"))
-    if not manifests:
-        raise CodsaError(f"{folder}: no pool there; draw it with codsa-sample")
-    records = [read_json(path) for path in manifests]
-    shards = records[0]["parameters"]["shards"]
-    if len(records) != shards or any(rec["parameters"]["shards"] != shards for rec in records):
-        raise CodsaError(f"{folder}: {len(records)} of {shards} shards are there; draw the others with codsa-sample")
-    for record in records:
-        if any(record[key] != records[0][key] for key in ("inputs", "generator", "settings", "r", "fold")):
-            raise CodsaError(f"{folder}: its shards come from different generators; delete it and draw it again")
-        for name, expected in record["outputs"].items():
-            verify(folder / name, expected)
-    rows = [_read_region(folder, records, name, schema) for name in schema.regions.names]
-    return Pool(
-        rows,
-        np.array([_violations(records, name) for name in schema.regions.names]),
-        records[0]["inputs"]["dataset"],
-        records[0]["inputs"]["split"],
-        frame_digest(*rows),
-        records[0]["r"],
-        records[0]["fold"],
-        records[0]["generator"],
-    )
-
-
-def _read_region(folder: Path, records: list[dict[str, Any]], name: str, schema: Schema) -> pd.DataFrame:
-    parts = [read_parquet(folder / rec["regions"][name]["file"]) for rec in records if name in rec["regions"]]
-    expected = [c.name for c in schema.modelled]
-    if any(list(part.columns) != expected for part in parts):
-        raise CodsaError(f"{folder}: its columns are not those of the dataset; train and sample again")
-    parts = [pd.DataFrame({c.name: cast(p[c.name], c) for c in schema.modelled}) for p in parts if len(p)]
-    empty = pd.DataFrame({c.name: cast(pd.Series([], dtype=object), c) for c in schema.modelled})
-    return pd.concat(parts, ignore_index=True) if parts else empty
-
-
-def _violations(records: list[dict[str, Any]], name: str) -> float:
-    found = [rec["regions"][name] for rec in records if name in rec["regions"]]
-    return sum(f["refused"] for f in found) / max(sum(f["drawn"] for f in found), 1)
+            remove_files(path, SAMPLE)

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from codsa.errors import CodsaError
-from codsa.io.digests import file_digest
-from codsa.io.files import atomic_write_all
-from codsa.io.manifests import verify, write_manifest
-from codsa.io.records import read_json
+from codsa.io.artifacts import files_output, new_files
+from codsa.io.digests import digest
+from codsa.io.manifests import check_files, facts_as, read_manifest, write_manifest
+from codsa.io.names import SPLIT
 from codsa.io.tables import read_parquet, write_parquet
 from codsa.rows import AnyDataset
 from codsa.schema import Schema
@@ -39,6 +39,7 @@ class Split:
     q, p : ndarray of shape (K,)
         Region weights of the target law and of the training rows.
     digest : str
+        Of the table and q: what depends on a split depends on its law.
     """
 
     frame: pd.DataFrame
@@ -106,21 +107,54 @@ def write_split(
 ) -> None:
     """Write `split.parquet` and, beside it, `split.json` with the laws and sizes."""
     facts = {"q": q, "p": training_shares(frame, dataset.schema), "sizes": role_sizes(frame)}
-    with atomic_write_all(path, path.with_suffix(".json")) as (table, record):
-        write_parquet(table, frame)
-        outputs = {path.name: file_digest(table)}
-        write_manifest(record, "split", {"dataset": dataset.digest}, parameters, outputs, **facts)
+    path = path.resolve()
+    with new_files(record_of(path), SPLIT) as staged:
+        write_parquet(staged / path.name, frame)
+        write_manifest(staged / record_of(path).name, SPLIT, {"dataset": dataset.digest}, parameters, **facts)
+
+
+def record_of(path: Path) -> Path:
+    """Return the manifest of a split: the .json beside it."""
+    return path.with_suffix(".json")
+
+
+def split_output(path: Path) -> None:
+    """Raise a `CodsaError` where a split cannot be written: a name ending in .json, or a file in the way."""
+    if record_of(path) == path:
+        raise CodsaError(f"{path}: the .json beside a split is its manifest; give another name, split.parquet say")
+    files_output(record_of(path.resolve()), SPLIT, (path.resolve().name,))
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """The laws that a split's manifest tells.
+
+    Attributes
+    ----------
+    q, p : list of float
+        Region weights of the target law and of the training rows.
+    sizes : dict
+        Rows of each role and region.
+    """
+
+    q: list[float]
+    p: list[float]
+    sizes: dict[str, dict[str, int]]
 
 
 def load_split(path: Path, dataset: AnyDataset) -> Split:
     """Read a split and check that it is of this dataset, whole, and gives each row one role."""
-    record = read_json(path.with_suffix(".json"))
-    if record.get("stage") != "split" or path.name not in record["outputs"]:
+    record = read_manifest(record_of(path), SPLIT)
+    if path.name not in record.outputs:
         raise CodsaError(f"{path}: the .json beside it is not of this split; run codsa-split again")
-    verify(path, record["outputs"][path.name])
-    if record["inputs"]["dataset"] != dataset.digest:
+    check_files(record_of(path), record)
+    if record.inputs.get("dataset") != dataset.digest:
         raise CodsaError(f"{path}: made from another dataset or schema; run codsa-split again")
     frame = read_parquet(path)
     if not np.array_equal(frame["row_id"], np.arange(len(dataset))):
         raise CodsaError(f"{path}: its row_ids are not those of the dataset; run codsa-split again")
-    return Split(frame, np.array(record["q"]), np.array(record["p"]), file_digest(path))
+    facts = facts_as(record, SplitFacts, record_of(path))
+    q, p = np.array(facts.q), training_shares(frame, dataset.schema)
+    if len(q) != len(p) or not (np.isfinite(q).all() and (q >= 0).all() and abs(q.sum() - 1) < 1e-9):
+        raise CodsaError(f"{record_of(path)}: q = {facts.q} is no law over the {len(p)} regions; run codsa-split again")
+    return Split(frame, q, p, digest([record.outputs[path.name], q]))

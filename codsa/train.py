@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,13 @@ import numpy as np
 from codsa.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, make
-from codsa.io.digests import digest, file_digest
-from codsa.io.files import atomic_write
-from codsa.io.manifests import check_folder, versions, write_folder_manifest
+from codsa.io.artifacts import new_folder
+from codsa.io.digests import file_digest
+from codsa.io.manifests import check_folder, parameters_as, write_manifest
+from codsa.io.names import MANIFEST, PRETRAIN
+from codsa.io.names import TRAIN as TRAIN_GEN
 from codsa.io.records import read_json, write_json
 from codsa.io.tables import write_parquet
-from codsa.processes import is_main
 from codsa.registry import GENERATORS, check_settings, load
 from codsa.rows import AnyDataset, in_memory
 from codsa.schema import Schema, check_choice
@@ -69,7 +68,7 @@ def train(
         if not (region == k).any():
             raise CodsaError(f"region '{region_name}' has no row in S_g at r = {r}; raise r or pool small regions")
     if pretrained is not None:
-        check_folder(pretrained, "pretrain")
+        check_folder(pretrained, PRETRAIN)
     generator = make(name, settings)
     part = dataset.part(rows)
     table: Any = part if generator.streams else in_memory(part)
@@ -94,11 +93,10 @@ def write_generator(
     parameters : mapping
         generator, settings, r, fold, seed, experiment, replicate.
     """
-    with atomic_write(folder) as part:
-        part.mkdir(parents=True)
-        generator.save(part)
-        write_json(part / "schema.json", schema.to_dict())
-        write_folder_manifest(part, "train-gen", inputs, parameters)
+    with new_folder(folder, TRAIN_GEN) as staged:
+        generator.save(staged)
+        write_json(staged / "schema.json", schema.to_dict())
+        write_manifest(staged / MANIFEST, TRAIN_GEN, inputs, parameters)
 
 
 def pretrain_encoder(
@@ -185,44 +183,61 @@ def write_pretrained(
         Only so many rows, drawn at random; fewer are a part of more.
     """
     check_choice("pretrain", kind, tuple(PRETRAINERS))
-    with atomic_write(folder) as part:
-        part.mkdir(parents=True)
-        PRETRAINERS[kind](part, _some_rows(source, rows, work), settings, work.stream("pretrain"), scratch)
-        write_json(part / "schema.json", source.schema.to_dict())
-        write_folder_manifest(part, "pretrain", inputs, parameters)
+    with new_folder(folder, PRETRAIN) as staged:
+        PRETRAINERS[kind](staged, _some_rows(source, rows, work), settings, work.stream("pretrain"), scratch)
+        write_json(staged / "schema.json", source.schema.to_dict())
+        write_manifest(staged / MANIFEST, PRETRAIN, inputs, parameters)
 
 
 def encoder_digest(folder: Path) -> str:
     """Return the digest of a pretrained encoder's folder, checking that it is whole."""
-    check_folder(folder, "pretrain")
+    check_folder(folder, PRETRAIN)
     return file_digest(folder / "manifest.json")
 
 
 @dataclass(frozen=True)
+class Training:
+    """What a generator's manifest says of its making.
+
+    Attributes
+    ----------
+    generator : str
+        Its registered name or `module:Class`.
+    settings : dict
+    r : float
+    fold : int, optional
+        The part S_g that it was trained on.
+    """
+
+    generator: str
+    settings: dict[str, Any]
+    r: float
+    fold: int | None = None
+
+
+@dataclass(frozen=True)
 class Trained:
-    """A generator read back from its folder, with its schema and the record of its making."""
+    """A generator read back from its folder.
+
+    Attributes
+    ----------
+    generator : Generator
+    schema : Schema
+    made : Training
+    inputs : dict of name to SHA-256
+        The dataset, the split and what was pretrained.
+    """
 
     generator: Generator
     schema: Schema
-    record: dict[str, Any]
+    made: Training
+    inputs: dict[str, str] = field(default_factory=dict)
 
 
 def load_generator(folder: Path) -> Trained:
     """Read a generator's folder, checking that it is whole."""
-    record = check_folder(folder, "train-gen")
+    record = check_folder(folder, TRAIN_GEN)
     schema = Schema.from_dict(read_json(folder / "schema.json"))
-    made = record["parameters"]
-    call = load("generator", made["generator"], GENERATORS)
-    return Trained(call.load(folder, schema, made["settings"]), schema, record)
-
-
-@contextmanager
-def scratch_of(out: Path, inputs: Mapping[str, str], parameters: Mapping[str, Any]) -> Iterator[Path]:
-    """Give a folder for checkpoints beside `out`, and remove it when the work has ended well.
-
-    Its name depends on inputs, settings and version, so that a run never resumes from another's.
-    """
-    folder = out.with_name(out.name + ".work")
-    yield folder / digest([inputs, parameters, versions()])[:16]
-    if is_main():
-        shutil.rmtree(folder, ignore_errors=True)
+    made = parameters_as(record, Training, folder / MANIFEST)
+    call = load("generator", made.generator, GENERATORS)
+    return Trained(call.load(folder, schema, made.settings), schema, made, record.inputs)

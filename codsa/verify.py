@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from codsa.errors import CodsaError
+from codsa.io.artifacts import is_set_aside, set_aside
 from codsa.io.digests import file_digest
+from codsa.io.manifests import Manifest, read_manifest
+from codsa.io.names import MANIFEST, PAGE, PREPARE, REPORT_MANIFEST, SCHEMA
 from codsa.io.records import read_json
 
-EDITABLE = ("data", "source")
-"""Folders whose files a user may correct: `schema.json`."""
-NAMES = ("manifest.json", "split.json", "shard-*-of-*.json")
+NAMES = (MANIFEST, "split.json", REPORT_MANIFEST, "shard-*-of-*.json")
+"""What manifests are called."""
+PLACES = ("generator", "pool", "data", "source", "fresh", "rep~*", "r~*", "eval~*", "pretrained~*")
+"""What the folders of a study are called in which manifests lie."""
 
 
 def manifests(results: Path) -> Iterator[Path]:
-    """Give the manifests under a folder of results, but for those of prepared data."""
+    """Give the manifests under a folder of results: what looks like one, or is unreadable where one should be."""
     for name in NAMES:
-        yield from (path for path in sorted(results.rglob(name)) if path.parent.name not in EDITABLE)
+        yield from (path for path in sorted(results.rglob(name)) if _is_manifest(path, results))
+
+
+def _is_manifest(path: Path, results: Path) -> bool:
+    if is_set_aside(path.relative_to(results)):
+        return False
+    try:
+        content = read_json(path)
+    except (CodsaError, OSError):
+        return any(path.parent.match(place) for place in PLACES)
+    return isinstance(content, dict) and {"stage", "outputs"} <= content.keys()
 
 
 def broken(results: Path, thorough: bool = True) -> dict[Path, Path]:
@@ -36,43 +48,47 @@ def broken(results: Path, thorough: bool = True) -> dict[Path, Path]:
     -------
     dict of manifest to the first file of it that is broken
     """
-    found: dict[Path, Path] = {}
-    for manifest in manifests(results):
-        fault = _fault(manifest, thorough)
-        if fault is not None:
-            found[manifest] = fault
-    return found
+    faults = {manifest: _fault(manifest, thorough) for manifest in manifests(results)}
+    return {manifest: file for manifest, file in faults.items() if file is not None}
 
 
 def _fault(manifest: Path, thorough: bool) -> Path | None:
     try:
-        record: dict[str, Any] = read_json(manifest)
+        record = read_manifest(manifest)
     except CodsaError:
         return manifest
-    sealed = manifest.stat().st_mtime_ns
-    for name, expected in record.get("outputs", {}).items():
+    written = manifest.stat().st_mtime_ns
+    for name, expected in record.outputs.items():
         path = manifest.parent / name
-        if not path.exists():
+        if not path.is_file():
             return path
+        if _is_editable(record, name):
+            continue
         state = path.stat()
-        suspect = thorough or state.st_size == 0 or state.st_mtime_ns > sealed
+        suspect = thorough or state.st_size == 0 or state.st_mtime_ns > written
         if suspect and file_digest(path) != expected:
             return path
     return None
 
 
+def _is_editable(record: Manifest, name: str) -> bool:
+    """Say whether a file is there for the user to correct."""
+    return record.stage == PREPARE and name == SCHEMA
+
+
 def refuse_broken(study: Path) -> None:
-    """Remove what was changed after it was sealed, and raise, so that the next run makes it again.
+    """Move aside what was changed after it was written, and raise, so that the next run makes it again.
 
     A run that has been planned already would take broken artefacts for whole ones.
     """
-    found = broken(study, thorough=False)
-    for manifest in found:
-        remove(manifest)
-    if found:
-        names = ", ".join(str(path) for path in found.values())
+    faults = broken(study, thorough=False)
+    for manifest in faults:
+        set_aside(manifest)
+    if faults:
+        names = ", ".join(str(path) for path in faults.values())
         raise CodsaError(
-            f"{names}: truncated or edited (the manifest has another digest) and removed now; {anew(found)}"
+            f"{names}: truncated or edited (the manifest has another digest), and moved aside now as …changed-1; "
+            f"{anew(faults)}"
         )
 
 
@@ -83,19 +99,8 @@ def anew(manifests: Iterable[Path]) -> str:
 
 
 def target(manifest: Path) -> Path:
-    """Return what the workflow calls an artefact: its folder, or the manifest where the rule makes single files."""
-    single = manifest.name != "manifest.json" or manifest.parent.name.startswith("eval~")
-    return manifest if single else manifest.parent
-
-
-def remove(manifest: Path) -> None:
-    """Remove an artefact, so that the workflow makes it again: its folder, or its files where others share that."""
-    if manifest.name == "manifest.json":
-        shutil.rmtree(manifest.parent)
-        return
-    try:
-        names = list(read_json(manifest).get("outputs", {}))
-    except CodsaError:
-        names = []
-    for path in (manifest, *(manifest.parent / name for name in names)):
-        path.unlink(missing_ok=True)
+    """Return what the workflow calls an artefact: its folder, or a file where the rule makes single files."""
+    if manifest.name == REPORT_MANIFEST:
+        return manifest.with_name(PAGE)
+    single = manifest.parent.name.startswith("eval~") or manifest.parent.name in ("data", "source", "fresh")
+    return manifest if manifest.name != MANIFEST or single else manifest.parent

@@ -22,7 +22,7 @@ from codsa.region_rules import RegionRule
 from codsa.sample import Drawn, draw
 from codsa.schema import Column, Schema, cast, describe
 from codsa.streams import Work, stream
-from codsa.train import Trained
+from codsa.train import Trained, Training
 
 TINY: dict[str, Any] = {"steps": 30, "batch": 64, "width": 32, "depth": 1, "sampler_steps": 6}
 
@@ -38,9 +38,7 @@ def fitted(dataset: Dataset, pretrained: Path | None = None, **settings: Any) ->
     generator = make("tabular-diffusion", {**TINY, **settings})
     generator.fit(dataset.rows[columns], dataset.regions(), dataset.schema, stream(0, "fit"), None, pretrained)
     assert np.isfinite(generator.losses["loss"]).all()  # type: ignore[attr-defined]
-    return Trained(
-        generator, dataset.schema, {"parameters": {"generator": "tabular-diffusion", "r": 1.0, "fold": None}}
-    )
+    return Trained(generator, dataset.schema, Training("tabular-diffusion", {}, 1.0))
 
 
 def drawn_from(trained: Trained, rows: int = BLOCK) -> list[Drawn]:
@@ -468,5 +466,5 @@ def test_schema_with_a_pooled_class_is_exact_through_save(tmp_path: Path) -> Non
     (tmp_path / "g").mkdir()
     trained.generator.save(tmp_path / "g")
     again = type(trained.generator).load(tmp_path / "g", schema, TINY)
-    for one, two in zip(assert_exact(trained), assert_exact(Trained(again, schema, trained.record)), strict=True):
+    for one, two in zip(assert_exact(trained), assert_exact(Trained(again, schema, trained.made)), strict=True):
         pd.testing.assert_frame_equal(one, two)

@@ -27,8 +27,10 @@ from codsa.cli.prepare import main as codsa_prepare
 from codsa.cli.sample import main as codsa_sample
 from codsa.cli.split import main as codsa_split
 from codsa.cli.train_gen import main as codsa_train_gen
+from codsa.io.artifacts import new_files
 from codsa.io.digests import file_digest
-from codsa.io.files import atomic_write, atomic_write_all
+from codsa.io.files import atomic_write
+from codsa.io.manifests import write_manifest
 from codsa.io.records import read_json
 from codsa.io.tables import read_parquet, write_parquet
 from codsa.sources import read_table
@@ -305,7 +307,7 @@ def test_a_wrong_split(options: tuple[str, ...], words: tuple[str, ...], study: 
 
 
 def test_a_folder_that_is_no_dataset(tmp_path: Path, out: Path) -> None:
-    assert refused(call(codsa_split, "--data", tmp_path, "--out", out), "schema.json", "no such file")
+    assert refused(call(codsa_split, "--data", tmp_path, "--out", out), "manifest.json", "no such file")
 
 
 @pytest.mark.parametrize(
@@ -315,7 +317,7 @@ def test_a_folder_that_is_no_dataset(tmp_path: Path, out: Path) -> None:
         (lambda data: (data / "rows.parquet").unlink(), ("rows.parquet", "no such file")),
         (lambda data: (data / "schema.json").write_text("{"), ("schema.json", "not readable as JSON")),
         (lambda data: (data / "schema.json").write_text("[]"), ("not a CoDSA schema",)),
-        (lambda data: table().to_parquet(data / "rows.parquet"), ("not those of the schema", "'income'", "'x'")),
+        (lambda data: table().to_parquet(data / "rows.parquet"), ("rows.parquet", "differs from its manifest")),
     ],
 )
 def test_a_spoilt_dataset(
@@ -645,9 +647,9 @@ def test_files_have_the_permissions_that_the_umask_leaves(mask: int, tmp_path: P
         with atomic_write(tmp_path / "folder") as part:
             part.mkdir()
             save_file({"x": np.ones(3)}, part / "weights.safetensors")
-        with atomic_write_all(tmp_path / "a.safetensors", tmp_path / "b.json") as (weights, words):
-            save_file({"x": np.ones(3)}, weights)
-            words.write_text("{}", encoding="utf-8")
+        with new_files(tmp_path / "b.json", "toy") as staged:
+            save_file({"x": np.ones(3)}, staged / "a.safetensors")
+            write_manifest(staged / "b.json", "toy", {}, {})
         assert os.umask(mask) == mask
     finally:
         os.umask(before)

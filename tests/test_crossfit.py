@@ -16,7 +16,7 @@ from codsa.estimators.store import load_fitted
 from codsa.evaluate import Fits, choose, read_fits
 from codsa.fit import Outcome, fit_grid, write_fits
 from codsa.grid import Grid
-from codsa.sample import Pool
+from codsa.pool import Pool
 from codsa.split import FOLD_RATIO, FOLDS, TRAIN, Split
 from codsa.streams import Work
 

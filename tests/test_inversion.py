@@ -19,16 +19,17 @@ from codsa.columns import Declared
 from codsa.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.generators import make
+from codsa.pool import load_pool
 from codsa.prepare import prepare
 from codsa.reading import Raw
 from codsa.region_rules import RegionRule
-from codsa.sample import load_pool, write_shard
+from codsa.sample import write_shard
 from codsa.streams import Work, stream
 from codsa.texts.encoder import SentenceEncoder, model_folder
 from codsa.texts.inversion import invert, load_inverter
 from codsa.texts.table import TextRule, read_texts
 from codsa.texts.training import train_inverter
-from codsa.train import Trained
+from codsa.train import Trained, Training
 
 NOUNS = ["food", "place", "staff", "room", "coffee", "bread", "waiter", "view"]
 SIZES: dict[str, Any] = {
@@ -232,11 +233,8 @@ def test_decoding_resumes_and_shards_are_one_call(
     monkeypatch.setattr("codsa.generators.worded.SLOW_BLOCK", 8)
     dataset = dataset_of(tmp_path)
     generator = fitted(dataset, inverter=str(trained))
-    record = {
-        "inputs": {"dataset": "", "split": ""},
-        "parameters": {"generator": "text-gaussian", "r": 1.0, "fold": None, "settings": {}},
-    }
-    one, work = Trained(generator, dataset.schema, record), Work(0, "e", 0)
+    one = Trained(generator, dataset.schema, Training("text-gaussian", {}, 1.0), {"dataset": "", "split": ""})
+    work = Work(0, "e", 0)
     counts = {0: 20, 1: 20, 2: 20}  # three blocks each
     write_shard(tmp_path / "whole", one, counts, 0, 1, work)
     decode, calls = type(generator.decoder).decode, []
@@ -257,7 +255,7 @@ def test_decoding_resumes_and_shards_are_one_call(
     for shard in range(3):
         write_shard(tmp_path / "shards", one, counts, shard, 3, work)
     pools = [load_pool(tmp_path / name, dataset.schema) for name in ("whole", "cut", "shards")]
-    assert len({pool.digest for pool in pools}) == 1 and not list(tmp_path.rglob(".blocks*"))
+    assert len({pool.digest for pool in pools}) == 1 and not list(tmp_path.rglob("*.checkpoints"))
     assert all(pools[0].rows[0]["text"].str.len() > 0)
 
 

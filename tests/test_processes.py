@@ -59,7 +59,7 @@ def test_two_processes_agree_with_one(prepared: Path, alone: Path) -> None:
         )
     parameters = [json.loads((folder / "manifest.json").read_text())["parameters"] for folder in (alone, two)]
     assert parameters[1] == {**parameters[0], "processes": 2}
-    assert (two / "labels").is_dir() and not (prepared / "two.work").exists()
+    assert (two / "labels").is_dir() and not (prepared / "two.checkpoints").exists()
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(prepared: Path) -> None:
@@ -85,7 +85,7 @@ def test_sigterm_leaves_a_checkpoint_between_checks_and_a_restart_ends_alike(
 ) -> None:
     steps = ["--set", "steps=1600", "--processes", str(processes)]
     whole, broken = prepared / f"whole-{processes}", tmp_path / "broken"
-    scratch = tmp_path / "broken.work"
+    scratch = tmp_path / "broken.checkpoints"
     with subprocess.Popen(train(prepared, broken, *steps), stderr=subprocess.PIPE, text=True) as running:
         deadline = time.monotonic() + 300
         while not list(scratch.glob("*/denoiser.safetensors")) and time.monotonic() < deadline:

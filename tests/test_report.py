@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from codsa.cli.report import app
 from codsa.errors import CodsaError
+from codsa.io.manifests import write_manifest
 from codsa.io.records import write_json
 from codsa.io.tables import write_parquet
 from codsa.report import judge, metrics_table, plain_text, read_study, summary_table, write_report
@@ -116,6 +117,7 @@ def make_eval(folder: Path, metrics: Mapping[str, Any], grid: bool = False) -> P
     write_parquet(folder / "fits.parquet", fits)
     if grid:
         write_parquet(folder / "grid.parquet", fits.assign(test=fits["validation"] + 0.02))
+    write_manifest(folder / "manifest.json", "eval", {}, {})
     return folder
 
 
@@ -316,6 +318,7 @@ def test_every_panel_of_the_surface_has_the_same_columns(tmp_path: Path) -> None
     folders = make_study(tmp_path, {"codsa": 0.5}, 1)
     fits = pd.read_parquet(folders[0] / "fits.parquet")
     write_parquet(folders[0] / "fits.parquet", fits[(fits["r"] != 0.8) | (fits["m"] > 0)])
+    write_manifest(folders[0] / "manifest.json", "eval", {}, {})
     figure = surface_figure(read_study(folders), "codsa")
     assert figure is not None
     meshes: list[Any] = [np.ma.asarray(axes.collections[0].get_array()) for axes in figure.axes[:2]]
@@ -370,6 +373,7 @@ def test_same_inputs_give_the_same_bytes(written: Path) -> None:
         "figures/surface-codsa.png",
         "metrics.csv",
         "report.html",
+        "report.json",
         "summary.csv",
         "summary.txt",
     ]
@@ -422,6 +426,7 @@ def test_unequal_replicates_are_named(tmp_path: Path) -> None:
     content = json.loads(undefined.read_text(encoding="utf-8"))
     content["test"]["cross-entropy"]["overall"] = None
     write_json(undefined, content)
+    write_manifest(folders[0] / "manifest.json", "eval", {}, {})
     write_report(tmp_path / "out", read_study(folders))
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "SMOTE has no replicate 1; " in page and "Plain model has no figure under Q in replicate 0" in page
@@ -445,7 +450,7 @@ def test_command_prints_table_verdict_and_path(tmp_path: Path) -> None:
         ({"metric": "f1"}, "metric is 'f1'"),
         ({"metric": "f1", "choose_by": "cross-entropy"}, "metric is 'f1'"),
         ({"choose_by": "f1"}, "chosen by f1, but by cross-entropy"),
-        ({"regions": ["majority"]}, "regions is"),
+        ({"regions": ["minority", "majority"]}, "regions is"),
         ({}, "method 'none', replicate 0"),
     ],
 )
@@ -462,7 +467,10 @@ def test_missing_or_partial_evaluations(tmp_path: Path) -> None:
     with pytest.raises(CodsaError, match="no evaluation"):
         read_study([])
     write_json(tmp_path / "part" / "metrics.json", {"method": "none"})
-    with pytest.raises(CodsaError, match="'chosen' is missing"):
+    with pytest.raises(CodsaError, match=r"manifest\.json: no such file"):
+        read_study([tmp_path / "part"])
+    write_manifest(tmp_path / "part" / "manifest.json", "eval", {}, {})
+    with pytest.raises(CodsaError, match="'experiment' is missing"):
         read_study([tmp_path / "part"])
 
 

@@ -32,7 +32,7 @@ def test_a_killed_command_ends_in_the_same_bytes(tmp_path: Path) -> None:
         subprocess.run([str(COMMAND / name), *arguments], check=True, capture_output=True)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     subprocess.run(train(tmp_path, whole), check=True, capture_output=True)
-    scratch = tmp_path / "broken.work"
+    scratch = tmp_path / "broken.checkpoints"
     with subprocess.Popen(train(tmp_path, broken), stderr=subprocess.DEVNULL) as running:
         deadline = time.monotonic() + 120
         while not list(scratch.glob("*/denoiser.safetensors")) and time.monotonic() < deadline:

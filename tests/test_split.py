@@ -245,7 +245,7 @@ def test_laws_that_are_none_are_refused(law: Any, message: str) -> None:
 
 
 def test_a_split_comes_back_as_it_was(dataset: Dataset, split: Split, tmp_path: Path) -> None:
-    record = read_json(tmp_path / "split.json")
+    record = read_json(tmp_path / "split.json")["facts"]
     assert record["sizes"]["test"] == {"sick": 10, "well": 10} and record["q"] == [0.5, 0.5]
     assert record["sizes"]["train"] == {"sick": 16, "well": 184} and record["p"] == pytest.approx([0.08, 0.92])
     assert list(split.frame) == ["row_id", "region", "role", "rank", "enters", "fold"]
@@ -297,7 +297,7 @@ def test_the_law_is_an_option_of_the_command(dataset: Dataset, run_cli: RunCli, 
     law = ("--law", "{sick: 1, well: 4}", "--test", 20, "--validation", 10)
     ended = run_cli(codsa_split, "--data", tmp_path / "data", "--out", tmp_path / "s.parquet", *law)
     assert ended.code == 0
-    assert read_json(tmp_path / "s.json")["sizes"]["test"] == {"sick": 4, "well": 16}
+    assert read_json(tmp_path / "s.json")["facts"]["sizes"]["test"] == {"sick": 4, "well": 16}
 
 
 def test_a_unit_of_most_rows_leaves_rows_to_every_part() -> None:

@@ -19,9 +19,10 @@ from codsa.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.generators.stable_diffusion import StableDiffusion
 from codsa.images.prompts import Prompts
-from codsa.sample import conform, in_bounds, load_pool, write_shard
+from codsa.pool import load_pool
+from codsa.sample import conform, in_bounds, write_shard
 from codsa.streams import Work, stream
-from codsa.train import Trained, load_generator, write_generator
+from codsa.train import Trained, Training, load_generator, write_generator
 
 SMALL: dict[str, Any] = {
     "prompt": "a {y} of {domain}, {age}",
@@ -116,9 +117,8 @@ def test_no_more_images_are_drawn_than_go_together(
     monkeypatch.setattr(
         StableDiffusion, "draw", lambda self, rows, *rest: count.append(len(rows)) or draw(self, rows, *rest)
     )
-    record = {"inputs": {"dataset": "", "split": ""}, "parameters": {"generator": "stable-diffusion", "settings": {}}}
-    record["parameters"] |= {"r": 1.0, "fold": None}
-    trained, work = Trained(generator, images.schema, record), Work(0, "e", 0)
+    trained = Trained(generator, images.schema, Training("stable-diffusion", {}, 1.0), {"dataset": "", "split": ""})
+    work = Work(0, "e", 0)
     write_shard(tmp_path / "five", trained, {1: 5}, 0, 1, work)
     assert sum(count) == 6
     write_shard(tmp_path / "three", trained, {1: 3}, 0, 1, work)

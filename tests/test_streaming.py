@@ -17,9 +17,10 @@ from codsa.generators.base import BLOCK
 from codsa.io.digests import CHUNK_ROWS as CHUNK
 from codsa.io.digests import frame_digest, parts_digest
 from codsa.io.tables import read_parquet
-from codsa.sample import GROUP, load_pool, write_shard
+from codsa.pool import load_pool
+from codsa.sample import GROUP, write_shard
 from codsa.streams import Work, stream
-from codsa.train import Trained
+from codsa.train import Trained, Training
 
 WORK = Work(0, "e", 0)
 
@@ -29,9 +30,7 @@ def trained(dataset: Dataset) -> Trained:
     """A generator that costs next to nothing."""
     columns = [c.name for c in dataset.schema.modelled]
     made = make("bootstrap", {}).fit(dataset.rows[columns], dataset.regions(), dataset.schema, stream(0, "fit"))
-    parameters = {"generator": "bootstrap", "settings": {}, "r": 1.0, "fold": None}
-    record = {"inputs": {"dataset": dataset.digest, "split": ""}, "parameters": parameters}
-    return Trained(made, dataset.schema, record)
+    return Trained(made, dataset.schema, Training("bootstrap", {}, 1.0), {"dataset": dataset.digest, "split": ""})
 
 
 def peak(trained: Trained, folder: Path, rows: int) -> int:
@@ -85,7 +84,7 @@ def test_a_digest_is_of_the_rows_however_they_are_parted(dataset: Dataset) -> No
 def test_a_shard_without_blocks_has_the_columns(trained: Trained, tmp_path: Path) -> None:
     write_shard(tmp_path, trained, {0: 10, 1: 10}, 1, 2, WORK)
     write_shard(tmp_path, trained, {0: 10, 1: 10}, 0, 2, WORK)
-    empty = [read_parquet(p) for p in sorted(tmp_path.rglob("part-0000.parquet"))]
+    empty = [read_parquet(p) for p in sorted(tmp_path.rglob("part-0000-of-0002.parquet"))]
     assert [len(one) for one in empty] == [0, 0]
     assert list(empty[0]) == [c.name for c in trained.schema.modelled]
     assert np.array_equal([len(one) for one in load_pool(tmp_path, trained.schema).rows], [10, 10])

@@ -1,4 +1,4 @@
-"""Artefacts that differ from their manifest are found, removed, and named; prepared data are left to the user."""
+"""Artefacts that differ from their manifest are found, moved aside, and named; the schema is the user's to correct."""
 
 from __future__ import annotations
 
@@ -12,24 +12,22 @@ from conftest import RunCli
 from codsa import verify
 from codsa.cli import main
 from codsa.errors import CodsaError
-from codsa.io.digests import file_digest
-from codsa.io.records import write_json
+from codsa.io.manifests import write_manifest
 
 
-def artefact(folder: Path, manifest: str = "manifest.json", **files: str) -> Path:
+def artefact(folder: Path, stage: str, manifest: str = "manifest.json", **files: str) -> Path:
     folder.mkdir(parents=True)
     for name, text in files.items():
         (folder / name).write_text(text)
-    path = folder / manifest
-    write_json(path, {"stage": "any", "outputs": {name: file_digest(folder / name) for name in files}})
-    return path
+    write_manifest(folder / manifest, stage, {}, {})
+    return folder / manifest
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    artefact(tmp_path / "r/generator", weights="0123456789", losses="1, 2")
-    artefact(tmp_path / "r/pool", "shard-0000-of-0001.json", part="rows")
-    artefact(tmp_path / "r/data", schema="{}")
+    artefact(tmp_path / "r/generator", "train-gen", weights="0123456789", losses="1, 2")
+    artefact(tmp_path / "r/pool", "sample", "shard-0000-of-0001.json", part="rows")
+    artefact(tmp_path / "r/data", "prepare", **{"schema.json": "{}", "rows.parquet": "rows"})
     return tmp_path / "r"
 
 
@@ -46,20 +44,27 @@ def test_whole_artefacts_are_left_alone(results: Path, run_cli: RunCli) -> None:
     assert run_cli(main.main, "check", results).code == 0
 
 
-@pytest.mark.parametrize(("path", "manifest"), [("generator/weights", "generator/manifest.json"),
-                                                ("pool/part", "pool/shard-0000-of-0001.json")])  # fmt: skip
-def test_a_truncated_file_is_found_and_removed_with_its_artefact(
-    results: Path, path: str, manifest: str, run_cli: RunCli
+@pytest.mark.parametrize(
+    ("path", "manifest", "kept"),
+    [
+        ("generator/weights", "generator/manifest.json", "generator.changed-1/weights"),
+        ("pool/part", "pool/shard-0000-of-0001.json", "pool/part.changed-1"),
+        ("data/rows.parquet", "data/manifest.json", "data.changed-1/rows.parquet"),
+    ],
+)
+def test_a_truncated_file_is_found_and_moved_aside_with_its_artefact(
+    results: Path, path: str, manifest: str, kept: str, run_cli: RunCli
 ) -> None:
     (results / path).write_text("01")
     later(results / path)
     assert verify.broken(results) == verify.broken(results, thorough=False) == {results / manifest: results / path}
     ended = run_cli(main.main, "check", results)
-    assert ended.code == 2 and f"{path}: differs from" in ended.out and "--remove" in ended.err
-    artefact = (results / manifest).parent if "generator" in manifest else results / manifest
-    with pytest.raises(CodsaError, match=f"truncated or edited.*again with --forcerun {re.escape(str(artefact))} to"):
+    assert ended.code == 2 and f"{path}: differs from" in ended.out and "--set-aside" in ended.err
+    wanted = (results / manifest).parent if "generator" in manifest else results / manifest
+    with pytest.raises(CodsaError, match=f"truncated or edited.*again with --forcerun {re.escape(str(wanted))} to"):
         verify.refuse_broken(results)
     assert not (results / path).exists() and not (results / manifest).exists()
+    assert (results / kept).read_text() == "01"
     verify.refuse_broken(results)
 
 
@@ -69,9 +74,10 @@ def test_a_change_that_left_the_time_as_it_was_needs_a_thorough_look(results: Pa
     os.utime(results / "pool/part", ns=(before.st_atime_ns, before.st_mtime_ns))
     assert verify.broken(results, thorough=False) == {}
     assert len(verify.broken(results)) == 1
-    ended = run_cli(main.main, "check", results, "--remove")
+    ended = run_cli(main.main, "check", results, "--set-aside")
     assert ended.code == 0 and "with --forcerun" in ended.out and "shard-0000-of-0001.json" in ended.out
     assert not (results / "pool/shard-0000-of-0001.json").exists() and (results / "generator").exists()
+    assert (results / "pool/part.changed-1").read_text() == "sowr"
 
 
 def test_missing_files_and_broken_manifests_are_found(results: Path) -> None:
@@ -81,6 +87,31 @@ def test_missing_files_and_broken_manifests_are_found(results: Path) -> None:
 
 
 def test_an_edited_schema_is_the_users_right(results: Path) -> None:
-    (results / "data/schema").write_text("{'edited': 1}")
-    later(results / "data/schema")
+    (results / "data/schema.json").write_text("{'edited': 1}")
+    later(results / "data/schema.json")
     assert verify.broken(results) == {}
+
+
+def test_files_of_the_users_that_are_called_alike_are_left_alone(results: Path) -> None:
+    (results / "notes").mkdir()
+    (results / "notes/manifest.json").write_text('{"name": "a web page"}')
+    (results / "notes/report.json").write_text("no JSON")
+    assert verify.broken(results) == {}
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../kept", "a/../../kept", "./part", "", "C:\\\\x"])
+def test_a_manifest_that_lists_files_elsewhere_touches_none(name: str, results: Path) -> None:
+    """A stranger's shard manifest once had files outside the study removed at the start of a run."""
+    from codsa.io.digests import digest
+    from codsa.io.records import read_json, write_json
+
+    kept = results / "kept"
+    kept.write_text("mine")
+    path = results / "pool/shard-0000-of-0001.json"
+    record = {key: value for key, value in read_json(path).items() if key != "digest"}
+    record["outputs"] = {name: "0" * 64}
+    write_json(path, {**record, "digest": digest(record)})
+    with pytest.raises(CodsaError, match="truncated or edited"):
+        verify.refuse_broken(results)
+    assert kept.read_text() == "mine" and (results / "pool/part").read_text() == "rows"
+    assert (results / "pool/shard-0000-of-0001.json.changed-1").exists()

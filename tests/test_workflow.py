@@ -127,7 +127,7 @@ def test_pools_hold_the_same_rows_in_one_and_four_shards(study: Path, tmp_path: 
             command = [str(BIN / "codsa-sample"), *arguments, "--shard", f"{shard}/{shards}"]
             subprocess.run([*command, "--out", str(tmp_path / str(shards))], check=True, capture_output=True)
     for region in (tmp_path / "1").glob("region~*"):
-        whole = pd.read_parquet(region / "part-0000.parquet")
+        whole = pd.read_parquet(region / "part-0000-of-0001.parquet")
         parts = [pd.read_parquet(p) for p in sorted((tmp_path / "3" / region.name).glob("part-*.parquet"))]
         assert len(whole) == 3000 and len(parts) == 3
         pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole)

@@ -28,7 +28,7 @@ from codsa.schema import Schema
 from codsa.simulations import simulate
 from codsa.split import VALIDATION
 from codsa.streams import stream
-from codsa.train import Trained, train
+from codsa.train import Trained, Training, train
 
 AUTHORS = 5.9
 """CPU-hours: others' extrapolation from the authors' published code; not measured here."""
@@ -84,8 +84,7 @@ def sampling(out: Section) -> None:
 
 def trained(generator: Generator, schema: Schema, name: str) -> Trained:
     """Return a generator as `codsa-sample` reads it from its folder."""
-    record = {"inputs": {}, "parameters": {"generator": name, "settings": {}, "r": 0.5, "fold": None}}
-    return Trained(generator, schema, record)
+    return Trained(generator, schema, Training(name, {}, 0.5))
 
 
 def denoiser(r: float = 0.5, **settings: Any) -> tuple[Trained, Spent]:

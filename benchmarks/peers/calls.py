@@ -18,8 +18,9 @@ from peers import HERE
 from tasks import TASKS, Piece, fitted, losses, open_piece
 
 from codsa.generators.base import BLOCK
-from codsa.sample import Pool, draw
-from codsa.train import Trained, train
+from codsa.pool import Pool
+from codsa.sample import draw
+from codsa.train import Trained, Training, train
 
 CALLS = (6, 8, 10, 12, 14, 18, 24, 36)
 NAME = "tabular-diffusion"
@@ -34,8 +35,7 @@ better."""
 def denoiser(piece: Piece) -> Trained:
     """Train on all training rows."""
     made = train(piece.dataset, piece.split, 1.0, NAME, SETTINGS, piece.work)
-    record = {"inputs": {}, "parameters": {"generator": NAME, "settings": SETTINGS, "r": 1.0, "fold": None}}
-    return Trained(made, piece.dataset.schema, record)
+    return Trained(made, piece.dataset.schema, Training(NAME, SETTINGS, 1.0))
 
 
 def pool(piece: Piece, generator: Trained, calls: int) -> Pool:

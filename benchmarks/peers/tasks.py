@@ -21,11 +21,12 @@ from codsa.fit import Outcome, fit_grid, judged_rows
 from codsa.generators.base import complete
 from codsa.grid import Grid, focus_region, pool_counts
 from codsa.metrics import OVERALL, default_metric
+from codsa.pool import Pool
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule
 from codsa.roles import Size, target_law
 from codsa.roles import split as split_rows
-from codsa.sample import Pool, conform, in_bounds
+from codsa.sample import conform, in_bounds
 from codsa.simulations import simulate
 from codsa.split import TEST, Split, load_split, write_split
 from codsa.streams import Work, integer, rng

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import logging
 import os
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codsa import __version__
-from codsa.errors import CodsaError
+from codsa.cli.limits import reserve_buffers
+from codsa.errors import CodsaError, system_reason
 from codsa.processes import is_main
 
 if TYPE_CHECKING:
@@ -101,11 +101,6 @@ def new_app() -> typer.Typer:
     )
 
 
-OUTSIDE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS}
-OUTSIDE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
-"""Errors of the system that the user can mend: no space, no permission, a file where a folder is needed."""
-
-
 def runner(app: typer.Typer) -> Callable[[], None]:
     """Return an entry point that turns a user's mistake into one line and exit code 2."""
 
@@ -114,13 +109,15 @@ def runner(app: typer.Typer) -> Callable[[], None]:
         logging.basicConfig(level=level, format="%(levelname)s %(message)s", stream=sys.stderr)
         logging.captureWarnings(True)
         try:
+            reserve_buffers()
             app()
         except CodsaError as error:
             _fail(str(error))
-        except OSError as error:
-            if error.errno not in OUTSIDE:
+        except Exception as error:
+            reason = system_reason(error)
+            if reason is None:
                 raise
-            _fail(f"{error.filename or 'output'}: {error.strerror}; nothing half-written was left")
+            _fail(reason)
 
     return main
 

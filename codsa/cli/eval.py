@@ -55,13 +55,14 @@ def evaluate(
 
     codsa-eval --data data --split split.parquet --fits r0.5 --pool pool0.5 --fits r1 --pool pool1 --out eval
     """
-    from codsa.evaluate import choose, grid_on_test, read_fits, write_evaluation
+    from codsa.evaluate import choose, evaluation_output, grid_on_test, read_fits, write_evaluation
     from codsa.evaluate import evaluate as measure
+    from codsa.pool import load_pool
     from codsa.rows import open_dataset
-    from codsa.sample import load_pool
     from codsa.split import load_split
     from codsa.texts.diagnostics import round_trip_encoder
 
+    evaluation_output(out)
     dataset = open_dataset(data)
     roles = load_split(split, dataset)
     pools = {one.digest: one for one in (load_pool(folder, dataset.schema) for folder in pool or [])}

@@ -94,11 +94,14 @@ def fit(
     from codsa.estimators import Judge
     from codsa.fit import fit_grid, write_fits
     from codsa.grid import Grid
+    from codsa.io.artifacts import folder_output
+    from codsa.io.names import FIT
     from codsa.metrics import check_metric, default_metric
+    from codsa.pool import load_pool
     from codsa.rows import open_dataset
-    from codsa.sample import load_pool
     from codsa.split import load_split
 
+    folder_output(out, FIT)
     dataset = open_dataset(data)
     roles = load_split(split, dataset)
     drawn = [load_pool(folder, dataset.schema) for folder in pool or []]

@@ -164,6 +164,7 @@ def prepare(
     codsa-prepare simulation:imbalanced-classification --rows 2000 4400 --out data
     """
     from codsa.columns import Declared
+    from codsa.dataset import dataset_output
     from codsa.images.codec import Format
     from codsa.images.files import Part
     from codsa.intake import prepare_to
@@ -172,6 +173,7 @@ def prepare(
     from codsa.texts.clean import Limits
     from codsa.texts.table import TextRule, read_texts
 
+    dataset_output(out)
     parts = [part_from(parse_value(text)) for text in part or []]
     if (source is None) == (not parts):
         raise CodsaError("give either a source, or parts with --part")

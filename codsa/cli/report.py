@@ -35,8 +35,9 @@ def report(
 
     codsa-report --eval rep~0/eval~none --eval rep~0/eval~codsa --out results/study
     """
-    from codsa.report import read_study, summarise, write_report
+    from codsa.report import read_study, report_output, summarise, write_report
 
+    report_output(out)
     write_report(out, read_study(evaluations), title)
     typer.echo(summarise(out))
 

@@ -58,9 +58,10 @@ def split(
     from codsa.roles import parse_size, target_law
     from codsa.roles import split as split_rows
     from codsa.rows import open_dataset
-    from codsa.split import write_split
+    from codsa.split import split_output, write_split
     from codsa.streams import rng
 
+    split_output(out)
     dataset = open_dataset(data)
     q = target_law(parse_value(law), dataset.schema, dataset.regions())
     random = rng(work_of(seed, experiment, replicate).stream("split"))

@@ -70,7 +70,7 @@ def train_gen(
 ) -> None:
     """Train a generator on S_g, the first share r of every region's training rows, and on nothing else.
 
-    A killed run resumes from OUT.work and ends in the same bytes; SIGTERM makes it write a checkpoint first. A loss
+    A killed run resumes from OUT.checkpoints and ends in the same bytes; SIGTERM makes it write a checkpoint first. A loss
     that is not finite is an error.
 
     **Writes** OUT/manifest.json, OUT/schema.json, and the generator's own files (safetensors, losses.csv).
@@ -92,24 +92,28 @@ def train_gen(
     """
     from codsa import processes as parallel
     from codsa.dataset import load_dataset
+    from codsa.io.artifacts import folder_output
+    from codsa.io.checkpoints import checkpoint_dir
+    from codsa.io.names import PRETRAIN, TRAIN
     from codsa.rows import open_dataset
     from codsa.split import FOLD_RATIO, load_split
-    from codsa.train import encoder_digest, scratch_of, train, write_generator, write_pretrained
+    from codsa.train import encoder_digest, train, write_generator, write_pretrained
 
     given, work = parse_settings(settings), work_of(seed, experiment, replicate)
     if not parallel.joined():
         code = parallel.spread("codsa.cli.train_gen", "train-gen", gpus, processes)
         if code is not None:
             raise typer.Exit(code)
+    folder_output(out, TRAIN if pretrain is None else PRETRAIN)
     parameters = {"settings": given, "seed": seed, "experiment": experiment}
     parameters |= {"processes": parallel.world()} if parallel.joined() else {}
     if pretrain is not None:
         source = load_dataset(data)
         inputs = {"dataset": source.digest}
         parameters |= {"pretrain": pretrain, "source_rows": source_rows}
-        with scratch_of(out, inputs, parameters) as scratch:
-            made_in = out if parallel.is_main() else scratch / f"process-{parallel.rank()}"
-            write_pretrained(made_in, pretrain, source, given, work, scratch, inputs, parameters, source_rows)
+        with checkpoint_dir(out, inputs, parameters) as checkpoints:
+            place = out if parallel.is_main() else checkpoints / f"process-{parallel.rank()}"
+            write_pretrained(place, pretrain, source, given, work, checkpoints, inputs, parameters, source_rows)
         return
     if split is None:
         raise CodsaError("--split is needed to know S_g; codsa-split writes it")
@@ -119,10 +123,10 @@ def train_gen(
     inputs |= {"pretrained": encoder_digest(pretrained)} if pretrained else {}
     r = FOLD_RATIO if fold is not None else r
     parameters |= {"generator": generator, "r": r, "fold": fold, "replicate": replicate}
-    with scratch_of(out, inputs, parameters) as scratch:
-        made = train(dataset, roles, r, generator, given, work, scratch, pretrained, fold)
+    with checkpoint_dir(out, inputs, parameters) as checkpoints:
+        trained = train(dataset, roles, r, generator, given, work, checkpoints, pretrained, fold)
         if parallel.is_main():
-            write_generator(out, made, dataset.schema, inputs, parameters)
+            write_generator(out, trained, dataset.schema, inputs, parameters)
 
 
 main = runner(app)

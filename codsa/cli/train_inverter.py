@@ -44,7 +44,7 @@ def train_inverter(
     """Train a small inversion model and its corrector (vec2text) for any sentence encoder, on a CPU or a GPU.
 
     Settings (--set): width, layers, heads, repeat, vocabulary, tokens, steps, corrector_steps, corrector_texts, batch,
-    learning_rate, noise, no_repeat, holdout, precision. A killed run resumes from OUT.work and ends in the same bytes.
+    learning_rate, noise, no_repeat, holdout, precision. A killed run resumes from OUT.checkpoints and ends in the same bytes.
 
     Take texts that no test or validation row is among: a source set, or any texts of the kind with --apart-from the
     study's dataset. It takes tens of thousands to learn from; --words makes several of a long one.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import sys
@@ -16,14 +15,12 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import InitProcessGroupKwargs, broadcast
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from codsa.errors import CodsaError
-from codsa.io.files import atomic_write
+from codsa.io.checkpoints import load_checkpoint, save_checkpoint
 from codsa.processes import PATIENCE, STOPPED, Notice, joined, scheduled
 from codsa.schema import check_choice
 
@@ -218,15 +215,13 @@ class Trainer:
             tensors |= {f"adam.{i}.{k}": v.detach().cpu().clone() for k, v in state.items()}
         tensors["generator"] = self.generator.get_state()
         facts = {"step": self.step, "best": self.best, "stale": self.stale, "losses": self.losses, "sum": self._sum}
-        with atomic_write(self.checkpoint) as part:
-            save_file(tensors, part, metadata={"facts": json.dumps(facts)})
+        save_checkpoint(self.checkpoint, tensors, facts)
 
     def _resume(self) -> None:
-        if self.checkpoint is None or not self.checkpoint.exists():
+        saved = None if self.checkpoint is None else load_checkpoint(self.checkpoint)
+        if saved is None:
             return
-        with safe_open(self.checkpoint, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+        tensors, facts = saved
         self.accelerator.unwrap_model(self.model).load_state_dict(_under(tensors, "model."))
         self.average.load_state_dict(_under(tensors, "average."))
         self.best_weights = _under(tensors, "best.")

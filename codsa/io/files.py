@@ -1,73 +1,123 @@
-"""Files that are whole or absent: atomic writes."""
+"""Files that are whole or absent: written under a temporary name, forced to disk, then renamed."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+
+STAGED = ".part"
+"""How the name of a temporary file or folder ends."""
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary file or folder name and rename it to `path` at the end.
+    """Give a temporary name, and rename the file or new folder written there to `path` at the end.
 
-    After an error (a full disk, say) neither `path` nor the temporary one is left half-written.
+    After an error (a full disk, say) neither `path` nor the temporary one is left half-written. What a killed
+    process left of an earlier attempt is removed.
+
+    Parameters
+    ----------
+    path : Path
+        A file, which is replaced, or a folder that is not there yet. A link is followed.
     """
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{_writer()}.part"
-    _remove(temporary)
-    try:
+    with staging(path) as temporary:
         yield temporary
-        if path.is_dir() and temporary.is_dir():
-            shutil.rmtree(path)
-        _share(temporary)
+        sync(temporary)
         os.replace(temporary, path)
-    finally:
-        _remove(temporary)
+        sync_folder(path.parent)
 
 
 @contextmanager
-def atomic_write_all(*paths: Path) -> Iterator[list[Path]]:
-    """Give temporary names for files that belong together, and rename all of them at the end.
-
-    When the writing of one fails, what was there before is left as it was. A file that is not
-    written takes its old one away.
-    """
-    parts = [path.parent / f".{path.name}.{_writer()}.new" for path in paths]
+def staging(path: Path) -> Iterator[Path]:
+    """Give the temporary name for `path`, beside it, and remove whatever is left there in the end."""
+    temporary = path.parent / f".{path.name}.{_writer()}{STAGED}"
+    remove_abandoned(path)
+    remove_own(temporary)
     try:
-        yield parts
-        for part, path in zip(parts, paths, strict=True):
-            if part.exists():
-                _share(part)
-                os.replace(part, path)
-            else:
-                path.unlink(missing_ok=True)
+        yield temporary
     finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
+        remove_own(temporary)
 
 
-def _share(written: Path) -> None:
-    """Give files the permissions that the umask leaves others; some libraries keep theirs to the owner."""
+def remove_abandoned(path: Path) -> None:
+    """Remove the temporary files for `path` whose process has ended on this machine without removing them."""
+    prefix = f".{path.name}."
+    with suppress(FileNotFoundError):
+        for entry in list(path.parent.iterdir()):
+            if entry.name.startswith(prefix) and entry.name.endswith(STAGED):
+                machine, _, process = entry.name[len(prefix) : -len(STAGED)].rpartition("-")
+                if machine == _machine() and process.isdigit() and not _is_running(int(process)):
+                    remove_own(entry)
+
+
+def remove_own(path: Path) -> None:
+    """Remove a file or folder that this package made under a name of its own; a missing one is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sync(written: Path) -> None:
+    """Force a file, or all files of a folder, to disk, with the permissions that the umask leaves others.
+
+    Some libraries keep their files to the owner.
+    """
     mask = os.umask(0o077)
     os.umask(mask)
-    for path in [written] if written.is_file() else written.rglob("*"):
-        wanted = 0o666 & ~mask
-        if path.is_file() and not path.is_symlink() and path.stat().st_mode & 0o777 != wanted:
+    for path in [written] if written.is_file() else sorted(written.rglob("*")):
+        if path.is_symlink():
+            continue
+        if path.is_dir():
+            sync_folder(path)
+            continue
+        if path.stat().st_mode & 0o777 != 0o666 & ~mask:
             with suppress(OSError):  # a file system without permissions
-                path.chmod(wanted)
+                path.chmod(0o666 & ~mask)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    if written.is_dir():
+        sync_folder(written)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's list of names to disk, where the system lets a folder be opened."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _writer() -> str:
-    """Return a name that no other process has at the moment, on whatever machine that shares the folder."""
-    return f"{socket.gethostname()}-{os.getpid()}"
+    """Return a name that no other running process has, on whatever machine that shares the folder."""
+    return f"{_machine()}-{os.getpid()}"
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+@cache
+def _machine() -> str:
+    """Return a name for this machine and its space of process numbers, which a container may have apart."""
+    with suppress(OSError):
+        space = os.readlink("/proc/self/ns/pid")
+        return hashlib.sha256(f"{socket.gethostname()} {space}".encode()).hexdigest()[:12]
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12]
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,17 +1,24 @@
-"""The record beside every artefact: what made it, from which inputs, with which settings and versions."""
+"""The record beside every artefact: what made it, from which inputs, with which settings and versions.
+
+A manifest lists the artefact's files with their digests, and closes with a digest of itself. Reading one checks
+all of that: what comes from somewhere else, or was damaged, is refused before anything reads it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
 
 from codsa import __version__
 from codsa.errors import CodsaError
-from codsa.io.digests import file_digest
-from codsa.io.records import read_json, write_json
+from codsa.io.digests import digest, file_digest
+from codsa.io.records import parse_as, read_as, read_json, to_json, write_json
 
+FORMAT = 1
+"""The version of what artefacts look like on disk."""
 LIBRARIES = (
     "numpy",
     "pandas",
@@ -23,77 +30,172 @@ LIBRARIES = (
     "transformers",
     "sentence-transformers",
 )
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The record of an artefact.
+
+    Attributes
+    ----------
+    format : int
+        `FORMAT`.
+    stage : str
+        What made the artefact.
+    inputs, outputs : dict of name to SHA-256
+        What was read, and the artefact's files by their paths relative to the manifest's folder.
+    parameters : dict
+        The settings of the stage, the seed included.
+    versions : dict
+        Of the libraries that can change a result.
+    facts : dict
+        What else a later stage or the report wants to know.
+    digest : str
+        Of all the rest.
+    """
+
+    format: int
+    stage: str
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    parameters: dict[str, Any]
+    versions: dict[str, str]
+    facts: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """All but the digest."""
+        return {key: value for key, value in asdict(self).items() if key != "digest"}
 
 
 def versions() -> dict[str, str]:
     """Return the versions of the libraries that can change a result, where installed."""
-    found = {"codsa": __version__}
+    installed = {"codsa": __version__}
     for name in LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def write_manifest(
-    path: Path,
-    stage: str,
-    inputs: Mapping[str, str],
-    parameters: Mapping[str, Any],
-    outputs: Mapping[str, str],
-    **facts: Any,
+    path: Path, stage: str, inputs: Mapping[str, str], parameters: Mapping[str, Any], **facts: Any
 ) -> None:
-    """Write the record of an artefact: what made it, from what, with which settings.
+    """Write the manifest over all other files in its folder.
 
-    It holds no times and no paths, so the same work gives the same bytes.
+    It holds no times and no paths of the machine, so the same work gives the same bytes.
 
     Parameters
     ----------
     path : Path
-        Where the manifest goes.
+        Where the manifest goes: into a folder with the artefact's files and nothing else.
     stage : str
         The stage that made the artefact.
-    inputs, outputs : mapping of name to SHA-256
-        What was read and what was written.
+    inputs : mapping of name to SHA-256
+        What was read.
     parameters : mapping
         The settings of the stage, the seed included.
     **facts
         What else a later stage or the report wants to know.
     """
-    record = {
-        "stage": stage,
-        "inputs": dict(inputs),
-        "outputs": dict(outputs),
-        "parameters": dict(parameters),
-        "versions": versions(),
-        **facts,
-    }
-    write_json(path, record)
+    outputs = {name: file_digest(path.parent / name) for name in listed_files(path.parent) if name != path.name}
+    record = Manifest(FORMAT, stage, dict(inputs), outputs, dict(parameters), versions(), facts)
+    write_json(path, {**record.content, "digest": digest(record.content)})
 
 
-def verify(path: Path, expected: str) -> None:
-    """Check a file against its digest; a missing or changed one is a `CodsaError`."""
-    if not path.exists():
-        raise CodsaError(f"{path}: no such file, though its manifest lists it; re-run its stage")
-    if file_digest(path) != expected:
-        raise CodsaError(
-            f"{path}: its content differs from its manifest (truncated or edited); delete it and re-run its stage"
-        )
+def listed_files(folder: Path) -> list[str]:
+    """Return the files under a folder that a manifest lists, sorted: all but hidden ones at its top."""
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    return sorted(path.as_posix() for path in files if not path.parts[0].startswith("."))
 
 
-def write_folder_manifest(folder: Path, stage: str, inputs: Mapping[str, str], parameters: Mapping[str, Any]) -> None:
-    """Write a folder's manifest over all the files in it."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    outputs = {str(p.relative_to(folder)): file_digest(p) for p in files}
-    write_manifest(folder / "manifest.json", stage, inputs, parameters, outputs)
+def read_manifest(path: Path, stage: str | None = None) -> Manifest:
+    """Read a manifest and check its format, its stage, the names that it lists and its own digest.
+
+    Parameters
+    ----------
+    path : Path
+    stage : str, optional
+        What must have made the artefact.
+
+    Raises
+    ------
+    CodsaError
+        Naming the file and what is wrong with it.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        number = content.get("format") if isinstance(content, dict) else None
+        written = f"has format {number!r}" if number is not None else "is not a manifest of this version"
+        raise CodsaError(f"{path}: {written}, this is codsa {__version__} with format {FORMAT}; make it again")
+    record = read_as(path, Manifest)
+    if digest({key: value for key, value in content.items() if key != "digest"}) != record.digest:
+        raise CodsaError(f"{path}: was changed since it was written (its digest is another); re-run its stage")
+    if stage is not None and record.stage != stage:
+        raise CodsaError(f"{path.parent}: made by stage '{record.stage}', not '{stage}'; give the other folder")
+    for name in record.outputs:
+        _refuse_path(name, path)
+    return record
 
 
-def check_folder(folder: Path, stage: str) -> dict[str, Any]:
-    """Read a folder's manifest and check that a stage made it and every file that it lists."""
-    record: dict[str, Any] = read_json(folder / "manifest.json")
-    if record.get("stage") != stage:
-        raise CodsaError(f"{folder}: made by stage '{record.get('stage')}', not '{stage}'; give the other folder")
-    for name, expected in record["outputs"].items():
-        verify(folder / name, expected)
+def _refuse_path(name: str, manifest: Path) -> None:
+    """Raise a `CodsaError` unless a listed name is a plain path inside the manifest's folder."""
+    parts = PurePosixPath(name).parts
+    plain = name == "/".join(parts) and not name.startswith("/") and "\\" not in name and name.isprintable()
+    if not plain or not parts or ".." in parts or "." in parts:
+        raise CodsaError(f"{manifest}: lists {name!r}, which is no plain path inside its folder; do not use it")
+
+
+def facts_as(record: Manifest, kind: type[T], where: Path) -> T:
+    """Return a manifest's facts as a dataclass, checking every value's type."""
+    return parse_as(to_json(record.facts), kind, str(where))
+
+
+def parameters_as(record: Manifest, kind: type[T], where: Path) -> T:
+    """Return a manifest's parameters as a dataclass, checking every value's type."""
+    return parse_as(to_json(record.parameters), kind, str(where))
+
+
+def check_files(path: Path, record: Manifest) -> None:
+    """Check every file that a manifest lists; a missing or changed one is a `CodsaError`."""
+    for fault in faults(path, record):
+        raise CodsaError(fault[1])
+
+
+def faults(path: Path, record: Manifest) -> Iterator[tuple[Path, str]]:
+    """Give the listed files that are missing or changed, each with what is wrong, in words."""
+    for name, expected in record.outputs.items():
+        file = path.parent / name
+        if not file.is_file():
+            yield file, f"{file}: no such file, though its manifest lists it; re-run its stage"
+        elif _leads_outside(file, path.parent):
+            yield file, f"{file}: is a link out of its folder; put the file itself there"
+        elif file_digest(file) != expected:
+            yield (
+                file,
+                f"{file}: its content differs from its manifest (truncated or edited); re-run the stage that made it",
+            )
+
+
+def _leads_outside(file: Path, folder: Path) -> bool:
+    return not file.resolve().is_relative_to(folder.resolve())
+
+
+def check_folder(folder: Path, stage: str) -> Manifest:
+    """Read a folder's manifest and check its stage, every file that it lists, and that there is no other.
+
+    Raises
+    ------
+    CodsaError
+        Naming the file that is missing, changed or not listed.
+    """
+    path = folder / "manifest.json"
+    record = read_manifest(path, stage)
+    check_files(path, record)
+    strange = [name for name in listed_files(folder) if name not in record.outputs and name != path.name]
+    if strange:
+        raise CodsaError(f"{folder / strange[0]}: its manifest does not list it; move it away")
     return record

@@ -66,7 +66,8 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     from pyarrow.lib import ArrowException
 
     try:
-        return pd.read_parquet(path, columns=columns)
+        # On one thread: where no memory is left for another one, pyarrow would wait for it for ever.
+        return pd.read_parquet(path, columns=columns, use_threads=False, pre_buffer=False)
     except FileNotFoundError:
         raise CodsaError(f"{path}: no such file; run the stage that writes it first") from None
     except (ArrowException, OSError, ValueError) as error:

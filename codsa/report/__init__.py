@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from codsa.errors import CodsaError
-from codsa.report.page import write_report
+from codsa.io.names import PAGE, SUMMARY_TEXT
+from codsa.report.page import report_output, write_report
 from codsa.report.study import Evaluation, Study, read_study
 from codsa.report.tables import metrics_table, plain_text, summary_table
 from codsa.report.verdict import Verdict, judge
@@ -17,10 +18,10 @@ def summarise(folder: Path) -> str:
     CodsaError
         When the folder holds no report.
     """
-    path = folder / "summary.txt"
+    path = folder / SUMMARY_TEXT
     if not path.exists():
         raise CodsaError(f"{folder}: no report there; run the workflow, or codsa-report")
-    return f"{path.read_text(encoding='utf-8')}{folder / 'report.html'}"
+    return f"{path.read_text(encoding='utf-8')}{folder / PAGE}"
 
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "metrics_table",
     "plain_text",
     "read_study",
+    "report_output",
     "summarise",
     "summary_table",
     "write_report",

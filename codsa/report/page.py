@@ -11,7 +11,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from codsa.io.files import atomic_write
+from codsa.io.artifacts import files_output, new_files
+from codsa.io.manifests import write_manifest
+from codsa.io.names import FIGURES, METRICS_TABLE, PAGE, REPORT, REPORT_MANIFEST, SUMMARY_TABLE, SUMMARY_TEXT
 from codsa.report import tables
 from codsa.report.drawing import png_bytes, style, svg_uri
 from codsa.report.figures import COLUMNS, differences_figure, marginals_figure, richest_region
@@ -35,7 +37,7 @@ class Picture:
 
 
 def write_report(out: Path, study: Study, title: str | None = None) -> Verdict:
-    """Write `report.html`, `metrics.csv`, `summary.csv`, `summary.txt` and `figures/*.png`.
+    """Write `report.html`, `metrics.csv`, `summary.csv`, `summary.txt`, `figures/*.png` and their manifest, together.
 
     The same study gives the same bytes.
 
@@ -55,22 +57,27 @@ def write_report(out: Path, study: Study, title: str | None = None) -> Verdict:
     with style():
         pictures = list(_pictures(study, verdict))
     html = render(study, verdict, pictures, title or study.experiment)
-    _write_csv(out / "metrics.csv", tables.metrics_table(study))
-    _write_csv(out / "summary.csv", tables.summary_table(study))
-    with atomic_write(out / "figures") as folder:
-        folder.mkdir()
-        for one in pictures:
-            (folder / f"{one.name}.png").write_bytes(one.png)
-    with atomic_write(out / "summary.txt") as part:
-        part.write_text(f"{tables.plain_text(study)}\n\n{verdict.headline}\n", encoding="utf-8")
-    with atomic_write(out / "report.html") as part:
-        part.write_text(html, encoding="utf-8")
+    inputs = {f"{one.method} {one.replicate}": one.digest for one in study.evaluations}
+    with new_files(out / REPORT_MANIFEST, REPORT) as staged:
+        _write_csv(staged / METRICS_TABLE, tables.metrics_table(study))
+        _write_csv(staged / SUMMARY_TABLE, tables.summary_table(study))
+        (staged / FIGURES).mkdir()
+        for picture in pictures:
+            (staged / FIGURES / f"{picture.name}.png").write_bytes(picture.png)
+        text = f"{tables.plain_text(study)}\n\n{verdict.headline}\n"
+        (staged / SUMMARY_TEXT).write_text(text, encoding="utf-8")
+        (staged / PAGE).write_text(html, encoding="utf-8")
+        write_manifest(staged / REPORT_MANIFEST, REPORT, inputs, {"title": title})
     return verdict
 
 
+def report_output(out: Path) -> None:
+    """Raise a `CodsaError` where a report cannot be written because of files that this stage has not made."""
+    files_output(out / REPORT_MANIFEST, REPORT, (PAGE, METRICS_TABLE, SUMMARY_TABLE, SUMMARY_TEXT))
+
+
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:
-    with atomic_write(path) as part:
-        frame.to_csv(part, index=False, lineterminator="\n")
+    frame.to_csv(path, index=False, lineterminator="\n")
 
 
 def render(study: Study, verdict: Verdict, pictures: list[Picture], title: str) -> str:

@@ -10,23 +10,13 @@ from typing import Any
 import pandas as pd
 
 from codsa.errors import CodsaError
-from codsa.io.records import read_json
+from codsa.io.manifests import check_folder
+from codsa.io.names import EVALUATE, FITS, GRID, METRICS
+from codsa.io.records import read_as, read_json
 from codsa.io.tables import read_parquet
 from codsa.metrics import OVERALL
+from codsa.report.records import MetricsRecord
 from codsa.report.verdict import ORACLE, PLAIN, SIMPLE, is_codsa
-
-NEEDED = (
-    "chosen",
-    "experiment",
-    "law",
-    "method",
-    "metric",
-    "regions",
-    "replicate",
-    "sizes",
-    "test",
-    "training_law",
-)
 
 
 @dataclass(frozen=True)
@@ -41,11 +31,14 @@ class Evaluation:
         One row per arm over all r, with its validation figure.
     grid : DataFrame, optional
         The same arms with their test figures, where every arm was kept.
+    digest : str
+        Of the evaluation's manifest.
     """
 
     metrics: dict[str, Any]
     fits: pd.DataFrame
     grid: pd.DataFrame | None = None
+    digest: str = ""
 
     @property
     def method(self) -> str:
@@ -153,14 +146,40 @@ def read_study(folders: Iterable[Path]) -> Study:
 
 
 def _read(folder: Path) -> Evaluation:
+    """Read an evaluation whose files are what its manifest says, and whose values are of their kinds."""
     if not folder.is_dir():
         raise CodsaError(f"{folder}: no such folder of an evaluation; run codsa-eval first")
-    metrics = read_json(folder / "metrics.json")
-    lacking = [key for key in NEEDED if key not in metrics]
-    if lacking:
-        raise CodsaError(f"{folder / 'metrics.json'}: '{lacking[0]}' is missing; run codsa-eval again")
-    grid = folder / "grid.parquet"
-    return Evaluation(metrics, read_parquet(folder / "fits.parquet"), read_parquet(grid) if grid.exists() else None)
+    record = check_folder(folder, EVALUATE)
+    figures = read_as(folder / METRICS, MetricsRecord)
+    _check_regions(figures, folder / METRICS)
+    fits = _read_arms(folder / FITS, "validation")
+    grid = _read_arms(folder / GRID, "validation", "test") if GRID in record.outputs else None
+    return Evaluation(read_json(folder / METRICS), fits, grid, record.digest)
+
+
+def _check_regions(record: MetricsRecord, path: Path) -> None:
+    """Raise a `CodsaError` where figures name other regions than the evaluation has, or lack its metric."""
+    if record.metric not in record.test:
+        raise CodsaError(f"{path}: has no test figures of its metric '{record.metric}'; run codsa-eval again")
+    lengths = (len(record.chosen.counts), len(record.chosen.alpha_vector), len(record.law), len(record.training_law))
+    if len(set(record.regions)) != len(record.regions) or set(lengths) != {len(record.regions)}:
+        raise CodsaError(
+            f"{path}: its counts and laws are not of its {len(record.regions)} regions; run codsa-eval again"
+        )
+    for kinds in record.examples.values():
+        if not {"real", "generated"} <= set(kinds):
+            raise CodsaError(f"{path}: examples lack real or generated texts; run codsa-eval again")
+
+
+def _read_arms(path: Path, *figures: str) -> pd.DataFrame:
+    """Read a table of arms that has the columns which figures are drawn from."""
+    table = read_parquet(path)
+    for name in ("r", "m", "m_ratio", *figures):
+        if name not in table or not pd.api.types.is_numeric_dtype(table[name]):
+            raise CodsaError(f"{path}: column '{name}' is missing or holds no numbers; run codsa-eval again")
+    if "alpha" not in table:
+        raise CodsaError(f"{path}: column 'alpha' is missing; run codsa-eval again")
+    return table
 
 
 def _check_alike(found: Sequence[tuple[Path, Evaluation]]) -> None:

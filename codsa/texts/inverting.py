@@ -13,9 +13,11 @@ import pandas as pd
 
 from codsa.dataset import Dataset
 from codsa.errors import CodsaError, suggest
+from codsa.io.artifacts import folder_output, new_folder
+from codsa.io.checkpoints import checkpoint_dir
 from codsa.io.digests import digest
-from codsa.io.files import atomic_write
-from codsa.io.manifests import write_folder_manifest
+from codsa.io.manifests import write_manifest
+from codsa.io.names import INVERTER, MANIFEST
 from codsa.io.tables import read_parquet
 from codsa.reading import Raw, read_source
 from codsa.registry import check_settings
@@ -24,7 +26,6 @@ from codsa.texts.clean import Limits, clean, pieces
 from codsa.texts.encoder import SentenceEncoder, embed
 from codsa.texts.table import near_theirs
 from codsa.texts.training import train_inverter
-from codsa.train import scratch_of
 
 log = logging.getLogger(__name__)
 
@@ -120,12 +121,12 @@ def write_inverter(
     model = SentenceEncoder(encoder)
     inputs = {**inputs, "encoder": model.digest}
     parameters = {"settings": dict(settings), "seed": work.seed}
-    with scratch_of(folder, inputs, parameters) as scratch, atomic_write(folder) as part:
-        part.mkdir(parents=True)
+    folder_output(folder, INVERTER)
+    with checkpoint_dir(folder, inputs, parameters) as checkpoints, new_folder(folder, INVERTER) as staged:
         vectors = embed(model, texts, cache)
-        found = train_inverter(texts, model, vectors, part, work.stream("inverter"), scratch, **settings)
-        write_folder_manifest(part, "inverter", inputs, parameters)
-    return found
+        measures = train_inverter(texts, model, vectors, staged, work.stream("inverter"), checkpoints, **settings)
+        write_manifest(staged / MANIFEST, INVERTER, inputs, parameters)
+    return measures
 
 
 def inverter_of(

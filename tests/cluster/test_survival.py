@@ -47,7 +47,7 @@ def training_log(folder: Path) -> str:
 
 
 def step_of_checkpoint(folder: Path) -> int:
-    found = list((folder / PART).glob("generator.work/*/denoiser.safetensors"))
+    found = list((folder / PART).glob("generator.checkpoints/*/denoiser.safetensors"))
     if not found:
         return 0
     with safe_open(found[0], framework="pt") as file:
