@@ -17,6 +17,7 @@ import pandas as pd
 from codsa import schema as tables
 from codsa.columns import Declared, column_notes, infer_column, normal_levels, said_of, settle
 from codsa.dataset import write_dataset, write_records
+from codsa.expressions import parse
 from codsa.io.digests import parts_digest
 from codsa.io.files import atomic_write_all
 from codsa.io.tables import read_parquet, write_parquet_groups
@@ -96,7 +97,7 @@ def read_schema(path: Path, declared: Declared, rule: RegionRule) -> Schema:
 def _decides(name: str, names: list[str], target: str, rule: RegionRule) -> bool:
     """Say whether a column may be needed to part the rows, or to say that the column asked for is not there."""
     if rule.expressions:
-        return name == target or any(name in expression for expression in rule.expressions.values())
+        return name == target or any(name in parse(e).columns(names) for e in rule.expressions.values())
     return name in (target, rule.column) or (rule.column is not None and rule.column not in names)
 
 

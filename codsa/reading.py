@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 
 from codsa.errors import CodsaError, suggest
+from codsa.expressions import parse
 from codsa.images.codec import Format
 from codsa.images.files import Part, holds_images
 from codsa.images.table import read_images
 from codsa.intake import read_raw
 from codsa.io.digests import digest, file_digest
-from codsa.regions import evaluate
 from codsa.simulations import simulate
 from codsa.sources import fetch, read_table
 
@@ -78,11 +78,12 @@ def _read_tables(parts: Sequence[Part]) -> Raw:
 
 
 def kept(raw: Raw, expression: str | None) -> Raw:
-    """Return the rows for which a pandas-query expression holds."""
+    """Return the rows for which an expression holds (see `codsa.expressions`)."""
     if expression is None:
         return raw
+    keep = parse(expression, "keep")
     table = raw.held
-    rows = table[evaluate(table, expression)].reset_index(drop=True)
+    rows = table[keep.truth(table)].reset_index(drop=True)
     if rows.empty:
         raise CodsaError(f"keep: no row is left by '{expression}'")
     return Raw(rows, {**raw.origin, "keep": expression}, raw.notes)

@@ -184,6 +184,8 @@ class Schema:
         if roles.count("target") != 1 or roles.count("group") > 1:
             role = "group" if roles.count("target") == 1 else "target"
             raise CodsaError(f"schema: {roles.count(role)} columns have the role {role}; give it to one")
+        for expression in regions.expressions():
+            expression.check_names(column.name for column in columns)
         return schema
 
 
