@@ -206,7 +206,11 @@ def test_an_assignment_says_what_to_write(raw: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("expression", "words"),
-    [(CODE, "is not allowed"), ("visits.to_csv('taken') == 1", "is not allowed"), ("visit > 3", "did you mean 'visits'")],
+    [
+        (CODE, "is not allowed"),
+        ("visits.to_csv('taken') == 1", "is not allowed"),
+        ("visit > 3", "did you mean 'visits'"),
+    ],
 )
 def test_a_strangers_schema_runs_no_code(
     expression: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
