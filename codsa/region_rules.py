@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from codsa import regions as partition
+from codsa.composed import composed
 from codsa.errors import CodsaError, suggest
 from codsa.metrics import OVERALL
 from codsa.payload import PayloadDtype
@@ -49,6 +50,11 @@ class RegionRule:
     expressions: dict[str, str] | None = None
     pool: bool | None = None
     min_rows: int = LEAST_REGION
+
+    def __post_init__(self) -> None:
+        """Bring the column's name to Unicode's composed form, as those of the table are."""
+        if self.column is not None:
+            object.__setattr__(self, "column", composed(self.column))
 
 
 def resolve_regions(rule: RegionRule, rows: pd.DataFrame, target: str, task: str) -> tuple[Regions, list[str]]:

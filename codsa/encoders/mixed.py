@@ -53,7 +53,10 @@ def level_codes(values: pd.Series, column: Column) -> np.ndarray:
 def from_codes(codes: np.ndarray, column: Column) -> pd.Series:
     """Return codes (as `level_codes` gives them) as values of a categorical or boolean column."""
     levels = np.array([*(column.levels or []), None], dtype=object)
-    return cast(pd.Series(levels[codes], dtype=object).infer_objects(), column)
+    values = pd.Series(levels[codes], dtype=object)
+    if column.levels and all(type(level) is int for level in column.levels):
+        return values.astype("Int64")  # inferred beside a gap it would be a float
+    return cast(values.infer_objects(), column)
 
 
 def is_ordered(column: Column) -> bool:
