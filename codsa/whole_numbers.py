@@ -16,7 +16,7 @@ import pandas as pd
 from codsa.errors import CodsaError
 
 EXACT = 2**53
-"""Whole numbers up to here are float64 numbers, each of them."""
+"""Whole numbers below are float64 numbers, each of them; a float64 of this size may be another one, rounded."""
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 """The bounds of a 64-bit whole number."""
 _LITERAL = re.compile(r"\s*[+-]?\d{1,400}\s*")
@@ -29,20 +29,20 @@ def is_large(values: pd.Series) -> bool:
     present = values.dropna()
     if not len(present) or pd.api.types.is_complex_dtype(values):
         return False
-    return bool(present.max() > EXACT or present.min() < -EXACT)
+    return bool(present.max() >= EXACT or present.min() <= -EXACT)
 
 
 def are_whole(values: pd.Series) -> bool:
     """Say whether all of some present numbers can be stored as 64-bit whole numbers.
 
-    Floats beyond ±2^53 cannot: what they stand for is not known to the last digit.
+    Floats from ±2^53 on cannot: what they stand for is not known to the last digit.
     """
     if not len(values):
         return False
     if pd.api.types.is_integer_dtype(values):
         return bool(values.max() <= HIGHEST)
     numbers = values.to_numpy(dtype=float)
-    return bool(np.all(numbers == np.round(numbers))) and bool(np.abs(numbers).max() <= EXACT)
+    return bool(np.all(numbers == np.round(numbers))) and bool(np.abs(numbers).max() < EXACT)
 
 
 def are_floats(values: pd.Series) -> bool:
