@@ -268,7 +268,7 @@ def _may_be_rounded(values: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return False
     first = next(iter(values.dropna()), None)
-    return isinstance(first, int) or isinstance(literal(first), int) or bool((values == "").any())
+    return type(first) is int or isinstance(literal(first), int) or bool((values == "").any())
 
 
 def _read_lines(path: Path, compression: Any, notes: list[str]) -> pd.DataFrame:

@@ -283,9 +283,10 @@ def test_parts_are_put_together_without_a_change(tmp_path: Path) -> None:
 
 def test_small_numbers_are_read_as_before(tmp_path: Path) -> None:
     """Their types decide what an expression says of missing values."""
-    (tmp_path / "a.csv").write_text("k,g,t\n1,1,a\n2,,\n")
+    (tmp_path / "a.csv").write_text("k,g,t,b,c,m\n1,1,a,True,True,5\n2,,,,False,x\n")
     table = read_table(tmp_path / "a.csv")
-    assert [str(kind) for kind in table.dtypes] == ["int64", "float64", "str"]
+    assert [str(kind) for kind in table.dtypes] == ["int64", "float64", "str", "object", "bool", "str"]
+    assert table["b"].tolist()[0] is True and table["m"].tolist() == ["5", "x"]
     kept_rows = kept(read_source(str(tmp_path / "a.csv"), None, tmp_path), "g != 1").table  # type: ignore[union-attr]
     assert len(kept_rows) == 1
 
