@@ -28,7 +28,7 @@ def composed_values(values: pd.Series) -> tuple[pd.Series, int]:
     """
     if not (values.dtype == object or isinstance(values.dtype, (pd.StringDtype, pd.CategoricalDtype))):
         return values, 0
-    distinct = values if values.dtype == object else pd.unique(values.dropna())
+    distinct = values if values.dtype == object else values.unique()
     foreign = {text for text in distinct if isinstance(text, str) and not text.isascii()}
     spellings = {text: composed(text) for text in foreign if not unicodedata.is_normalized("NFC", text)}
     if not spellings:

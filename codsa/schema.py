@@ -25,6 +25,8 @@ PAYLOADS = tuple(payload.ELEMENTS)
 TYPES = ("numeric", "integer", "categorical", "boolean", "datetime", "text", *PAYLOADS)
 ROLES = ("feature", "attribute", "target", "group", "ignored")
 TASKS = ("classification", "regression", "detection")
+TEXT = pd.StringDtype(na_value=np.nan)
+"""How texts are stored."""
 CLASS_LIMIT = 20
 """An integer target with at most this many distinct values is taken for classes."""
 
@@ -224,7 +226,7 @@ def infer_type(values: pd.Series) -> str:
         if are_whole(present):
             return "integer"
         return "numeric" if are_floats(present) else "categorical"
-    text = present.astype(str)
+    text = present if present.dtype == TEXT else present.astype(str)
     if len(text) and _ISO_DATE.match(text.iloc[0]) and text.str.match(_ISO_DATE).all():
         return "datetime"
     return "categorical"
@@ -283,6 +285,8 @@ def _cast_levels(values: pd.Series, levels: list[Any] | None) -> pd.Series:
     known = not isinstance(levels[0], str) if levels else None
     if pd.api.types.is_numeric_dtype(values) and (are_whole(values.dropna()) if known is None else known):
         return to_whole(values)
+    if values.dtype == TEXT:
+        return composed_values(values)[0]
     objects = values.astype(object).where(values.notna(), None)
     return composed_values(objects.map(lambda v: None if v is None else str(v)).astype("str"))[0]
 
