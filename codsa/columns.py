@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 
 from codsa import schema as tables
+from codsa.composed import composed
 from codsa.errors import CodsaError, suggest
+from codsa.payload import is_payload
 from codsa.region_rules import RegionRule
 from codsa.schema import Column, Schema
 
@@ -41,6 +43,18 @@ class Declared:
     normal: list[str] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
     vectors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Bring names and levels to Unicode's composed form, as those of the table are."""
+        spelt = {
+            "target": composed(self.target),
+            "group": None if self.group is None else composed(self.group),
+            "columns": {composed(name): said for name, said in self.columns.items()},
+            "normal": [composed(level) for level in self.normal],
+            "classes": [composed(level) for level in self.classes],
+        }
+        for name, value in spelt.items():
+            object.__setattr__(self, name, value)
 
 
 def infer_columns(raw: pd.DataFrame, declared: Declared) -> list[Column]:
@@ -76,6 +90,11 @@ def infer_column(name: str, values: pd.Series, role: str | None, said: Mapping[s
         )
     role = role or wanted
     tables.refuse_nested(name, values)
+    if said.get("type") in tables.PAYLOADS and not is_payload(values):
+        raise CodsaError(
+            f"column '{name}': declared as {said['type']}, and its values are no arrays; images are read from files, "
+            "vectors come from --encoder"
+        )
     if values.isna().all() and (role or said) and role != "ignored":
         raise CodsaError(f"column '{name}' ({role or said['type']}): every value is missing; declare it as ignored")
     kind = said.get("type") or ("categorical" if values.isna().all() else tables.infer_type(values))
@@ -104,9 +123,10 @@ def beside_arrays(columns: list[Column], declared: Declared, rule: RegionRule) -
 def enforce(table: pd.DataFrame, columns: list[Column], declared: Declared) -> tuple[pd.DataFrame, list[Column], str]:
     """Cast a table to its columns' types, settle the task, and describe the columns by what they hold."""
     rows = pd.DataFrame({c.name: tables.cast(table[c.name], c) for c in columns})
+    types = {c.name: c.type for c in columns}
     columns, task = settle(columns, rows, declared.target, declared.task)
     _refuse_strange(rows[declared.target], declared)
-    rows = pd.DataFrame({c.name: tables.cast(rows[c.name], c) for c in columns})
+    rows = rows.assign(**{c.name: tables.cast(rows[c.name], c) for c in columns if c.type != types[c.name]})
     return rows, [tables.describe(c, rows[c.name]) for c in columns], task
 
 

@@ -16,29 +16,38 @@ import pandas as pd
 
 from codsa import schema as tables
 from codsa.columns import Declared, column_notes, infer_column, normal_levels, said_of, settle
+from codsa.composed import composed, composed_values, respelt_note
 from codsa.dataset import write_dataset, write_records
+from codsa.errors import CodsaError
+from codsa.expressions import parse
 from codsa.io.artifacts import new_files
 from codsa.io.digests import parts_digest
 from codsa.io.names import MANIFEST, PREPARE, TABLE
-from codsa.io.tables import read_parquet, write_parquet_groups
+from codsa.io.tables import write_parquet_groups
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule, resolve_regions
 from codsa.rows import is_large, stored_chunks
 from codsa.schema import Column, Schema
-from codsa.sources import check_file, check_table, is_parquet, parquet_names, read_table
+from codsa.sources import check_file, check_table, is_parquet, parquet_names, read_exact, read_table, refuse_irregular
 
 log = logging.getLogger(__name__)
 
 
-def read_raw(path: Path, sha256: str | None = None) -> pd.DataFrame | Path:
+def read_raw(path: Path, sha256: str | None = None, notes: list[str] | None = None) -> pd.DataFrame | Path:
     """Read a table as `read_table` does, but leave a large Parquet file where it is.
+
+    Parameters
+    ----------
+    path, sha256, notes
+        As `read_table` takes them.
 
     Returns
     -------
     DataFrame of shape (n, d), or Path
     """
+    refuse_irregular(path)
     if not is_parquet(path) or not is_large(path):
-        return read_table(path, sha256)
+        return read_table(path, sha256, notes)
     check_file(path, sha256)
     return path
 
@@ -80,15 +89,19 @@ def prepare_to(
 def read_schema(path: Path, declared: Declared, rule: RegionRule) -> Schema:
     """Settle the schema of a Parquet file as `prepare` does, with one column at a time in memory."""
     names = parquet_names(path)
+    other = next((name for name in names if composed(name) != name), None)
+    if other is not None:
+        raise CodsaError(f"{path}: column '{other}': its name is not in Unicode's composed form (NFC); rename it")
     said = said_of(names, declared)
-    columns = [infer_column(name, _raw(path, name), *said[name]) for name in names]
+    respelt: list[str] = []
+    columns = [infer_column(name, _raw(path, name, respelt), *said[name]) for name in names]
     goal = next(c for c in columns if c.role == "target")
     columns, task = settle(columns, pd.DataFrame({goal.name: _typed(path, goal)}), goal.name, declared.task)
     columns = [tables.describe(c, _typed(path, c)) for c in columns]
     deciding = [c for c in columns if _decides(c.name, names, declared.target, rule)]
     rows = pd.DataFrame({c.name: _typed(path, c) for c in deciding})
     regions, notes = resolve_regions(rule, rows, declared.target, task)
-    notes = column_notes(columns) + notes
+    notes = respelt + column_notes(columns) + notes
     for note in notes:
         log.warning("%s", note)
     schema = Schema(columns, task, regions, len(rows), notes)
@@ -98,18 +111,21 @@ def read_schema(path: Path, declared: Declared, rule: RegionRule) -> Schema:
 def _decides(name: str, names: list[str], target: str, rule: RegionRule) -> bool:
     """Say whether a column may be needed to part the rows, or to say that the column asked for is not there."""
     if rule.expressions:
-        return name == target or any(name in expression for expression in rule.expressions.values())
+        return name == target or any(name in parse(e).columns(names) for e in rule.expressions.values())
     return name in (target, rule.column) or (rule.column is not None and rule.column not in names)
 
 
-def _raw(path: Path, name: str) -> pd.Series:
-    frame = read_parquet(path, columns=[name])
+def _raw(path: Path, name: str, notes: list[str]) -> pd.Series:
+    frame = read_exact(path, columns=[name])
     check_table(frame, path)
-    return frame[name]
+    values, changed = composed_values(frame[name])
+    if changed:
+        notes.append(respelt_note(name, changed))
+    return values
 
 
 def _typed(path: Path, column: Column) -> pd.Series:
-    return tables.cast(read_parquet(path, columns=[column.name])[column.name], column)
+    return tables.cast(read_exact(path, columns=[column.name])[column.name], column)
 
 
 def arrow_types(columns: list[Column]) -> Any:

@@ -219,10 +219,20 @@ def read(values: pd.Series, kind: str, shape: Sequence[int] | None, name: str) -
 
 def _decoded(value: Any, kind: str, name: str, place: int) -> np.ndarray:
     if kind == "vector":
-        return np.asarray(value, dtype=np.float32)
+        return _vector(value, name, place)
     from codsa.images.codec import decode
 
     data = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(data, bytes):
         raise CodsaError(f"column '{name}': row {place} holds no image bytes; run codsa-prepare again")
     return decode(data, f"column '{name}', row {place}")
+
+
+def _vector(value: Any, name: str, place: int) -> np.ndarray:
+    try:
+        vector = np.asarray(value, dtype=np.float32)
+    except (ValueError, TypeError):
+        vector = np.empty((), dtype=np.float32)
+    if vector.ndim != 1:
+        raise CodsaError(f"column '{name}': row {place} holds '{value}', which is no vector; correct its type")
+    return vector

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pandas as pd
 
 from codsa.columns import Declared, beside_arrays, column_notes, copy_notes, enforce, infer_columns, normal_levels
+from codsa.composed import composed_table
 from codsa.region_rules import RegionRule, resolve_regions
 from codsa.schema import Column, Schema
 
@@ -40,12 +41,12 @@ def prepare(
         For a missing, constant or partly missing target, a declared column without values, an
         unknown name, a region without rows.
     """
-    raw = raw.rename(columns=str)
+    raw, respelt = composed_table(raw)
     inferred = beside_arrays(infer_columns(raw, declared), declared, rule)
     rows, columns, task = enforce(raw, inferred, declared)
     columns = [_encoding(c, declared.vectors) for c in columns]
     regions, pooled = resolve_regions(rule, rows, declared.target, task)
-    found = column_notes(columns) + copy_notes(rows, columns) + pooled
+    found = respelt + column_notes(columns) + copy_notes(rows, columns) + pooled
     for note in found:
         log.warning("%s", note)
     schema = Schema(columns, task, regions, len(rows), [*notes, *found])

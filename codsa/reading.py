@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +10,19 @@ from typing import Any
 
 import pandas as pd
 
+from codsa.composed import composed, composed_table
 from codsa.errors import CodsaError, suggest
+from codsa.expressions import parse
 from codsa.images.codec import Format
 from codsa.images.files import Part, holds_images
 from codsa.images.table import read_images
 from codsa.intake import read_raw
 from codsa.io.digests import digest, file_digest
-from codsa.regions import evaluate
 from codsa.simulations import simulate
-from codsa.sources import fetch, read_table
+from codsa.sources import check_sha256, fetch, read_table, refuse_irregular
+from codsa.whole_numbers import stacked
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,61 +55,101 @@ def read_simulation(name: str, rows: tuple[int, int], seed: int) -> Raw:
 
 def read_source(source: str, sha256: str | None, downloads: Path) -> Raw | Part:
     """Read a table from a path or a URL; a path that holds images is returned as a part to read."""
+    if sha256 is not None:
+        check_sha256(sha256)
     path = fetch(source, sha256, downloads) if "://" in source else Path(source)
+    refuse_irregular(path)
     if holds_images(path):
         return Part(path)
-    return Raw(read_raw(path, sha256), {"file": path.name, "sha256": file_digest(path)}, [])
+    notes: list[str] = []
+    table = read_raw(path, sha256, notes)
+    return Raw(table, {"file": path.name, "sha256": file_digest(path)}, _logged(notes))
+
+
+def _logged(notes: list[str]) -> list[str]:
+    for note in notes:
+        log.warning("%s", note)
+    return notes
 
 
 def read_parts(parts: Sequence[Part], wanted: Format, broken: str) -> Raw:
     """Read images (see `codsa.images.table.read_images`), or tables, which are put below each other."""
+    for path in [path for part in parts for path in (part.path, part.labels) if path is not None]:
+        refuse_irregular(path)
     if not any(holds_images(part.path) for part in parts):
         return _read_tables(parts)
     table, notes = read_images(parts, wanted, broken)
+    table, respelt = composed_table(table)
     files = [one for part in parts for one in (part.path, part.labels) if one is not None]
-    return Raw(table, {"images": {path.name: tree_digest(path) for path in files}}, notes)
+    return Raw(table, {"images": {path.name: tree_digest(path) for path in files}}, notes + _logged(respelt))
 
 
 def _read_tables(parts: Sequence[Part]) -> Raw:
     """Read tables; a column that some lack is missing there."""
-    tables = []
+    tables: list[pd.DataFrame] = []
+    notes: list[str] = []
     for part in parts:
         told = [name for name in ("labels", "pattern", "column", "arrays", "split") if getattr(part, name)]
         if told:
             raise CodsaError(f"{part.path}: part: '{told[0]}' is for images, and this is a table")
-        tables.append(read_table(part.path).assign(**part.columns))
-    table = pd.concat(tables, ignore_index=True)
-    return Raw(table, {"tables": {part.path.name: file_digest(part.path) for part in parts}}, [])
+        tables.append(read_table(part.path, notes=notes).assign(**part.columns))
+    origin = {"tables": {part.path.name: file_digest(part.path) for part in parts}}
+    return Raw(stacked(tables), origin, _logged(notes))
 
 
 def kept(raw: Raw, expression: str | None) -> Raw:
-    """Return the rows for which a pandas-query expression holds."""
+    """Return the rows for which an expression holds (see `codsa.expressions`)."""
     if expression is None:
         return raw
+    keep = parse(expression, "keep")
     table = raw.held
-    rows = table[evaluate(table, expression)].reset_index(drop=True)
+    rows = table[keep.truth(table)].reset_index(drop=True)
     if rows.empty:
         raise CodsaError(f"keep: no row is left by '{expression}'")
     return Raw(rows, {**raw.origin, "keep": expression}, raw.notes)
 
 
-def part_from(record: Mapping[str, Any]) -> Part:
+_KINDS = {
+    "path": (str, "a text"),
+    "labels": (str, "a text"),
+    "pattern": (str, "a text"),
+    "column": (str, "a text"),
+    "split": (str, "a text"),
+    "columns": (Mapping, "a mapping, as {domain: usps}"),
+    "arrays": (Mapping, "a mapping of texts, as {image: X_train, label: y_train}"),
+}
+"""The keys of a part, and what each holds."""
+
+
+def part_from(record: Any) -> Part:
     """Read a part from a JSON-like mapping with the fields of `Part`.
 
     Raises
     ------
     CodsaError
-        For an unknown key, or no path.
+        For what is no mapping, an unknown key, a value of another type, or no path.
     """
-    known = ("path", "columns", "labels", "pattern", "column", "arrays", "split")
-    if not isinstance(record, Mapping) or "path" not in record:
+    if not isinstance(record, Mapping) or not record.get("path"):
         raise CodsaError(f"part: '{record}': write it as '{{path: FOLDER, columns: {{domain: usps}}}}'")
-    for key in record:
-        if key not in known:
-            raise CodsaError(f"part: '{key}' is not known; {suggest(str(key), known)}")
-    labels = record.get("labels")
-    paths = {"path": Path(record["path"]), "labels": None if labels is None else Path(labels)}
-    return Part(**{**record, **paths})
+    for key, value in record.items():
+        if key not in _KINDS:
+            raise CodsaError(f"part: '{key}' is not known; {suggest(str(key), _KINDS)}")
+        kind, wanted = _KINDS[key]
+        inner = value.items() if isinstance(value, Mapping) else []
+        texts = all(isinstance(k, str) and (key != "arrays" or isinstance(v, str)) for k, v in inner)
+        if value is not None and not (isinstance(value, kind) and texts):
+            raise CodsaError(f"part: {key} is '{value}'; give {wanted}")
+    given = {key: value for key, value in record.items() if value is not None}
+    columns = {composed(name): _constant(name, value) for name, value in given.get("columns", {}).items()}
+    labels = given.get("labels")
+    paths = {"path": Path(given["path"]), "labels": None if labels is None else Path(labels)}
+    return Part(**{**given, "columns": columns, **paths})
+
+
+def _constant(name: str, value: Any) -> Any:
+    if not isinstance(value, (str, int, float)):
+        raise CodsaError(f"part: column '{name}' is '{value}'; give one text, number or truth value for all its rows")
+    return composed(value) if isinstance(value, str) else value
 
 
 def tree_digest(path: Path) -> str:

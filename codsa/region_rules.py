@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from codsa import regions as partition
+from codsa.composed import composed
 from codsa.errors import CodsaError, suggest
 from codsa.metrics import OVERALL
 from codsa.payload import PayloadDtype
+from codsa.pooling import pool_small
 from codsa.regions import Regions
 from codsa.schema import check_choice
 
@@ -33,7 +37,7 @@ class RegionRule:
     edges : list, optional
         The inner edges of a range rule.
     expressions : dict of str to str, optional
-        Region name → pandas-query expression.
+        Region name → expression (see `codsa.expressions`).
     pool : bool, optional
         Join regions under `min_rows`. None: yes unless the regions are explicit (range, expression).
     min_rows : int
@@ -46,6 +50,11 @@ class RegionRule:
     expressions: dict[str, str] | None = None
     pool: bool | None = None
     min_rows: int = LEAST_REGION
+
+    def __post_init__(self) -> None:
+        """Bring the column's name to Unicode's composed form, as those of the table are."""
+        if self.column is not None:
+            object.__setattr__(self, "column", composed(self.column))
 
 
 def resolve_regions(rule: RegionRule, rows: pd.DataFrame, target: str, task: str) -> tuple[Regions, list[str]]:
@@ -68,7 +77,7 @@ def resolve_regions(rule: RegionRule, rows: pd.DataFrame, target: str, task: str
         ordered = made.kind == "ranges" or (
             made.kind == "values" and pd.api.types.is_numeric_dtype(rows[str(made.column)])
         )
-        made = partition.pool_small(made, rows, rule.min_rows, ordered)
+        made = pool_small(made, rows, rule.min_rows, ordered)
         if len(made) == 1 and made.pooled:
             few = made.pooled[-1]
             raise CodsaError(
@@ -106,8 +115,9 @@ def _partition(by: str, column: str, rule: RegionRule, rows: pd.DataFrame) -> Re
 
 
 def _refuse_names(names: list[str]) -> None:
+    counts = Counter(names)
     for name in names:
-        if names.count(name) > 1:
+        if counts[name] > 1:
             raise CodsaError(f"regions: the name '{name}' stands for two of them; rename one")
         if name == OVERALL:
             raise CodsaError(f"regions: the name '{name}' is taken by the figures under Q; rename the region")
@@ -121,9 +131,10 @@ def refuse_gaps(regions: Regions, index: Any) -> None:
     index : ndarray of int64, shape (n,)
         Each row's region.
     """
-    for k, name in enumerate(regions.names):
-        if not (index == k).any():
-            raise CodsaError(f"region '{name}' has no row; change the regions' edges or expressions")
+    counts = np.bincount(index[index >= 0], minlength=len(regions))
+    if not counts.all():
+        name = regions.names[int(np.argmin(counts))]
+        raise CodsaError(f"region '{name}' has no row; change the regions' edges or expressions")
     if (index < 0).any():
         raise CodsaError(f"{int((index < 0).sum())} rows lie in no region; widen the regions")
     if len(regions) < 2:

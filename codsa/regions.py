@@ -17,12 +17,11 @@ import numpy as np
 import pandas as pd
 
 from codsa.errors import CodsaError, suggest
+from codsa.expressions import Expression, parse
 
 KINDS = ("values", "ranges", "expressions")
 REST = "other"
 MISSING = "missing"
-NAMED = 3
-"""A pooled region of at most so many members is named after them, a larger one 'other'."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ class Regions:
         found = np.full(len(frame), -1, dtype=np.int64)
         for k, expressions in enumerate(self.members):
             for expression in expressions:
-                found[(found < 0) & evaluate(frame, expression)] = k
+                found[(found < 0) & parse(expression).truth(frame)] = k
         if [] in self.members:
             found[found < 0] = self.members.index([])
         return found
@@ -125,7 +124,12 @@ class Regions:
         regions = cls(**record)
         if regions.kind not in KINDS:
             raise CodsaError(f"regions: kind '{regions.kind}' is not known; {suggest(regions.kind, KINDS)}")
+        regions.expressions()
         return regions
+
+    def expressions(self) -> list[Expression]:
+        """Return the expressions that part the rows, each parsed and checked; none for another kind of partition."""
+        return [parse(text) for member in self.members for text in member] if self.kind == "expressions" else []
 
 
 def _ordered(values: pd.Series) -> np.ndarray:
@@ -141,25 +145,6 @@ def _bound(edge: Any) -> float | None:
         return float(pd.Timestamp(edge).as_unit("ns").value) if isinstance(edge, str) else edge
     except ValueError:
         raise CodsaError(f"regions: edge '{edge}' is neither a number nor an ISO date") from None
-
-
-def evaluate(frame: pd.DataFrame, expression: str) -> np.ndarray:
-    """Evaluate a pandas-query expression on rows; missing counts as false.
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-    """
-    try:
-        found = frame.eval(expression, engine="python")
-    except Exception as error:  # pandas raises many kinds for a wrong expression
-        raise CodsaError(
-            f"region expression '{expression}': cannot be evaluated ({error}); write it as for pandas' DataFrame.query"
-        ) from None
-    truth = pd.Series(found, index=frame.index)
-    if truth.dtype not in ("bool", "boolean"):
-        raise CodsaError(f"region expression '{expression}': gives {truth.dtype}, not true or false")
-    return truth.astype("boolean").fillna(False).to_numpy(dtype=bool)
 
 
 def by_values(column: str, values: pd.Series) -> Regions:
@@ -183,7 +168,7 @@ def by_edges(column: str, values: pd.Series, edges: Sequence[Any]) -> Regions:
     if not bounds or not finite or any(a >= b for a, b in itertools.pairwise(bounds)):  # type: ignore[operator]
         raise CodsaError(f"regions of '{column}': edges {list(edges)} must be increasing numbers or dates")
     lows, highs = [None, *edges], [*edges, None]
-    names = [_range_name(column, low, high) for low, high in zip(lows, highs, strict=True)]
+    names = [range_name(column, low, high) for low, high in zip(lows, highs, strict=True)]
     members: list[list[Any]] = [list(pair) for pair in zip(lows, highs, strict=True)]
     if values.isna().any():
         names, members = [*names, MISSING], [*members, [MISSING]]
@@ -212,7 +197,8 @@ def by_expressions(expressions: Mapping[str, str], frame: pd.DataFrame) -> Regio
     return regions
 
 
-def _range_name(column: str, low: Any, high: Any) -> str:
+def range_name(column: str, low: Any, high: Any) -> str:
+    """Return the name of a range of a column, low excluded and high included."""
     if low is None:
         return column if high is None else f"{column} ≤ {_short(high)}"
     return f"{column} > {_short(low)}" if high is None else f"{_short(low)} < {column} ≤ {_short(high)}"
@@ -220,79 +206,3 @@ def _range_name(column: str, low: Any, high: Any) -> str:
 
 def _short(edge: Any) -> str:
     return edge if isinstance(edge, str) else f"{edge:.6g}"
-
-
-def pool_small(regions: Regions, frame: pd.DataFrame, least: int, ordered: bool) -> Regions:
-    """Join regions under `least` rows: to a neighbour where there is an order, else to 'other'.
-
-    Parameters
-    ----------
-    regions : Regions
-        The partition before.
-    frame : DataFrame
-        The rows that it parts.
-    least : int
-        The number of rows that a region needs.
-    ordered : bool
-        Whether neighbours in the list of regions are alike (numbers, ranges).
-
-    Returns
-    -------
-    Regions
-        With `pooled` saying which regions were joined, how many rows they had, and into what.
-    """
-    while len(regions) > 1:
-        counts = np.bincount(regions.assign(frame), minlength=len(regions))
-        small = int(np.argmin(counts))
-        if counts[small] >= least:
-            return regions
-        partner = _partner(regions, counts, small, ordered)
-        regions = _join(regions, small, partner, counts)
-    return regions
-
-
-def _partner(regions: Regions, counts: np.ndarray, small: int, ordered: bool) -> int:
-    """Choose which region a small one joins: the smaller neighbour, or the pooled one, or the smallest."""
-    others = [k for k in range(len(regions)) if k != small]
-    if regions.kind == "expressions":  # only next to each other may they join: the first true one decides
-        others = [k for k in others if abs(k - small) == 1]
-    elif ordered and regions.names[small] != MISSING:
-        near = [k for k in (small - 1, small + 1) if k in others and regions.names[k] != MISSING]
-        others = near or others
-    else:
-        pooled = {p["into"] for p in regions.pooled}
-        others = [k for k in others if regions.names[k] in pooled] or others
-    return min(others, key=lambda k: (int(counts[k]), k))
-
-
-def _rest(names: list[str], joining: set[int]) -> str:
-    """Return 'other', or 'other 2' and so on where another region is called so."""
-    taken = {name for k, name in enumerate(names) if k not in joining}
-    names_of_rest = itertools.chain([REST], (f"{REST} {i}" for i in itertools.count(2)))
-    return next(name for name in names_of_rest if name not in taken)
-
-
-def _join(regions: Regions, small: int, partner: int, counts: np.ndarray) -> Regions:
-    first, second = sorted((small, partner))
-    names, members = list(regions.names), list(regions.members)
-    joined = f"{names[first]}+{names[second]}"
-    if regions.kind == "ranges" and [MISSING] not in (members[first], members[second]):
-        members[first] = [members[first][0], members[second][1]]
-        joined = _range_name(str(regions.column), *members[first])
-    elif regions.kind == "ranges":
-        raise CodsaError(
-            f"regions of '{regions.column}': {int(counts[small])} rows have it missing, too few for a "
-            "region; drop them, or give explicit regions"
-        )
-    elif regions.kind == "expressions" and [] in (members[first], members[second]):
-        members[first], joined = [], REST
-    else:
-        members[first] = [*members[first], *members[second]]
-        joined = joined if len(members[first]) <= NAMED else _rest(names, {first, second})
-    note = {"region": names[small], "rows": int(counts[small]), "into": joined}
-    renamed = [{**p, "into": joined} if p["into"] in (names[first], names[second]) else p for p in regions.pooled]
-    names[first] = joined
-    del names[second], members[second]
-    if len(set(names)) < len(names):
-        raise CodsaError(f"regions: the name '{joined}' stands for two of them")
-    return Regions(regions.kind, names, regions.column, members, [*renamed, note])

@@ -23,6 +23,7 @@ from codsa.io.records import read_json
 from codsa.processes import is_main, wait_for_all
 from codsa.region_rules import refuse_gaps
 from codsa.schema import Column, Schema
+from codsa.whole_numbers import arrow_frame
 
 CHUNK = 1 << 16
 """Rows in memory at a time."""
@@ -77,7 +78,7 @@ def stored_chunks(path: Path, columns: list[Column]) -> Iterator[pd.DataFrame]:
 
     with pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(CHUNK, columns=[c.name for c in columns]):
-            chunk = pa.Table.from_batches([batch]).to_pandas()
+            chunk = arrow_frame(pa.Table.from_batches([batch]))
             yield pd.DataFrame({c.name: tables.cast(chunk[c.name], c) for c in columns})
 
 

@@ -15,14 +15,18 @@ import numpy as np
 import pandas as pd
 
 from codsa import payload
+from codsa.composed import composed_values
 from codsa.errors import CodsaError, suggest
 from codsa.regions import Regions
+from codsa.whole_numbers import are_floats, are_whole, parsed, to_floats, to_whole
 
 PAYLOADS = tuple(payload.ELEMENTS)
 """The types whose values are arrays."""
 TYPES = ("numeric", "integer", "categorical", "boolean", "datetime", "text", *PAYLOADS)
 ROLES = ("feature", "attribute", "target", "group", "ignored")
 TASKS = ("classification", "regression", "detection")
+TEXT = pd.StringDtype(na_value=np.nan)
+"""How texts are stored."""
 CLASS_LIMIT = 20
 """An integer target with at most this many distinct values is taken for classes."""
 
@@ -184,6 +188,8 @@ class Schema:
         if roles.count("target") != 1 or roles.count("group") > 1:
             role = "group" if roles.count("target") == 1 else "target"
             raise CodsaError(f"schema: {roles.count(role)} columns have the role {role}; give it to one")
+        for expression in regions.expressions():
+            expression.check_names(column.name for column in columns)
         return schema
 
 
@@ -217,16 +223,13 @@ def infer_type(values: pd.Series) -> str:
     if pd.api.types.is_datetime64_any_dtype(values):
         return "datetime"
     if pd.api.types.is_numeric_dtype(values):
-        return "integer" if _all_whole(present) else "numeric"
-    text = present.astype(str)
-    if len(text) and text.str.match(_ISO_DATE).all():
+        if are_whole(present):
+            return "integer"
+        return "numeric" if are_floats(present) else "categorical"
+    text = present if present.dtype == TEXT else present.astype(str)
+    if len(text) and _ISO_DATE.match(text.iloc[0]) and text.str.match(_ISO_DATE).all():
         return "datetime"
     return "categorical"
-
-
-def _all_whole(values: pd.Series) -> bool:
-    numbers = values.to_numpy(dtype=float)
-    return bool(len(numbers)) and bool(np.all(numbers == np.round(numbers)))
 
 
 def infer_role(name: str, values: pd.Series, kind: str) -> tuple[str, str]:
@@ -254,20 +257,19 @@ def cast(values: pd.Series, column: Column) -> pd.Series:
 
     numeric: float64; integer: Int64; categorical: object of str, or Int64 when every level is a
     whole number; boolean: boolean; datetime: datetime64[ns]; text: str; image and vector: arrays.
+    Texts come in Unicode's composed form. A number that the type cannot hold is refused, not changed.
     """
     if column.is_payload:
         return payload.read(values, column.type, column.shape, column.name)
     try:
         if column.type == "numeric":
-            return pd.to_numeric(values).astype("float64")
+            return to_floats(parsed(values))
         if column.type == "integer":
-            numbers = pd.to_numeric(values)
-            whole = pd.api.types.is_integer_dtype(numbers)  # a float64 would not hold long identifiers
-            return numbers.astype("Int64") if whole else numbers.astype("Float64").round().astype("Int64")
+            return to_whole(parsed(values))
         if column.type == "boolean":
             return values.astype("boolean")
         if column.type == "text":
-            return values.astype("str")
+            return composed_values(values.astype("str"))[0]
         if column.type == "datetime":
             moments = pd.to_datetime(values, utc=True, format="ISO8601")
             return moments.dt.tz_localize(None).astype("datetime64[ns]")
@@ -281,10 +283,12 @@ def cast(values: pd.Series, column: Column) -> pd.Series:
 def _cast_levels(values: pd.Series, levels: list[Any] | None) -> pd.Series:
     """Cast to the type that the levels have, where they are known: some of the rows may not show it."""
     known = not isinstance(levels[0], str) if levels else None
-    if pd.api.types.is_numeric_dtype(values) and (_all_whole(values.dropna()) if known is None else known):
-        return values.astype("Int64")
+    if pd.api.types.is_numeric_dtype(values) and (are_whole(values.dropna()) if known is None else known):
+        return to_whole(values)
+    if values.dtype == TEXT:
+        return composed_values(values)[0]
     objects = values.astype(object).where(values.notna(), None)
-    return objects.map(lambda v: None if v is None else str(v)).astype("str")
+    return composed_values(objects.map(lambda v: None if v is None else str(v)).astype("str"))[0]
 
 
 def describe(column: Column, values: pd.Series) -> Column:

@@ -78,13 +78,13 @@ def test_the_dataset_is_the_same(
 
 
 def test_one_column_is_in_memory_at_a_time(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = intake.read_parquet
+    read = intake.read_exact
 
     def one_column(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         assert columns is not None and len(columns) == 1
         return read(path, columns)
 
-    monkeypatch.setattr(intake, "read_parquet", one_column)
+    monkeypatch.setattr(intake, "read_exact", one_column)
     prepare_to(tmp_path / "kept", read_raw(raw), Declared("y"), RegionRule(), {})
     assert (tmp_path / "kept/manifest.json").exists()
 

@@ -15,12 +15,13 @@ from typer.testing import CliRunner
 
 from codsa.cli.report import app
 from codsa.errors import CodsaError
+from codsa.images.codec import encode
 from codsa.io.manifests import write_manifest
 from codsa.io.records import write_json
-from codsa.io.tables import write_parquet
+from codsa.io.tables import read_parquet, write_parquet
 from codsa.report import judge, metrics_table, plain_text, read_study, summary_table, write_report
 from codsa.report.surfaces import alpha_order, surface, surface_figure, sweeps
-from codsa.report.tables import edge_note, main_table, quality_table
+from codsa.report.tables import edge_note, main_table, quality_table, spreadsheet_cell
 from codsa.report.text import decimals_of, enough, listed, number, percent
 from codsa.report.verdict import best_of, compare, rivals_of, share_of_way
 
@@ -495,3 +496,94 @@ def test_the_oracle_is_no_rival() -> None:
 def test_without_a_gain_an_oracle_is_no_winner() -> None:
     values = values_of(none=[0.60, 0.50], codsa=[0.50, 0.60], oracle=[0.3, 0.31])
     assert judge("cross-entropy", values).kind == "no-gain"
+
+
+# ------------------------------------------------------------------ names that mean something elsewhere
+
+MATHS = ["cost_$_in_$_", r"$\frac{1}{$", r"$$", "a$b^{$c", "line\nbreak \x01 \x07", "<b> & ]]>"]
+
+
+@pytest.mark.parametrize("name", MATHS)
+def test_names_of_the_data_are_text_in_figures(name: str, tmp_path: Path) -> None:
+    import base64
+    from xml.etree import ElementTree
+
+    from codsa.report.drawing import style, svg_uri
+    from codsa.report.figures import differences_figure, marginals_figure
+    from codsa.report.panels import panels_figure
+    from codsa.report.surfaces import sweep_figure
+
+    method = f"codsa-{name}"
+    levels = {"none": 0.6, name: 0.55, method: 0.5}
+    regions = {"regions": [name, "minority"], "law": {name: 0.5, "minority": 0.5}}
+    place = [metrics_of(m, k, v) | regions for k in range(2) for m, v in levels.items()]
+    for one in place:
+        for test in one["test"].values():
+            test[name] = test.pop("majority")
+        one["training_law"] = one["law"]
+        one["sizes"] = {role: {name: 30, "minority": 20} for role in ("train", "validation", "test")}
+        if one["marginals"]:
+            levels_of = {**histogram("levels", np.random.default_rng(0)), "levels": [name, "b", "missing"]}
+            one["diagnostics"] = {name: one["diagnostics"]["majority"]}
+            one["marginals"] = {name: {name: levels_of, f"{name}2": histogram("ordered", np.random.default_rng(1))}}
+    folders = [make_eval(tmp_path / str(i), one, one["method"] == method) for i, one in enumerate(place)]
+    for folder in folders:
+        for table in ("fits.parquet", "grid.parquet"):
+            if (folder / table).exists():
+                frame = read_parquet(folder / table)
+                frame["alpha"] = frame["alpha"].replace({"balance": name})
+                write_parquet(folder / table, frame)
+    study = read_study(folders)
+    verdict = write_report(tmp_path / "out", study)
+    pixel = base64.b64encode(encode(np.zeros((4, 4, 1), dtype=np.uint8))).decode()
+    with style():
+        figures = [
+            differences_figure(study, verdict),
+            marginals_figure(place[2]["marginals"][name]),
+            sweep_figure(study),
+            surface_figure(study, method),
+            panels_figure({name: {"real": [pixel], "generated": [pixel]}}),
+        ]
+        for figure in figures:
+            assert figure is not None
+            uri = svg_uri(figure)
+            ElementTree.fromstring(base64.b64decode(uri.partition(",")[2]))
+    html = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    for uri in re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", html):
+        ElementTree.fromstring(base64.b64decode(uri))
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+        ("-x", "'-x"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "'\r=1"),
+        (" =1", "' =1"),
+        ("a=1", "a=1"),
+        ("'=1", "'=1"),
+        ("-1.5", "-1.5"),
+        ("+3", "+3"),
+        ("", ""),
+        (-1.5, -1.5),
+        (None, None),
+    ],
+)
+def test_no_text_cell_is_a_formula(text: Any, cell: Any) -> None:
+    assert spreadsheet_cell(text) == cell
+
+
+def test_csv_files_hold_no_formulas(tmp_path: Path) -> None:
+    bad = "=HYPERLINK(1)"
+    metrics = metrics_of("codsa", 0, -0.5) | {"experiment": "@x", "regions": [bad, "-1"]}
+    for test in metrics["test"].values():
+        test[bad], test["-1"] = test.pop("majority"), test.pop("minority")
+    metrics["chosen"]["alpha"] = "-y"
+    study = read_study([make_eval(tmp_path / "a", metrics)])
+    table, summary = metrics_table(study), summary_table(study)
+    assert set(table["region"]) == {f"'{bad}", "-1", "overall"} == set(summary["region"])
+    assert set(table["experiment"]) == {"'@x"} == set(summary["experiment"]) and set(table["alpha"]) == {"'-y"}
+    assert table["value"].min() < 0 and table["value"].dtype == "float64"

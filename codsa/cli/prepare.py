@@ -37,7 +37,8 @@ def prepare(
         typer.Option("--normal", help="Detection: a level of the target that is normal; repeatable."),
     ] = None,
     keep: Annotated[
-        str | None, typer.Option("--keep", help="A pandas query: only rows for which it holds.", show_default=False)
+        str | None,
+        typer.Option("--keep", help="Only rows for which this expression holds, as 'useful >= 1'.", show_default=False),
     ] = None,
     group: Annotated[str | None, typer.Option("--group", help="Column whose values may not straddle roles.")] = None,
     column: Annotated[
@@ -54,7 +55,9 @@ def prepare(
     edge: Annotated[list[str] | None, typer.Option("--edge", help="Inner edge of a range; repeatable.")] = None,
     expression: Annotated[
         list[str] | None,
-        typer.Option("--expression", metavar="NAME=EXPRESSION", help="Region by a pandas query; repeatable."),
+        typer.Option(
+            "--expression", metavar="NAME=EXPRESSION", help="Region by an expression, as 'old=age > 65'; repeatable."
+        ),
     ] = None,
     pool: Annotated[
         bool | None,
@@ -164,6 +167,7 @@ def prepare(
     codsa-prepare simulation:imbalanced-classification --rows 2000 4400 --out data
     """
     from codsa.columns import Declared
+    from codsa.composed import composed
     from codsa.dataset import dataset_output
     from codsa.images.codec import Format
     from codsa.images.files import Part
@@ -195,7 +199,7 @@ def prepare(
     )
     declared = Declared(target, task, group, _columns(column or []), normal or [], classes or [])
     if text is not None:
-        reading = TextRule(text, Limits(words[0], words[1] or None, broken), near, encoder, precision)
+        reading = TextRule(composed(text), Limits(words[0], words[1] or None, broken), near, encoder, precision)
         raw, declared = read_texts(raw, declared, reading, embeddings or out.parent / "embeddings", apart_from)
     prepare_to(out, raw.table, declared, rule, raw.origin, raw.notes)
 

@@ -12,6 +12,7 @@ import pandas as pd
 from codsa.encoders.mixed import LONGEST, to_float
 from codsa.errors import CodsaError
 from codsa.schema import Column, cast
+from codsa.whole_numbers import EXACT
 
 UNITS = [86_400_000_000_000, 3_600_000_000_000, 60_000_000_000, 1_000_000_000, 1_000_000, 1_000, 1]
 """Day, hour, minute, second, milli-, micro- and nanosecond, in nanoseconds."""
@@ -19,6 +20,8 @@ DECIMALS = 6
 """Numbers with at most so many decimals come back with as many."""
 EVIDENCE = 5
 """So many distinct numbers are needed before their decimals mean something."""
+KNOWN = 10_000
+"""At most this many whole numbers are remembered one by one."""
 LARGE = 1e300
 """Numbers beyond are shrunk, so that their differences stay finite."""
 
@@ -39,12 +42,16 @@ class Grain:
         Nanoseconds for dates; a power of two by which huge numbers are divided.
     decimals : int
         -1 for numbers of any precision.
+    known : tuple of int
+        The whole numbers seen, in order, where float64 does not hold each of them: a number that is one of them up
+        to rounding comes back as this one.
     """
 
     column: Column
     origin: int = 0
     unit: int = 1
     decimals: int = -1
+    known: tuple[int, ...] = ()
 
     @classmethod
     def fit(cls, column: Column, values: pd.Series) -> Grain:
@@ -58,7 +65,9 @@ class Grain:
         whole = np.unique(whole[~absent])
         unit = next(u for u in (UNITS if column.type == "datetime" else [1]) if not (whole % u).any())
         narrow = len(whole) and int(whole[-1]) - int(whole[0]) < 2**62  # else differences would not fit into 64 bits
-        return cls(column, int(whole[0]) if narrow else 0, unit)
+        wide = len(whole) and (int(whole[-1]) - int(whole[0])) // unit > EXACT
+        known = tuple(whole.tolist()) if wide and len(whole) <= KNOWN else ()
+        return cls(column, int(whole[0]) if narrow else 0, unit, known=known)
 
     @property
     def tick(self) -> float:
@@ -90,10 +99,19 @@ class Grain:
         edges = (low - self.origin) / self.unit, (high - self.origin) / self.unit
         counted = np.rint(np.clip(np.where(absent, edges[0], numbers), *edges))
         counted = np.clip(counted, -LONGEST, LONGEST).astype(np.int64)
-        whole = np.clip(counted * self.unit + self.origin, low, high)
+        whole = self._as_known(numbers, np.clip(counted * self.unit + self.origin, low, high))
         if self.column.type == "datetime":
             return pd.Series(pd.to_datetime(whole, unit="ns")).where(~absent).astype("datetime64[ns]")
         return pd.Series(pd.array(whole, dtype="Int64")).where(~absent)
+
+    def _as_known(self, numbers: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        if not self.known:
+            return whole
+        known = np.array(self.known, dtype=np.int64)
+        floats = (known - self.origin) / self.unit
+        place = np.searchsorted((floats[1:] + floats[:-1]) / 2, numbers)
+        rounding = 8 * np.spacing(np.abs(floats).max())
+        return np.where(np.abs(floats[place] - numbers) <= rounding, known[place], whole)
 
     def _bounds(self) -> tuple[int, int]:
         edges = self.column.minimum, self.column.maximum
@@ -101,14 +119,15 @@ class Grain:
             edges = tuple(pd.Timestamp(edge).as_unit("ns").value for edge in edges)  # type: ignore[assignment]
         return int(edges[0]), int(edges[1])
 
-    def facts(self) -> dict[str, int]:
+    def facts(self) -> dict[str, Any]:
         """Return what was learned, for JSON."""
-        return {"origin": self.origin, "unit": self.unit, "decimals": self.decimals}
+        known = {"known": list(self.known)} if self.known else {}
+        return {"origin": self.origin, "unit": self.unit, "decimals": self.decimals, **known}
 
     @classmethod
     def from_facts(cls, column: Column, facts: Mapping[str, Any]) -> Grain:
         """Read what `facts` gave."""
-        return cls(column, facts["origin"], facts["unit"], facts["decimals"])
+        return cls(column, facts["origin"], facts["unit"], facts["decimals"], tuple(facts.get("known", ())))
 
 
 def _finite(values: pd.Series, column: Column) -> np.ndarray:

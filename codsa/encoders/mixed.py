@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from codsa.schema import Column, cast
+from codsa.whole_numbers import EXACT
 
 LONGEST = 2.0**63 - 1024
 """The greatest float64 that is a 64-bit integer."""
@@ -53,12 +55,31 @@ def level_codes(values: pd.Series, column: Column) -> np.ndarray:
 def from_codes(codes: np.ndarray, column: Column) -> pd.Series:
     """Return codes (as `level_codes` gives them) as values of a categorical or boolean column."""
     levels = np.array([*(column.levels or []), None], dtype=object)
-    return cast(pd.Series(levels[codes], dtype=object).infer_objects(), column)
+    values = pd.Series(levels[codes], dtype=object)
+    if column.levels and all(type(level) is int for level in column.levels):
+        return values.astype("Int64")  # inferred beside a gap it would be a float
+    return cast(values.infer_objects(), column)
 
 
 def is_ordered(column: Column) -> bool:
     """Say whether a column's values are numbers or dates."""
     return column.type in ("numeric", "integer", "datetime")
+
+
+def _is_large(column: Column) -> bool:
+    bounds = (column.minimum or 0, column.maximum or 0)
+    return column.type == "integer" and max(abs(bound) for bound in bounds) > EXACT
+
+
+def _grain(column: Column, values: pd.Series) -> Any:
+    from codsa.encoders.grain import Grain
+
+    return Grain.fit(column, values)
+
+
+def _numbers(values: pd.Series, column: Column, grains: dict[str, Any]) -> np.ndarray:
+    numbers: np.ndarray = grains[column.name].numbers(values) if column.name in grains else to_float(values)
+    return numbers
 
 
 @dataclass
@@ -74,6 +95,8 @@ class MixedTable:
     centre, scale, fill : ndarray of shape (number of ordered columns,)
     gaps : list of str
         The ordered columns with missing values.
+    grains : dict of str to Grain
+        Of the columns of whole numbers that float64 does not hold.
     """
 
     columns: list[Column]
@@ -81,11 +104,14 @@ class MixedTable:
     scale: np.ndarray
     fill: np.ndarray
     gaps: list[str]
+    grains: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def fit(cls, rows: pd.DataFrame, columns: list[Column]) -> MixedTable:
         """Learn the scales from rows."""
-        numbers = np.stack([to_float(rows[c.name]) for c in columns if is_ordered(c)] or [np.empty(len(rows))])
+        grains = {c.name: _grain(c, rows[c.name]) for c in columns if _is_large(c)}
+        ordered = [_numbers(rows[c.name], c, grains) for c in columns if is_ordered(c)]
+        numbers = np.stack(ordered or [np.empty(len(rows))])
         gaps = [c.name for c in columns if is_ordered(c) and rows[c.name].isna().any()]
         present = ~np.isnan(numbers).all(axis=1)
         numbers = np.where(present[:, None], numbers, 0.0)
@@ -96,6 +122,7 @@ class MixedTable:
             np.where(scale > 0, scale, 1.0),
             np.nanmedian(numbers, axis=1),
             gaps,
+            grains,
         )
 
     def encode(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -109,7 +136,7 @@ class MixedTable:
         ordered = [c for c in self.columns if is_ordered(c)]
         numbers = np.empty((len(rows), len(ordered)))
         for j, column in enumerate(ordered):
-            raw = to_float(rows[column.name])
+            raw = _numbers(rows[column.name], column, self.grains)
             numbers[:, j] = (np.where(np.isnan(raw), self.fill[j], raw) - self.centre[j]) / self.scale[j]
         codes = [level_codes(rows[c.name], c) for c in self.columns if not is_ordered(c)]
         codes += [rows[name].isna().to_numpy().astype(np.int64) for name in self.gaps]
@@ -130,5 +157,6 @@ class MixedTable:
             j += 1
             if column.name in gap:
                 raw = np.where(codes[:, gap[column.name]] == 1, np.nan, raw)
-            made[column.name] = from_float(raw, column)
+            grain = self.grains.get(column.name)
+            made[column.name] = from_float(raw, column) if grain is None else grain.values(raw)
         return pd.DataFrame(made)

@@ -16,6 +16,8 @@ MODES = ("L", "RGB")
 FITS = ("stretch", "crop", "pad")
 MOST_PIXELS = 50_000_000
 """An image that says it has more is refused before it is unpacked: it may be a decompression bomb."""
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+"""The formats that are read, whatever a file is called: those of `codsa.images.files.SUFFIXES`."""
 CHANNELS = {"L": 1, "RGB": 3}
 
 
@@ -72,7 +74,7 @@ def decode(data: bytes, where: str) -> np.ndarray:
 
 
 def open_image(data: bytes, where: str) -> Any:
-    """Decode an image of any common format.
+    """Decode an image of one of `FORMATS`.
 
     Returns
     -------
@@ -89,7 +91,7 @@ def open_image(data: bytes, where: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data))
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > MOST_PIXELS:
             raise BrokenImage(
                 f"{where}: says it has {image.width} × {image.height} pixels, more than {MOST_PIXELS:,}; "
@@ -98,7 +100,9 @@ def open_image(data: bytes, where: str) -> Any:
         image.load()
         return _plain(image)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = "not a known format" if isinstance(error, UnidentifiedImageError) else str(error)
+        reason = (
+            f"not a known format: {', '.join(FORMATS)}" if isinstance(error, UnidentifiedImageError) else str(error)
+        )
         raise BrokenImage(f"{where}: not readable as an image ({reason}); it may be truncated") from None
 
 

@@ -97,5 +97,11 @@ def download(name: str, folder: Path, base: str | None = None) -> list[Path]:
         raise CodsaError(f"no collection '{name}' to download; {suggest(name, COLLECTIONS)}")
     known = COLLECTIONS[name]
     address = known.base if base is None else base.rstrip("/") + "/"
-    files = [fetch(address + file, checksum, folder) for file, checksum in known.files.items()]
+    files = [_fetched(address + file, checksum, folder) for file, checksum in known.files.items()]
     return [known.finish(folder)] if known.finish else files
+
+
+def _fetched(url: str, checksum: str, folder: Path) -> Path:
+    if checksum.startswith("md5:"):
+        return fetch(url, None, folder, md5=checksum.removeprefix("md5:"))
+    return fetch(url, checksum, folder)

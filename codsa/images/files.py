@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from codsa.composed import composed
 from codsa.errors import CodsaError, suggest
 from codsa.images.codec import BrokenImage
-from codsa.io.records import read_json
+from codsa.io.records import read_as
+from codsa.whole_numbers import are_whole, arrow_frame, keep_exact, parsed
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 HF_MARKS = ("dataset_info.json", "state.json", "dataset_dict.json")
@@ -91,13 +93,25 @@ def find(part: Part) -> Found:
     path = part.path
     if not path.exists():
         raise CodsaError(f"{path}: no such file or folder")
+    _refuse_irregular(path)
     found = _reader(path)(part)
     if not len(found.images):
         raise CodsaError(f"{path}: no images found; known are {', '.join(sorted(SUFFIXES))}, idx, npz and Parquet")
     taken = [name for name in part.columns if name in found.table]
     if taken:
         raise CodsaError(f"{path}: columns: '{taken[0]}' is there already; give it another name")
-    return Found(found.images, found.table.assign(**part.columns))
+    return Found(found.images, keep_exact(found.table.assign(**part.columns)))
+
+
+def _refuse_irregular(path: Path) -> None:
+    """Raise a `CodsaError` for a pipe or device, or a folder with one that would be read."""
+    from codsa.sources import refuse_irregular
+
+    refuse_irregular(path)
+    read = {*SUFFIXES, ".parquet", ".arrow", ".json"}
+    for inner in path.rglob("*") if path.is_dir() else []:
+        if inner.suffix.lower() in read:
+            refuse_irregular(inner)
 
 
 def _reader(path: Path) -> Callable[[Part], Found]:
@@ -128,13 +142,13 @@ def _from_names(table: pd.DataFrame, pattern: str) -> pd.DataFrame:
     """Read labels from file names; a name that does not follow the pattern gets missing ones."""
     fields = _FIELD.findall(pattern)
     kept = [f for f in fields if f and not f.startswith("_")]
-    if not kept or len(set(kept)) < len(kept):
-        raise CodsaError(f"pattern '{pattern}': name each part once, as '{{age}}_{{gender}}_{{_}}.jpg'")
-    words = _FIELD.split(pattern)
+    if not kept or len(set(kept)) < len(kept) or not all(f.isidentifier() for f in kept):
+        raise CodsaError(f"pattern '{pattern}': name each part once by a word, as '{{age}}_{{gender}}_{{_}}.jpg'")
+    words = _FIELD.split(composed(pattern))
     named = [f"(?P<{w}>[^_/]+)" if w in kept else ".*?" for w in words[1::2]]
     texts = [re.escape(w) for w in words[0::2]]
     whole = re.compile(texts[0] + "".join(n + t for n, t in zip(named, texts[1:], strict=True)))
-    hits = [whole.fullmatch(Path(name).name) for name in table["file"]]
+    hits = [whole.fullmatch(composed(Path(name).name)) for name in table["file"]]
     if not any(hits):
         raise CodsaError(f"pattern '{pattern}': no file name follows it, as '{(table['file'].tolist() or ['-'])[0]}'")
     labels = {f: pd.Series([hit[f] if hit else None for hit in hits], dtype=object) for f in kept}
@@ -142,8 +156,11 @@ def _from_names(table: pd.DataFrame, pattern: str) -> pd.DataFrame:
 
 
 def _numbers_if_all(values: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(values, errors="coerce")
-    return numbers if bool((numbers.isna() == values.isna()).all()) else values
+    try:
+        numbers = parsed(values)
+    except (ValueError, TypeError):
+        return values
+    return numbers if pd.api.types.is_float_dtype(numbers) or are_whole(numbers.dropna()) else values
 
 
 def _from_table(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -161,7 +178,7 @@ def _from_table(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     place = pd.Series(np.arange(len(names)), index=names)
     rows = np.full(len(table), -1)
     for form in forms:
-        hits = place.reindex([form(f) for f in table["file"]]).to_numpy(dtype=float, na_value=-1)
+        hits = place.reindex([composed(form(f)) for f in table["file"]]).to_numpy(dtype=float, na_value=-1)
         rows = np.where(rows < 0, hits, rows).astype(int)
     if (rows < 0).all():
         raise CodsaError(f"{path}: names none of the {len(table)} files, as '{(table['file'].tolist() or ['-'])[0]}'")
@@ -264,9 +281,9 @@ def _holds_bytes(kind: Any) -> bool:
 
 
 def _parquet(part: Part) -> Found:
-    from codsa.io.tables import read_parquet
+    from codsa.sources import read_exact
 
-    return _from_rows(read_parquet(part.path), _byte_columns(part.path), part)
+    return _from_rows(read_exact(part.path), _byte_columns(part.path), part)
 
 
 def _from_rows(rows: pd.DataFrame, columns: list[str], part: Part) -> Found:
@@ -291,7 +308,7 @@ def _data_set(part: Part) -> Found:
     root = _split_folder(part)
     arrow = sorted(root.glob("*.arrow")) or sorted(root.rglob("*.arrow"))
     if (root / "state.json").exists():
-        arrow = [root / one["filename"] for one in read_json(root / "state.json")["_data_files"]]
+        arrow = [root / name for name in _data_files(root / "state.json")]
     files = arrow or [p for p in sorted(root.rglob("*.parquet")) if part.split is None or part.split in p.name]
     if not files:
         raise CodsaError(f"{part.path}: no Arrow or Parquet file of split '{part.split}'")
@@ -300,13 +317,24 @@ def _data_set(part: Part) -> Found:
     except (pa.ArrowException, OSError) as error:
         raise CodsaError(f"{part.path}: not readable as a data set ({str(error).splitlines()[0]})") from None
     table = pa.concat_tables(tables)
-    return _from_rows(table.to_pandas(), [f.name for f in table.schema if _holds_bytes(f.type)], part)
+    return _from_rows(arrow_frame(table), [f.name for f in table.schema if _holds_bytes(f.type)], part)
+
+
+def _data_files(state: Path) -> list[str]:
+    """Return the names of the Arrow files that a data set's state lists."""
+    record = read_as(state, dict[str, Any])
+    listed = record.get("_data_files")
+    names = [file.get("filename") for file in listed if isinstance(file, dict)] if isinstance(listed, list) else []
+    plain = [name for name in names if isinstance(name, str) and Path(name).name == name]
+    if not plain or len(plain) < len(names):
+        raise CodsaError(f"{state}: '_data_files' is {str(listed)[:60]}; it lists files of its folder, by 'filename'")
+    return plain
 
 
 def _split_folder(part: Part) -> Path:
     if not (part.path / "dataset_dict.json").exists():
         return part.path
-    splits = read_json(part.path / "dataset_dict.json")["splits"]
+    splits = read_as(part.path / "dataset_dict.json", dict[str, list[str]]).get("splits", [])
     if part.split not in splits:
         raise CodsaError(f"{part.path}: split '{part.split}': it has {', '.join(splits)}; give one as split")
     return part.path / str(part.split)

@@ -15,6 +15,7 @@ from codsa.errors import CodsaError
 from codsa.images.codec import CHANNELS, BrokenImage, Format, fitted, resized
 from codsa.images.files import Found, Part, find, load
 from codsa.schema import check_choice
+from codsa.whole_numbers import stacked
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def read_images(parts: Sequence[Part], wanted: Format, broken: str = "refuse") -
     """
     check_choice("images: broken", broken, BROKEN)
     found = [find(part) for part in parts]
-    table = pd.concat([one.table for one in found], ignore_index=True)
+    table = stacked([one.table for one in found])
     raw = [image for one in found for image in one.images]
     pixels, bad = _read(raw, table["file"].tolist(), wanted)
     bad |= _unlabelled(table, found, bad)

@@ -19,7 +19,7 @@ MARKERS = "osD^vP"
 INK, GREY, LIGHT = "#1f2937", "#6b7280", "#e5e7eb"
 STACK = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
 
-STYLE: Any = {
+STYLE: Any = {  # names of the data are text: a dollar sign in one starts no mathematics
     "axes.edgecolor": "#9ca3af",
     "axes.labelcolor": INK,
     "axes.labelsize": 9,
@@ -35,6 +35,7 @@ STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "codsa",
     "text.color": INK,
+    "text.parse_math": False,
     "xtick.color": "#4b5563",
     "xtick.labelsize": 8.5,
     "ytick.color": "#4b5563",
@@ -56,6 +57,12 @@ def new_figure(width: float, height: float, gap: float = 0.02) -> Figure:
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=gap))
 
 
+def label(text: str, most: int | None = None) -> str:
+    """Return a text of the data as a figure can hold it: without control characters, and cut where it is longer."""
+    plain = "".join(c if c.isprintable() else " " for c in text)
+    return plain if most is None or len(plain) <= most else plain[: most - 1] + "…"
+
+
 def is_number(text: str) -> bool:
     """Say whether a label is a number."""
     try:
@@ -70,7 +77,7 @@ def short_ticks(axes: Axes, side: str, labels: Sequence[str], most: int) -> None
     numbers = sum(map(is_number, labels))
     step = max(1, -(-numbers // max(most - (len(labels) - numbers), 1)))
     places = [k for k, label in enumerate(labels) if k % step == 0 or not is_number(label)]
-    shown = [labels[k] if len(labels[k]) <= 16 else labels[k][:15] + "…" for k in places]
+    shown = [label(labels[k], 16) for k in places]
     (axes.set_xticks if side == "x" else axes.set_yticks)(places, shown, parse_math=False)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from codsa.report.drawing import COLOURS, GREY, LIGHT, new_figure
+from codsa.report.drawing import COLOURS, GREY, LIGHT, label, new_figure
 from codsa.report.study import Study
 from codsa.report.tables import against_name
 from codsa.report.text import better_word, method_name, metric_name
@@ -31,7 +31,7 @@ def differences_figure(study: Study, verdict: Verdict) -> Figure | None:
             found = compare(study.metric, study.overall(), method, other) if method != other else None
             _interval(axes, place, found, is_codsa(method))
         _frame(axes, f"to {against_name(other)}", study.metric)
-    panels[0].set_yticks(range(len(methods)), [method_name(method) for method in methods], parse_math=False)
+    panels[0].set_yticks(range(len(methods)), [label(method_name(method)) for method in methods], parse_math=False)
     panels[0].set_ylim(-0.6, len(methods) - 0.4)
     return figure
 
@@ -50,8 +50,8 @@ def _interval(axes: Axes, place: int, found: Difference | None, ours: bool) -> N
 
 def _frame(axes: Axes, title: str, metric: str) -> None:
     axes.axvline(0, color="#374151", lw=1, zorder=1)
-    axes.set_title(f"Difference {title}", loc="left", pad=8)
-    axes.set_xlabel(f"{metric_name(metric)} under Q ({better_word(metric)} is better)")
+    axes.set_title(f"Difference {label(title)}", loc="left", pad=8, parse_math=False)
+    axes.set_xlabel(f"{label(metric_name(metric))} under Q ({better_word(metric)} is better)", parse_math=False)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=6)
@@ -74,8 +74,7 @@ def marginals_figure(shown: dict[str, Any]) -> Figure:
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, name in zip(grid.flat, names, strict=False):
         (_steps if shown[name]["kind"] == "ordered" else _bars)(axes, shown[name])
-        axes.set_title(name if len(name) <= 24 else name[:23] + "…", loc="left", pad=4)
-        axes.title.set_parse_math(False)
+        axes.set_title(label(name, 24), loc="left", pad=4, parse_math=False)
     for axes in grid.flat[len(names) :]:
         axes.set_visible(False)
     handles, labels = grid.flat[0].get_legend_handles_labels()
@@ -98,7 +97,7 @@ def _bars(axes: Axes, one: dict[str, Any]) -> None:
     places = np.arange(len(one["levels"]))
     axes.barh(places - 0.2, one["real"], 0.38, color="#c3c8d0", label="real (test rows)")
     axes.barh(places + 0.2, one["synthetic"], 0.38, color=COLOURS[1], label="synthetic")
-    labels = [level if len(level) <= 14 else level[:13] + "…" for level in map(str, one["levels"])]
+    labels = [label(level, 14) for level in map(str, one["levels"])]
     axes.set_yticks(places, labels, parse_math=False)
     axes.set_ylim(max(len(places), 3) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0, labelsize=8)

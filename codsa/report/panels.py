@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from codsa.images.codec import decode
-from codsa.report.drawing import new_figure
+from codsa.report.drawing import label, new_figure
 
 KINDS = {"real": "real (test)", "generated": "generated", "nearest": "nearest in training"}
 GAP = 2
@@ -37,7 +37,7 @@ def panels_figure(panels: dict[str, dict[str, list[str]]]) -> Figure | None:
         here.set_yticks([height * (i + 0.5) for i in range(len(rows))], [KINDS[kind] for kind in rows])
         here.set_xticks([])
         here.tick_params(axis="y", length=0)
-        here.set_title(region, loc="left", pad=4, parse_math=False)
+        here.set_title(label(region), loc="left", pad=4, parse_math=False)
         for side in here.spines.values():
             side.set_visible(False)
     return figure

@@ -13,7 +13,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from codsa.metrics import HIGHER_IS_BETTER
-from codsa.report.drawing import COLOURS, GREY, INK, LIGHT, MARKERS, is_number, new_figure, short_ticks
+from codsa.report.drawing import COLOURS, GREY, INK, LIGHT, MARKERS, is_number, label, new_figure, short_ticks
 from codsa.report.study import Evaluation, Study
 from codsa.report.tables import codsa_methods
 from codsa.report.text import better_word, method_name, metric_name
@@ -79,7 +79,8 @@ def surface_figure(study: Study, method: str) -> Figure | None:
     _label_surface(grid, panels)
     everywhere = grid.ravel().tolist()
     bar = figure.colorbar(image, ax=everywhere, shrink=0.9, pad=0.02, aspect=24, extend=_extend(study.choose_by))
-    bar.set_label(f"validation {metric_name(study.choose_by)} ({better_word(study.choose_by)} is better)")
+    chooser = label(metric_name(study.choose_by))
+    bar.set_label(f"validation {chooser} ({better_word(study.choose_by)} is better)", parse_math=False)
     bar.outline.set_visible(False)
     return figure
 
@@ -143,7 +144,7 @@ def _heat(axes: Axes, panel: Panel, ratios: list[float], limits: tuple[float, fl
         spot = (ratios.index(cell["m_ratio"]), labels.index(cell["row"]))
         axes.plot(*spot, "o", ms=11, mfc="white", mec=INK, mew=0.9)
         axes.annotate(str(cell["chosen"]), spot, ha="center", va="center", fontsize=7.5, color=INK)
-    axes.set_title(panel.title, loc="left", pad=4, parse_math=False)
+    axes.set_title(label(panel.title), loc="left", pad=4, parse_math=False)
     axes.set_facecolor(LIGHT)
     short_ticks(axes, "x", [f"{ratio:g}" for ratio in ratios], 5)
     short_ticks(axes, "y", labels, 9)
@@ -202,7 +203,8 @@ def sweep_figure(study: Study) -> Figure | None:
     if not all(map(is_number, labels)):
         short_ticks(panels[1], "x", labels, 9)
         panels[1].tick_params(axis="x", rotation=40)
-    panels[0].set_ylabel(f"test {metric_name(study.metric)}\n({better_word(study.metric)} is better)")
+    metric = label(metric_name(study.metric))
+    panels[0].set_ylabel(f"test {metric}\n({better_word(study.metric)} is better)", parse_math=False)
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper left", ncols=4, frameon=False)
     return figure
@@ -220,7 +222,7 @@ def _sweep(axes: Axes, line: pd.DataFrame, key: str, labels: list[str], k: int, 
         "ms": 4.5,
     }
     joined, single = points[points["joined"]], points[~points["joined"]]
-    axes.plot(joined["x"].to_numpy(), joined["y"].to_numpy(), lw=1.6, label=method_name(method), **look)
+    axes.plot(joined["x"].to_numpy(), joined["y"].to_numpy(), lw=1.6, label=label(method_name(method)), **look)
     axes.plot(single["x"].to_numpy(), single["y"].to_numpy(), lw=0, **look)
 
 

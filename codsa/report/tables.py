@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 
 from codsa.metrics import HIGHER_IS_BETTER, OVERALL
+from codsa.report.drawing import is_number
 from codsa.report.study import Evaluation, Study
 from codsa.report.text import DASH, arrow, counted, decimals_of, enough, method_name, metric_name, number, percent
 from codsa.report.verdict import ORACLE, PLAIN, Difference, Verdict, compare, is_codsa, share_of_way
 
 METRICS = ["experiment", "method", "replicate", "region", "metric", "value", "m", "r", "alpha"]
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What a text begins with that a spreadsheet computes."""
 SUMMARY = ["experiment", "method", "region", "metric", "mean", "sd", "replicates"]
 
 
@@ -61,7 +64,18 @@ def metrics_table(study: Study) -> pd.DataFrame:
         for metric in one.metrics["test"]
         for region in [*study.regions, OVERALL]
     ]
-    return pd.DataFrame(rows, columns=METRICS)
+    return pd.DataFrame([tuple(map(spreadsheet_cell, row)) for row in rows], columns=METRICS)
+
+
+def spreadsheet_cell(value: Any) -> Any:
+    """Return a cell of a CSV file as a spreadsheet shows it, and does not compute it.
+
+    A text that a spreadsheet would take for a formula (it begins with =, +, -, @, a tab or a line break) gets a `'`
+    in front. Numbers, and texts that are numbers, stay as they are.
+    """
+    if not isinstance(value, str) or not value.lstrip(" ").startswith(FORMULA_STARTS) or is_number(value):
+        return value
+    return "'" + value
 
 
 def _lambda(one: Evaluation) -> tuple[Any, Any, Any]:

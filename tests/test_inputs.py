@@ -1,0 +1,252 @@
+"""What is read from a user's files: regular ones of known formats, with the checksum asked for, and no more."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import call, make_mixed_table, write_prepared
+from PIL import Image
+from test_bad_input import files, refused
+
+from codsa import sources
+from codsa.cli.prepare import main as codsa_prepare
+from codsa.dataset import load_dataset
+from codsa.errors import CodsaError
+from codsa.images.codec import FORMATS, Format, open_image
+from codsa.images.files import SUFFIXES, Part, find
+from codsa.images.table import read_images
+from codsa.io.records import read_json, write_json
+from codsa.reading import part_from
+from codsa.sources import fetch, read_table
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    path = tmp_path / "raw.csv"
+    make_mixed_table().to_csv(path, index=False)
+    return path
+
+
+# ------------------------------------------------------------------ checksums and downloads
+
+
+@pytest.mark.parametrize("text", ["md5:{md5}", "{md5}", "", "0" * 63, "g" * 64, " {sha256}"])
+@pytest.mark.parametrize("kind", ["file", "url"])
+def test_a_checksum_is_a_sha256(text: str, kind: str, raw: Path, tmp_path: Path) -> None:
+    content = raw.read_bytes()
+    said = text.format(md5=hashlib.md5(content).hexdigest(), sha256=hashlib.sha256(content).hexdigest())
+    source = raw if kind == "file" else raw.as_uri()
+    ended = call(codsa_prepare, source, "--sha256", said, "--out", tmp_path / "out")
+    assert refused(ended, "64 hexadecimal digits") and list(files(tmp_path)) == ["raw.csv"]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves 100,000 bytes, with or without saying so."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        if "said" in self.path:
+            self.send_header("Content-Length", "100000")
+        self.end_headers()
+        self.wfile.write(bytes(100_000))
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("name", ["said.csv", "unsaid.csv"])
+def test_a_download_has_a_limit(name: str, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sha256 = hashlib.sha256(bytes(100_000)).hexdigest()
+    monkeypatch.setattr(sources, "DOWNLOAD_BYTES", 99_999)
+    with pytest.raises(CodsaError, match="more than 99,999 bytes"):
+        fetch(f"{address}/{name}", sha256, tmp_path / "raw")
+    assert not files(tmp_path)
+    monkeypatch.setattr(sources, "DOWNLOAD_BYTES", 100_000)
+    assert fetch(f"{address}/{name}", sha256, tmp_path / "raw").stat().st_size == 100_000
+    assert list(files(tmp_path)) == [f"raw/{name}"]
+
+
+def test_a_length_that_is_no_number_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Answer(io.BytesIO):
+        headers = {"Content-Length": "many"}
+
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: Answer(b"x"))
+    with pytest.raises(CodsaError, match="cannot be fetched"):
+        fetch("http://localhost/a.csv", "0" * 64, tmp_path)
+    assert not files(tmp_path)
+
+
+# ------------------------------------------------------------------ pipes and devices
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet", "a.npz", "train-images-idx3-ubyte", "a.csv.gz"])
+@pytest.mark.parametrize("option", ["source", "part"])
+def test_a_pipe_is_refused_before_it_is_opened(name: str, option: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    given = (tmp_path / name,) if option == "source" else ("--part", f"{{path: {tmp_path / name}}}")
+    assert refused(call(codsa_prepare, *given, "--out", tmp_path / "out"), name, "a pipe, a socket or a device")
+
+
+def test_a_device_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").symlink_to("/dev/zero")
+    assert refused(call(codsa_prepare, tmp_path / "a.csv", "--out", tmp_path / "out"), "a pipe, a socket or a device")
+
+
+@pytest.mark.parametrize("name", ["a.png", "sub/a.JPG", "a.parquet", "a.arrow", "state.json"])
+def test_a_pipe_in_a_folder_of_images_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "images/sub").mkdir(parents=True)
+    Image.new("L", (4, 4)).save(tmp_path / "images/b.png")
+    os.mkfifo(tmp_path / "images" / name)
+    with pytest.raises(CodsaError, match="a pipe, a socket or a device"):
+        find(Part(tmp_path / "images"))
+
+
+def test_labels_in_a_pipe_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    Image.new("L", (4, 4)).save(tmp_path / "images/b.png")
+    os.mkfifo(tmp_path / "labels.csv")
+    given = (tmp_path / "images", "--labels", tmp_path / "labels.csv", "--out", tmp_path / "out")
+    assert refused(call(codsa_prepare, *given), "labels.csv", "a pipe, a socket or a device")
+
+
+# ------------------------------------------------------------------ parts and columns
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ("5", "write it as"),
+        ("null", "write it as"),
+        ("[path]", "write it as"),
+        ("path", "write it as"),
+        ("{}", "write it as"),
+        ("{path: ''}", "write it as"),
+        ("{path: null}", "write it as"),
+        ("{path: 5}", "path is '5'; give a text"),
+        ("{path: [a]}", "give a text"),
+        ("{path: x, columns: 3}", "columns is '3'; give a mapping"),
+        ("{path: x, columns: [a]}", "give a mapping"),
+        ("{path: x, columns: {1: a}}", "give a mapping"),
+        ("{path: x, columns: {a: [1]}}", "give one text, number or truth value"),
+        ("{path: x, columns: {a: {b: 1}}}", "give one text, number or truth value"),
+        ("{path: x, columns: {a: null}}", "give one text, number or truth value"),
+        ("{path: x, labels: 3}", "labels is '3'; give a text"),
+        ("{path: x, pattern: 3}", "pattern is '3'; give a text"),
+        ("{path: x, column: [a]}", "column is"),
+        ("{path: x, split: {a: b}}", "split is"),
+        ("{path: x, arrays: a}", "arrays is 'a'; give a mapping of texts"),
+        ("{path: x, arrays: {image: 3}}", "give a mapping of texts"),
+        ("{path: x, 3: 4}", "'3' is not known"),
+        ("{path: x, colums: {}}", "did you mean 'columns'"),
+    ],
+)
+def test_a_malformed_part_is_refused(part: str, words: str, tmp_path: Path) -> None:
+    assert refused(call(codsa_prepare, "--part", part, "--out", tmp_path / "out"), "part", words)
+
+
+def test_a_part_is_read() -> None:
+    record = {"path": "x", "labels": None, "columns": {"cafe\u0301": "e\u0301", "k": 3}, "arrays": {"image": "X"}}
+    assert part_from(record) == Part(Path("x"), columns={"caf\u00e9": "\u00e9", "k": 3}, arrays={"image": "X"})
+
+
+@pytest.mark.parametrize("kind", ["vector", "image"])
+@pytest.mark.parametrize("column", ["income", "site", "seen", "smoker", "y"])
+def test_a_plain_column_is_no_array(kind: str, column: str, raw: Path, tmp_path: Path) -> None:
+    ended = call(codsa_prepare, raw, "--column", f"{column}={kind}", "--out", tmp_path / "out")
+    assert refused(ended, f"column '{column}'", f"declared as {kind}")
+
+
+@pytest.mark.parametrize("kind", ["vector", "image"])
+@pytest.mark.parametrize("column", ["income", "site", "seen"])
+def test_a_schema_cannot_make_a_plain_column_an_array(kind: str, column: str, tmp_path: Path) -> None:
+    write_prepared(tmp_path / "data", make_mixed_table())
+    record = read_json(tmp_path / "data/schema.json")
+    next(c for c in record["columns"] if c["name"] == column)["type"] = kind
+    write_json(tmp_path / "data/schema.json", record)
+    with pytest.raises(CodsaError, match=f"column '{column}'"):
+        load_dataset(tmp_path / "data")
+
+
+# ------------------------------------------------------------------ images
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+@pytest.mark.parametrize("kind", ["ICO", "PCX", "TGA", "SGI", "EPS", "ICNS"])
+def test_other_formats_under_a_known_name_are_refused(kind: str, name: str, tmp_path: Path) -> None:
+    Image.new("RGB", (32, 32)).save(tmp_path / name, kind)
+    with pytest.raises(CodsaError, match=f"{name}: .*not a known format: PNG, JPEG"):
+        read_images([Part(tmp_path)], Format())
+
+
+def test_every_known_format_is_read(tmp_path: Path) -> None:
+    Image.init()
+    known = {Image.EXTENSION[suffix] for suffix in SUFFIXES}
+    assert known == set(FORMATS)
+    for suffix in SUFFIXES:
+        Image.new("RGB", (8, 8), (255, 0, 0)).convert("L" if suffix == ".pgm" else "RGB").save(tmp_path / f"a{suffix}")
+        assert open_image((tmp_path / f"a{suffix}").read_bytes(), suffix).size == (8, 8)
+
+
+@pytest.mark.parametrize("pattern", ["{1}_{2}.png", "{a b}.png", "{}.png"])
+def test_a_pattern_names_parts_by_words(pattern: str, tmp_path: Path) -> None:
+    Image.new("L", (4, 4)).save(tmp_path / "3_4.png")
+    with pytest.raises(CodsaError, match="pattern"):
+        find(Part(tmp_path, pattern=pattern))
+
+
+@pytest.mark.parametrize(
+    "state", ["[]", "3", "{}", '{"_data_files": 3}', '{"_data_files": [3]}', '{"_data_files": [{"filename": "../x"}]}']
+)
+def test_a_wrong_state_of_a_data_set_is_refused(state: str, tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text(state)
+    with pytest.raises(CodsaError, match=r"state\.json"):
+        find(Part(tmp_path))
+
+
+def test_long_numbers_in_file_names_and_tables_are_kept(tmp_path: Path) -> None:
+    names = [f"{2**60 + i}_{i}.png" for i in range(4)] + ["odd.png"]
+    for name in names:
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    part = Part(tmp_path, pattern="{id}_{k}.png")
+    assert read_images([part], Format(), "skip")[0]["id"].tolist() == [2**60 + i for i in range(4)]
+    (tmp_path / "l.csv").write_text("file,age\n" + "".join(f"{n},{2**60 + i}\n" for i, n in enumerate(names[:4])))
+    table = find(Part(tmp_path, labels=tmp_path / "l.csv")).table
+    assert table["age"].tolist()[:4] == [2**60 + i for i in range(4)] and pd.isna(table["age"][4])
+
+
+def test_labels_match_names_in_either_spelling(tmp_path: Path) -> None:
+    Image.new("L", (4, 4)).save(tmp_path / "cafe\u0301.png")
+    (tmp_path / "l.csv").write_text("file,age\ncafe\u0301.png,31\n")
+    assert find(Part(tmp_path, labels=tmp_path / "l.csv")).table["age"].tolist() == [31]
+
+
+# ------------------------------------------------------------------ width
+
+
+def test_a_table_with_many_columns_is_as_before(tmp_path: Path) -> None:
+    """Only the columns whose type the task settles are cast again."""
+    frame = pd.DataFrame(np.random.default_rng(0).integers(0, 9, (60, 300)), columns=[f"c{i}" for i in range(300)])
+    frame["y"] = [0, 1, 2] * 20
+    frame.to_csv(tmp_path / "raw.csv", index=False)
+    dataset = write_prepared(tmp_path / "data", read_table(tmp_path / "raw.csv"))
+    assert dataset.schema.column("y").type == "categorical" and dataset.schema.column("c0").type == "integer"
+    assert {str(kind) for kind in dataset.rows.dtypes} == {"Int64"}
