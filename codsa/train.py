@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,16 +14,18 @@ import numpy as np
 
 from codsa.dataset import Dataset
 from codsa.errors import CodsaError
-from codsa.generators.base import Generator, make
+from codsa.generators.base import Generator, generator_class, make
 from codsa.io.digests import digest, file_digest
 from codsa.io.files import atomic_write
 from codsa.io.manifests import check_folder, versions, write_folder_manifest
-from codsa.io.records import read_json, write_json
+from codsa.io.records import read_as, read_json, write_json
 from codsa.io.tables import write_parquet
+from codsa.io.tensors import readable
 from codsa.processes import is_main
-from codsa.registry import GENERATORS, check_settings, load
+from codsa.registry import check_settings
 from codsa.rows import AnyDataset, in_memory
 from codsa.schema import Schema, check_choice
+from codsa.settings import shortened
 from codsa.split import TRAIN, Split, part_label
 from codsa.streams import Work, rng
 
@@ -107,7 +109,8 @@ def pretrain_encoder(
     """Fit an encoder–decoder; settings are keyword arguments of `codsa.encoders.autoencoder.pretrain`."""
     from codsa.encoders.autoencoder import pretrain
 
-    check_settings("encoder", "autoencoder", pretrain, settings)
+    filled = ("rows", "schema", "stream", "folder", "work")
+    check_settings("encoder", "autoencoder", pretrain, settings, filled)
     losses = pretrain(source.rows, source.schema, stream, folder, scratch, **settings)
     losses.to_csv(folder / "losses.csv", index=False)
 
@@ -117,9 +120,11 @@ def pretrain_denoiser(
 ) -> None:
     """Fit a generator with every column modelled but texts: that of setting 'generator', or tabular-diffusion."""
     schema = source.schema.wordless
-    name = str(settings.get("generator", "tabular-diffusion"))
+    name = settings.get("generator", "tabular-diffusion")
+    if not isinstance(name, str):
+        raise CodsaError(f"denoiser: generator = {shortened(name)}: should be a generator's name")
     given = {key: value for key, value in settings.items() if key != "generator"}
-    made = make(name, {**given, **load("generator", name, GENERATORS).pretraining})
+    made = make(name, {**given, **generator_class(name, given).pretraining})
     made.fit(source.rows[[c.name for c in schema.modelled]], source.regions(), schema, stream, scratch).save(folder)
 
 
@@ -207,13 +212,42 @@ class Trained:
     record: dict[str, Any]
 
 
-def load_generator(folder: Path) -> Trained:
-    """Read a generator's folder, checking that it is whole."""
+@dataclass(frozen=True)
+class Making:
+    """What a generator's manifest says of how it was made."""
+
+    generator: str
+    settings: dict[str, Any]
+    r: float | None = None
+    fold: int | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The part of a generator's manifest that its reader needs."""
+
+    parameters: Making
+
+
+def load_generator(folder: Path, trusted: Collection[str] = ()) -> Trained:
+    """Read a generator's folder, checking that it is whole.
+
+    Parameters
+    ----------
+    trusted : collection of str
+        The `module:Class` of the user's own generators that may be imported; the folder alone names registered ones.
+
+    Raises
+    ------
+    CodsaError
+        For a folder that is not whole, or names code that is not trusted.
+    """
     record = check_folder(folder, "train-gen")
-    schema = Schema.from_dict(read_json(folder / "schema.json"))
-    made = record["parameters"]
-    call = load("generator", made["generator"], GENERATORS)
-    return Trained(call.load(folder, schema, made["settings"]), schema, record)
+    making = read_as(folder / "manifest.json", Manifest).parameters
+    call = generator_class(making.generator, making.settings, trusted)
+    with readable(folder):
+        schema = Schema.from_dict(read_json(folder / "schema.json"))
+        return Trained(call.load(folder, schema, making.settings), schema, record)
 
 
 @contextmanager
