@@ -23,7 +23,7 @@ from codsa.errors import CodsaError
 from codsa.estimators.networks import draw_weights
 from codsa.generators.told_images import EvenBatches, ToldImages
 from codsa.io.records import read_as, read_json, write_json
-from codsa.io.tensors import fill, load_tensors
+from codsa.io.tensors import fill, load_tensors, readable
 from codsa.processes import my_share
 from codsa.schema import Column, Schema
 from codsa.settings import (
@@ -192,11 +192,12 @@ class ImageDiffusion(ToldImages):
     def _source(self, folder: Path, column: Column) -> ImageDiffusion:
         if not (folder / "images.json").exists():
             raise CodsaError(f"{folder}: holds no {NAME}; make it with codsa-train-gen --pretrain denoiser on images")
-        theirs = Schema.from_dict(read_json(folder / "schema.json"))
-        shape = self.image_of(theirs).shape
-        if shape is None or column.shape is None or shape[2] != column.shape[2]:
-            raise CodsaError(f"{folder}: pretrained on images of shape {shape}, the data have {column.shape}")
-        return type(self).load(folder, theirs, {})
+        with readable(folder):
+            theirs = Schema.from_dict(read_json(folder / "schema.json"))
+            shape = self.image_of(theirs).shape
+            if shape is None or column.shape is None or shape[2] != column.shape[2]:
+                raise CodsaError(f"{folder}: pretrained on images of shape {shape}, the data have {column.shape}")
+            return type(self).load(folder, theirs, {})
 
     def _loss(self, pixels: np.ndarray, told: torch.Tensor, regions: np.ndarray) -> Any:
         rows = EvenBatches(regions, self.batch)

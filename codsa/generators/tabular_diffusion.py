@@ -22,7 +22,7 @@ from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
 from codsa.generators.labels import Labels
 from codsa.io.records import read_json
-from codsa.io.tensors import Tensors, load_tensors
+from codsa.io.tensors import Tensors, load_tensors, readable
 from codsa.processes import is_main, my_share
 from codsa.rows import Rows, encoded, thinned
 from codsa.schema import Schema
@@ -156,8 +156,9 @@ class TabularDiffusion(Generator):
 
     def _pretrained(self, rows: pd.DataFrame, regions: np.ndarray, folder: Path) -> Denoiser:
         """Return a source set's denoiser, its regions' embeddings put in the study's order."""
-        theirs = Schema.from_dict(read_json(folder / "schema.json"))
-        source = type(self).load(folder, theirs, {})
+        with readable(folder):
+            theirs = Schema.from_dict(read_json(folder / "schema.json"))
+            source = type(self).load(folder, theirs, {})
         assert isinstance(source.space, TabularEncoder)
         self.space = source.space.adapt(rows, self.schema.generated, theirs.regions, self.schema.regions, regions)
         if self.space.width != source.space.width:
