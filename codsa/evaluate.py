@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Fits:
         What test rows are judged by.
     choose_by : str
         The metric of the table's validation figures.
+    trusted : collection of str
+        Code of the user's that its estimators may run (see `codsa.estimators.store.load_fitted`).
     """
 
     folder: Path
@@ -53,15 +55,20 @@ class Fits:
     choose_by: str
     record: Manifest
     pools: Sequence[Pool]
+    trusted: Collection[str] = ()
 
 
-def read_fits(folder: Path, dataset: AnyDataset, split: Split, pools: Mapping[str, Pool]) -> Fits:
+def read_fits(
+    folder: Path, dataset: AnyDataset, split: Split, pools: Mapping[str, Pool], trusted: Collection[str] = ()
+) -> Fits:
     """Read one folder of fits and check that it is whole and of this dataset and split.
 
     Parameters
     ----------
     pools : mapping of digest to Pool
         Among them those that the fits drew on; empty where none is needed (no diagnostics then).
+    trusted : collection of str
+        See `codsa.estimators.store.load_fitted`.
     """
     record = check_folder(folder, FIT)
     for name, value in {"dataset": dataset.digest, "split": split.digest}.items():
@@ -77,7 +84,7 @@ def read_fits(folder: Path, dataset: AnyDataset, split: Split, pools: Mapping[st
     table = _check_table(read_parquet(folder / FITS), folder)
     if chosen.arm != best_arm(table["validation"].to_numpy(), chosen.choose_by):
         raise CodsaError(f"{folder}: chosen.json names arm {chosen.arm}, fits.parquet another; run codsa-fit again")
-    return Fits(folder, table, chosen.metric, chosen.choose_by, record, used)
+    return Fits(folder, table, chosen.metric, chosen.choose_by, record, used, trusted)
 
 
 @dataclass(frozen=True)
@@ -151,7 +158,7 @@ def evaluate(
     """
     row = choice.row
     test = judged_rows(dataset, split, TEST)
-    fitted = load_fitted(choice.fits.folder / "estimator")
+    fitted = load_fitted(choice.fits.folder / "estimator", choice.fits.trusted)
     names = dataset.schema.regions.names
     found = {metric: test.score(metric, fitted, split.q, names) for metric in metrics_for(dataset.schema.task)}
     validation = {name.removeprefix("validation: "): row[name] for name in row if name.startswith("validation: ")}
@@ -225,7 +232,7 @@ def grid_on_test(dataset: AnyDataset, split: Split, fits: Sequence[Fits]) -> pd.
 def _grid_arms(fits: Fits, test: JudgedRows, split: Split, dataset: AnyDataset) -> pd.DataFrame:
     scores = []
     for arm in fits.table["arm"]:
-        fitted: Predictor = load_fitted(fits.folder / "grid" / f"{arm:04d}")
+        fitted: Predictor = load_fitted(fits.folder / "grid" / f"{arm:04d}", fits.trusted)
         score = test.score(fits.metric, fitted, split.q, dataset.schema.regions.names)
         scores.append({"test" if name == "overall" else f"test: {name}": v for name, v in score.items()})
     return pd.concat([fits.table, pd.DataFrame(scores)], axis=1)

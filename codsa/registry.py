@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from codsa.errors import CodsaError, suggest
+from codsa.settings import check
 
 GENERATORS = {
     "adasyn": "codsa.generators.adasyn:Adasyn",
@@ -53,41 +55,133 @@ ESTIMATORS = {
 }
 
 
+NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+"""What `module:Class` looks like: a module's dotted path, and the name of a class in it."""
+METHODS: Mapping[str, Sequence[tuple[str, ...]]] = {
+    "generator": (("fit",), ("sample",), ("save",), ("load",)),
+    "estimator": (("fit",), ("predict", "predict_proba", "score_samples")),
+}
+"""What a class needs, by kind: one method of each group."""
+
+
 def locate(kind: str, name: str, known: Mapping[str, str]) -> str:
     """Return `module:Object` for a registered name, or for a name that is one already.
 
     Raises
     ------
     CodsaError
-        With the nearest registered name.
+        With the nearest registered name, or for what cannot be a class.
     """
-    if ":" in name:
-        return name
-    if name not in known:
+    if name in known:
+        return known[name]
+    if ":" not in name:
         raise CodsaError(f"no {kind} '{name}'; {suggest(name, known)}, or give module:Class")
-    return known[name]
+    if not NAME.fullmatch(name):
+        raise CodsaError(f"{kind} '{name}': write it as module:Class, as in 'package.module:Class'")
+    return name
 
 
-def load(kind: str, name: str, known: Mapping[str, str]) -> Any:
+def load(kind: str, name: str, known: Mapping[str, str], trusted: Collection[str] | None = None) -> Any:
     """Import the object behind a name.
+
+    Parameters
+    ----------
+    kind : {'generator', 'estimator'}
+    name : str
+        A registered name or `module:Class`.
+    known : mapping
+        The registered names.
+    trusted : collection of str, optional
+        Where the name was read from an artefact: the `module:Class` that the user trusts, so that nothing else is
+        imported. None: the user named it.
 
     Raises
     ------
     CodsaError
-        When the module or the object in it is not there.
+        When it is not trusted, not there, no class, or lacks a method of the protocol.
     """
     module, _, attribute = locate(kind, name, known).partition(":")
+    if name in known:
+        return getattr(importlib.import_module(module), attribute)
+    if trusted is not None and not {name, name.replace(":", ".")} & set(trusted):
+        raise CodsaError(f"{kind} '{name}' is code that its artefact names; if you trust it, give --trust {name}")
+    return _checked(kind, name, _imported(f"{kind} '{name}'", module, attribute))
+
+
+def _imported(what: str, module: str, attribute: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise CodsaError(f"{kind} '{name}': cannot be imported ({error})") from None
+    except Exception as error:  # whatever the module raises while it is imported
+        raise CodsaError(f"{what}: cannot be imported ({type(error).__name__}: {error})") from error
 
 
-def check_settings(kind: str, name: str, call: Any, settings: Mapping[str, Any]) -> None:
-    """Raise a `CodsaError` naming a setting that a constructor does not take."""
-    parameters = inspect.signature(call).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return
-    for key in settings:
-        if key not in parameters:
-            raise CodsaError(f"{kind} '{name}' has no setting '{key}'; {suggest(key, parameters)}")
+def _checked(kind: str, name: str, found: Any) -> Any:
+    if not inspect.isclass(found):
+        raise CodsaError(f"{kind} '{name}': is no class but a {type(found).__name__}; give module:Class")
+    abstract = getattr(found, "__abstractmethods__", ())
+    for group in METHODS[kind]:
+        if not any(callable(getattr(found, method, None)) and method not in abstract for method in group):
+            raise CodsaError(f"{kind} '{name}': lacks the method {' or '.join(group)}")
+    return found
+
+
+def trusted_types(trusted: Collection[str]) -> frozenset[str]:
+    """Return the full names of types that a user trusts.
+
+    Parameters
+    ----------
+    trusted : collection of str
+        `module:Class`, which stands for that class and for what its attribute `trusted_types` lists; or the full
+        name of a type, `module.Class`.
+
+    Raises
+    ------
+    CodsaError
+        For what is neither, or cannot be imported.
+    """
+    found: set[str] = set()
+    for word in trusted:
+        if NAME.fullmatch(word):
+            module, _, attribute = word.partition(":")
+            kind = _imported(f"--trust {word}", module, attribute)
+            if not inspect.isclass(kind):
+                raise CodsaError(f"--trust {word}: is no class but a {type(kind).__name__}; give module:Class")
+            found |= {f"{kind.__module__}.{kind.__qualname__}", *map(str, getattr(kind, "trusted_types", ()))}
+        elif NAME.fullmatch(":".join(word.rsplit(".", 1))):
+            found.add(word)
+        else:
+            raise CodsaError(f"--trust {word}: write it as module:Class")
+    return frozenset(found)
+
+
+LIGHT = frozenset({*WITHOUT_GPU, "gradient-boosting", "logistic", "random-forest", "tfidf-logistic"})
+"""Registered names whose settings can be checked without importing torch."""
+
+
+def check_settings(
+    kind: str, name: str, call: Any, settings: Mapping[str, Any], filled: Collection[str] = ("self",)
+) -> None:
+    """Raise a `CodsaError` naming a setting that a constructor does not take, or a value that it cannot have.
+
+    Parameters
+    ----------
+    filled : collection of str
+        Parameters that are no settings: the caller gives them itself.
+    """
+    parameters = {key: value for key, value in _parameters(kind, name, call).items() if key not in filled}
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        for key in settings:
+            if key not in parameters:
+                raise CodsaError(f"{kind} '{name}' has no setting '{key}'; {suggest(key, parameters)}")
+    named = {key: p for key, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+    check(kind, name, named, settings)
+
+
+def _parameters(kind: str, name: str, call: Any) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(call, eval_str=True).parameters
+    except Exception:  # an annotation that cannot be evaluated, in a class of the user's
+        try:
+            return inspect.signature(call).parameters
+        except (ValueError, TypeError):
+            raise CodsaError(f"{kind} '{name}': its settings cannot be told; give a class written in Python") from None

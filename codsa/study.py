@@ -14,8 +14,10 @@ from typing import Any
 
 from codsa.config import Data, Experiment, Method
 from codsa.errors import CodsaError
+from codsa.estimators.base import Judge, check_judge
+from codsa.generators.base import generator_class
 from codsa.io.digests import digest
-from codsa.registry import ESTIMATORS, GENERATORS, WITHOUT_GPU, locate
+from codsa.registry import ESTIMATORS, GENERATORS, LIGHT, WITHOUT_GPU, locate
 from codsa.split import FOLD_RATIO, FOLDS, part_label
 
 
@@ -49,6 +51,11 @@ def _quoted(thing: Any) -> str:
         return value(thing) if yaml.safe_load(value(thing)) == thing else json.dumps(thing, sort_keys=True)
     except yaml.YAMLError:
         return json.dumps(thing, sort_keys=True)
+
+
+def own_code(name: str) -> str | None:
+    """Return what a job is told to trust, for a name of the experiment: the user's own class, if it is one."""
+    return name if ":" in name else None
 
 
 def _source(data: Data) -> list[str]:
@@ -100,10 +107,19 @@ class Study:
         self.methods = {method.name: method for method in experiment.methods}
 
     def checked(self) -> Study:
-        """Return the study itself once every name that its rules will need is known to be good."""
+        """Return the study itself once every name and setting that its rules will need is known to be good.
+
+        Settings are checked here where that needs no torch: those of resamplers, trees and linear models. The jobs
+        of the others check theirs before any work.
+        """
+        judge = self.experiment.estimator
         self.estimator_module()
-        for name in self.generators:
+        if judge.name in LIGHT and judge.settings:
+            check_judge(Judge(judge.name, judge.preprocess, judge.settings), self.experiment.data.task)
+        for name, source in self.generators.items():
             self.generator_module(name)
+            if source.name in LIGHT and source.settings:
+                generator_class(source.name, source.settings)
             if self.inverted(name):
                 self.further("source")
         return self
@@ -264,7 +280,7 @@ class Study:
             if m.generator and self.generator_of(m) == generator and any(part in p for p in self.fits(m).values())
         ]
         grids = sorted({value(self.grid(m)) for m in users})
-        return [*options(grid=list(grids)), *self._work(replicate)]
+        return [*options(grid=list(grids), trust=own_code(self.generators[generator].name)), *self._work(replicate)]
 
     def fit(self, replicate: int | str, method: str, label: str) -> list[str]:
         """Return the arguments of codsa-fit."""
@@ -280,7 +296,8 @@ class Study:
 
     def evaluate(self, replicate: int | str, method: str) -> list[str]:
         """Return the arguments of codsa-eval."""
-        return [*options(method=method, encoder=self._judge_of_texts(method)), *self._work(replicate)]
+        chosen = options(method=method, encoder=self._judge_of_texts(method))
+        return [*chosen, *options(trust=own_code(self.experiment.estimator.name)), *self._work(replicate)]
 
     def _judge_of_texts(self, method: str) -> str | None:
         """Return the encoder by which generated texts are embedded again, where a method has some."""

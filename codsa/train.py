@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from codsa.dataset import Dataset
 from codsa.errors import CodsaError
-from codsa.generators.base import Generator, make
+from codsa.generators.base import Generator, generator_class, make
 from codsa.io.artifacts import new_folder
 from codsa.io.digests import file_digest
 from codsa.io.manifests import check_folder, parameters_as, write_manifest
@@ -20,9 +20,11 @@ from codsa.io.names import MANIFEST, PRETRAIN
 from codsa.io.names import TRAIN as TRAIN_GEN
 from codsa.io.records import read_json, write_json
 from codsa.io.tables import write_parquet
-from codsa.registry import GENERATORS, check_settings, load
+from codsa.io.tensors import readable
+from codsa.registry import check_settings
 from codsa.rows import AnyDataset, in_memory
 from codsa.schema import Schema, check_choice
+from codsa.settings import shortened
 from codsa.split import TRAIN, Split, part_label
 from codsa.streams import Work, rng
 
@@ -105,7 +107,8 @@ def pretrain_encoder(
     """Fit an encoder–decoder; settings are keyword arguments of `codsa.encoders.autoencoder.pretrain`."""
     from codsa.encoders.autoencoder import pretrain
 
-    check_settings("encoder", "autoencoder", pretrain, settings)
+    filled = ("rows", "schema", "stream", "folder", "work")
+    check_settings("encoder", "autoencoder", pretrain, settings, filled)
     losses = pretrain(source.rows, source.schema, stream, folder, scratch, **settings)
     losses.to_csv(folder / "losses.csv", index=False)
 
@@ -115,9 +118,11 @@ def pretrain_denoiser(
 ) -> None:
     """Fit a generator with every column modelled but texts: that of setting 'generator', or tabular-diffusion."""
     schema = source.schema.wordless
-    name = str(settings.get("generator", "tabular-diffusion"))
+    name = settings.get("generator", "tabular-diffusion")
+    if not isinstance(name, str):
+        raise CodsaError(f"denoiser: generator = {shortened(name)}: should be a generator's name")
     given = {key: value for key, value in settings.items() if key != "generator"}
-    made = make(name, {**given, **load("generator", name, GENERATORS).pretraining})
+    made = make(name, {**given, **generator_class(name, given).pretraining})
     made.fit(source.rows[[c.name for c in schema.modelled]], source.regions(), schema, stream, scratch).save(folder)
 
 
@@ -234,10 +239,22 @@ class Trained:
     inputs: dict[str, str] = field(default_factory=dict)
 
 
-def load_generator(folder: Path) -> Trained:
-    """Read a generator's folder, checking that it is whole."""
+def load_generator(folder: Path, trusted: Collection[str] = ()) -> Trained:
+    """Read a generator's folder, checking that it is whole.
+
+    Parameters
+    ----------
+    trusted : collection of str
+        The `module:Class` of the user's own generators that may be imported; the folder alone names registered ones.
+
+    Raises
+    ------
+    CodsaError
+        For a folder that is not whole, or names code that is not trusted.
+    """
     record = check_folder(folder, TRAIN_GEN)
-    schema = Schema.from_dict(read_json(folder / "schema.json"))
     made = parameters_as(record, Training, folder / MANIFEST)
-    call = load("generator", made.generator, GENERATORS)
-    return Trained(call.load(folder, schema, made.settings), schema, made, record.inputs)
+    call = generator_class(made.generator, made.settings, trusted)
+    with readable(folder):
+        schema = Schema.from_dict(read_json(folder / "schema.json"))
+        return Trained(call.load(folder, schema, made.settings), schema, made, record.inputs)

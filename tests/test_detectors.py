@@ -55,7 +55,7 @@ def test_detectors_tell_what_they_have_not_seen(name: str, odd: Dataset, tmp_pat
     found = by_region("roc-auc", check.y, scores, region, np.array([0.5, 0.5]), ["u", "v"])
     assert min(found.values()) > 0.9
     save_fitted(tmp_path / "e", fitted, Judge(name, "auto", FAST[name]))
-    np.testing.assert_allclose(load_fitted(tmp_path / "e").predict(check.x), scores, rtol=1e-6)
+    np.testing.assert_allclose(load_fitted(tmp_path / "e", [name]).predict(check.x), scores, rtol=1e-6)
 
 
 def test_arms_start_alike_and_have_the_same_steps(odd: Dataset) -> None:

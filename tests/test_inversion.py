@@ -38,6 +38,10 @@ SIZES: dict[str, Any] = {
 }  # fmt: skip
 
 
+def no_network(name: str, **_options: Any) -> str:
+    raise OSError("no network")
+
+
 def sentences() -> list[str]:
     adjectives = ["bad", "fine", "great", "cold", "warm", "slow", "new", "old"]
     return [f"the {noun} was {adjective}" for noun in NOUNS for adjective in adjectives]
@@ -169,7 +173,7 @@ def test_a_truncated_file_and_missing_ones(trained: Path, tmp_path: Path) -> Non
     folder = copied(trained, tmp_path)
     path = folder / "inversion" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(CodsaError, match="cannot be read"):
+    with pytest.raises(CodsaError, match="not readable"):
         load_inverter(str(folder), None, False)
     path.unlink()
     with pytest.raises(CodsaError, match=r"no model.safetensors"):
@@ -198,7 +202,7 @@ def test_broken_files_beside_the_weights(trained: Path, tmp_path: Path, name: st
 
 
 def test_a_hub_name_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name: (_ for _ in ()).throw(OSError("no network")))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", no_network)
     with pytest.raises(CodsaError, match=r"hf download some/model --local-dir models/model.*config.json"):
         model_folder("some/model", "config.json")
     with pytest.raises(CodsaError, match="no such folder"):

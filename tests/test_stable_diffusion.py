@@ -17,6 +17,7 @@ from toy_pipeline import make_pipeline
 from codsa import payload
 from codsa.dataset import Dataset
 from codsa.errors import CodsaError
+from codsa.generators import make
 from codsa.generators.stable_diffusion import StableDiffusion
 from codsa.images.prompts import Prompts
 from codsa.pool import load_pool
@@ -50,7 +51,7 @@ def fitted(data: Dataset, base: Path, pretrained: Path | None = None, work: Path
     from accelerate.state import AcceleratorState
 
     AcceleratorState._reset_state()  # its precision holds for a process, and a command is one
-    made = StableDiffusion(**{**SMALL, "model": str(base), **settings})
+    made = make("stable-diffusion", {**SMALL, "model": str(base), **settings})
     rows = data.part(np.arange(len(data)))
     return made.fit(rows, data.regions(), data.schema, stream(0, "fit"), work, pretrained)
 
@@ -275,8 +276,8 @@ def test_training_goes_on_from_a_source_set(images: Dataset, base: Path, tmp_pat
         ({"words": {"y": {"a": "left"}}}, "column 'y' also holds 'b'; give a word for every value"),
         ({"uniform": ["agee"]}, "did you mean 'age'"),
         ({"size": 20 + 1}, "give a multiple of 4"),
-        ({"guidance": 0.5}, "guidance not below 1"),
-        ({"steps": 0}, "steps, batch, rank, sampler_steps and at_once start at 1"),
+        ({"guidance": 0.5}, "guidance = 0.5: should be a finite number of at least 1"),
+        ({"steps": 0}, "steps = 0: should be a whole number of at least 1"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict[str, Any], message: str, images: Dataset, base: Path) -> None:

@@ -37,6 +37,10 @@ INVERTER = [
 ]
 
 
+def no_network(name: str, **_options: Any) -> str:
+    raise OSError("no network")
+
+
 def setting(*pairs: str) -> list[str]:
     return [word for pair in pairs for word in ("--set", pair)]
 
@@ -133,7 +137,7 @@ def test_the_source_set_shares_no_text_with_the_study(study: Path) -> None:
 def test_models_that_are_missing_or_foreign_end_in_one_line(
     study: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name: (_ for _ in ()).throw(OSError("no network")))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", no_network)
     (study / "foreign").mkdir()
     (study / "foreign" / "config.json").write_text('{"model_type": "bert"}')
     at = ["--data", study / "data", "--split", study / "s.parquet", "--generator", "text-diffusion"]

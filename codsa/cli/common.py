@@ -49,6 +49,15 @@ Replicate = Annotated[int, typer.Option("--replicate", min=0, help="Replicate; p
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; give it as often as needed.")
 ]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        metavar="MODULE:CLASS",
+        help="A class of your own that the folder may import and run; repeatable. Folders alone run no code.",
+        show_default=False,
+    ),
+]
 Ratios = Annotated[list[float], typer.Option("--m", help="Synthetic rows as a multiple of n; repeat for a grid.")]
 Alphas = Annotated[
     list[str],

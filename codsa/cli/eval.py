@@ -13,6 +13,7 @@ from codsa.cli.common import (
     Replicate,
     Seed,
     SplitFile,
+    Trust,
     Version,
     new_app,
     runner,
@@ -38,6 +39,7 @@ def evaluate(
         str | None,
         typer.Option("--encoder", help="The texts' sentence encoder, to embed generated texts again (round trip)."),
     ] = None,
+    trust: Trust = None,
     seed: Seed = 0,
     experiment: Experiment = "study",
     replicate: Replicate = 0,
@@ -66,7 +68,7 @@ def evaluate(
     dataset = open_dataset(data)
     roles = load_split(split, dataset)
     pools = {one.digest: one for one in (load_pool(folder, dataset.schema) for folder in pool or [])}
-    found = [read_fits(folder, dataset, roles, pools) for folder in fits]
+    found = [read_fits(folder, dataset, roles, pools, trust or ()) for folder in fits]
     choice = choose(found)
     judge = None if encoder is None else round_trip_encoder(encoder, dataset.schema)
     metrics = measure(dataset, roles, choice, work_of(seed, experiment, replicate), judge)

@@ -11,6 +11,7 @@ from codsa.cli.common import (
     Experiment,
     Replicate,
     Seed,
+    Trust,
     Version,
     new_app,
     parse_value,
@@ -44,6 +45,7 @@ def sample(
     shard: Annotated[
         str, typer.Option("--shard", metavar="I/N", help="Which shard of how many, from 1/N to N/N.")
     ] = "1/1",
+    trust: Trust = None,
     seed: Seed = 0,
     experiment: Experiment = "study",
     replicate: Replicate = 0,
@@ -65,7 +67,7 @@ def sample(
     from codsa.sample import parse_shard, region_counts, write_shard
     from codsa.train import load_generator
 
-    trained = load_generator(generator)
+    trained = load_generator(generator, trust or ())
     if (rows is None) == (grid is None):
         raise CodsaError("give either --rows, or --grid with --data and --split")
     wanted = [trained.schema.regions.index(name) for name in region or trained.schema.regions.names]

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from codsa.io.tensors import Tensors, fill
+
 
 class Block(nn.Module):
     """A residual block: LayerNorm, Linear, SiLU, Linear, with the condition added inside."""
@@ -100,14 +102,23 @@ class Denoiser(nn.Module):
 
     @classmethod
     def of(cls, weights: Mapping[str, torch.Tensor]) -> Denoiser:
-        """Return the network that has these weights, its sizes read from them."""
+        """Return the network that has these weights, its sizes read from them.
+
+        Raises
+        ------
+        CodsaError
+            Where tensors that were read from a file are not such a network's.
+        """
         width, dimension = weights["enter.weight"].shape
         depth = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
         law = [weights[f"start.{part}"] for part in ("means", "vectors", "values") if f"start.{part}" in weights]
         start = NormalStart(*law) if law else None
         told = len(weights["noise.0.weight"])
         made = cls(dimension, len(weights["region.weight"]), width, depth, told, start=start)
-        made.load_state_dict(dict(weights))
+        if isinstance(weights, Tensors):
+            fill(made, weights)
+        else:
+            made.load_state_dict(dict(weights))
         return made
 
     def forward(self, x: torch.Tensor, noise: torch.Tensor, region: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ import torch
 from torch import nn
 
 from codsa.errors import CodsaError
+from codsa.hub import parted, warn_unless_pinned
+from codsa.io.records import read_as
+from codsa.io.tensors import load_tensors
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +25,19 @@ TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
 """The layers of the U-Net's attention that get low-rank updates."""
 UPDATES = "pytorch_lora_weights.safetensors"
 """diffusers' name for a file of low-rank updates."""
+
+
+PARTS = {
+    "feature_extractor": "transformers CLIP(ImageProcessor|FeatureExtractor)(Fast|Pil)?",
+    "image_encoder": "transformers CLIPVisionModelWithProjection",
+    "safety_checker": "stable_diffusion StableDiffusionSafetyChecker",
+    "scheduler": r"diffusers \w+Scheduler",
+    "text_encoder": "transformers CLIPTextModel",
+    "tokenizer": "transformers CLIPTokenizer(Fast)?",
+    "unet": "diffusers UNet2DConditionModel",
+    "vae": "diffusers AutoencoderKL",
+}
+"""The library and the class (a pattern) of each part of a pipeline."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +75,16 @@ class Pipeline:
 
 
 def load_pipeline(name: str) -> Pipeline:
-    """Load a pipeline from a folder or from the hub, in float32.
+    """Load a pipeline from a folder or from the hub (`owner/name` or `owner/name@revision`), in float32.
+
+    Nothing but a StableDiffusionPipeline of its usual parts is loaded, and no code that comes with it.
 
     Raises
     ------
     CodsaError
         Where there is none, it is of another kind, or the hub cannot be reached.
     """
-    from diffusers import DiffusionPipeline, StableDiffusionPipeline
+    from diffusers import StableDiffusionPipeline
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
@@ -76,19 +95,54 @@ def load_pipeline(name: str) -> Pipeline:
         what = "low-rank updates, not a pipeline; give their base" if (folder / UPDATES).exists() else "no pipeline"
         raise CodsaError(f"model {name}: the folder holds {what} (model_index.json is lacking)")
     try:
-        pipe: Any = DiffusionPipeline.from_pretrained(name, safety_checker=None, requires_safety_checker=False)
-    except (OSError, ValueError, ImportError, AttributeError, TypeError) as error:
+        folder = folder if folder.is_dir() else _fetched(name)
+        check_index(folder, name)
+        pipe: Any = StableDiffusionPipeline.from_pretrained(
+            str(folder),
+            safety_checker=None,
+            requires_safety_checker=False,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+    except (CodsaError, MemoryError):
+        raise
+    except Exception as error:  # each library below raises its own kinds
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CodsaError(
             f"model {name}: cannot be loaded as a Stable Diffusion pipeline ({reason}); give a diffusers folder, "
             "or a hub name where there is a network"
         ) from None
-    if not issubclass(type(pipe), StableDiffusionPipeline):
-        raise CodsaError(f"model {name}: a {type(pipe).__name__}, not a StableDiffusionPipeline")
     pipe.set_progress_bar_config(disable=True)
     for part in (pipe.unet, pipe.vae, pipe.text_encoder):
         part.float().requires_grad_(False).eval()
     return Pipeline(pipe, name, _digest(pipe))
+
+
+def _fetched(name: str) -> Path:
+    """Return the folder of a pipeline of the hub, fetched without code and without pickles."""
+    from diffusers import StableDiffusionPipeline
+
+    repository, revision = parted(name)
+    folder = StableDiffusionPipeline.download(
+        repository, revision=revision, use_safetensors=True, trust_remote_code=False
+    )
+    warn_unless_pinned(name, Path(folder))
+    return Path(folder)
+
+
+def check_index(folder: Path, name: str) -> None:
+    """Raise a `CodsaError` unless a pipeline is a StableDiffusionPipeline of the parts that such a one has."""
+    index = read_as(folder / "model_index.json", dict[str, Any])
+    kind = index.get("_class_name")
+    if kind != "StableDiffusionPipeline":
+        raise CodsaError(f"model {name}: a {kind}, not a StableDiffusionPipeline")
+    for part, origin in index.items():
+        if not isinstance(origin, list) or origin == [None, None]:
+            continue
+        library, _, known = PARTS.get(part, "").partition(" ")
+        if len(origin) != 2 or origin[0] != library or not re.fullmatch(known, str(origin[1])):
+            raise CodsaError(f"model {name}: its part '{part}' is {origin}, which no StableDiffusionPipeline has")
 
 
 def _digest(pipe: Any) -> str:
@@ -181,13 +235,12 @@ def load_updates(net: Adapted, folder: Path) -> None:
     from diffusers import StableDiffusionPipeline
     from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
     from peft import set_peft_model_state_dict
-    from safetensors.torch import load_file
 
-    state = load_file(folder / UPDATES)
+    state = load_tensors(folder / UPDATES, "torch")
     inner = {k.removeprefix(f"{StableDiffusionPipeline.unet_name}."): v for k, v in state.items()}
     try:
         found: Any = set_peft_model_state_dict(net.unet, convert_unet_state_dict_to_peft(inner))
-    except RuntimeError as error:
+    except (RuntimeError, KeyError, ValueError, AttributeError) as error:
         raise CodsaError(
             f"{folder}: its updates do not fit this model ({str(error).splitlines()[-1].strip()})"
         ) from None

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from codsa.diffusion.network import initialise
 from codsa.diffusion.training import HeldOutLoss, Loss, Recipe, Trainer
 from codsa.encoders.scaling import AUTO
 from codsa.encoders.tabular import TabularEncoder
-from codsa.io.records import read_json, write_json
+from codsa.io.records import read_as, write_json
+from codsa.io.tensors import Tensors, fill, load_tensors, readable
 from codsa.processes import my_share
 from codsa.regions import Regions
 from codsa.schema import Column, Schema
+from codsa.settings import Batch, Count, Depth, PositiveInt, Rate, Width
 from codsa.streams import child, integer, rng
 
 
@@ -69,6 +72,25 @@ class Autoencoder(nn.Module):
         if not self.regions:
             return x
         return torch.cat([x, nn.functional.one_hot(region, self.regions).to(x.dtype)], dim=1)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes of an `Autoencoder`."""
+
+    latent: Width
+    width: Width
+    depth: Depth
+    regions: Count = 0
+
+
+@dataclass(frozen=True)
+class Record:
+    """What `autoencoder.json` holds."""
+
+    settings: Sizes
+    columns: list[Column]
+    regions: dict[str, Any]
 
 
 class LatentSpace:
@@ -131,15 +153,18 @@ class LatentSpace:
     @classmethod
     def load(cls, folder: Path) -> LatentSpace:
         """Read what `save` wrote."""
-        record = read_json(folder / "autoencoder.json")
-        tensors = load_file(folder / "autoencoder.safetensors")
-        columns = [Column(**c) for c in record["columns"]]
-        arrays = {k.removeprefix("table."): v.numpy() for k, v in tensors.items() if k.startswith("table.")}
-        table = TabularEncoder.from_arrays(arrays, columns)
-        model = Autoencoder(table.width, **record["settings"])
-        model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
-        regions = Regions.from_dict(record["regions"])
-        return cls(table, model, record["settings"], tensors["centre"].numpy(), tensors["scale"].numpy(), regions)
+        with readable(folder):
+            record = read_as(folder / "autoencoder.json", Record)
+            tensors = load_tensors(folder / "autoencoder.safetensors", "torch")
+            parts = tensors.under("table.")
+            arrays = Tensors(parts.path, {name: part.numpy() for name, part in parts.items()})
+            table = TabularEncoder.from_arrays(arrays, record.columns)
+            settings = asdict(record.settings)
+            with torch.device("meta"):  # the weights' own sizes are compared before any memory is taken
+                model = Autoencoder(table.width, **settings)
+            fill(model, tensors.under("model."), assign=True)
+            centre, scale = (tensors.expect(name, settings["latent"]).numpy() for name in ("centre", "scale"))
+            return cls(table, model, settings, centre, scale, Regions.from_dict(record.regions))
 
     def adapt(self, rows: pd.DataFrame, columns: list[Column], regions: Regions, region: np.ndarray) -> None:
         """Fit what depends on the study's own rows: its regions, levels, bounds and ties.
@@ -173,12 +198,12 @@ def pretrain(
     folder: Path,
     work: Path | None = None,
     *,
-    latent: int = 8,
-    width: int = 256,
-    depth: int = 2,
-    steps: int = 3000,
-    batch: int = 512,
-    learning_rate: float = 2e-3,
+    latent: Width = 8,
+    width: Width = 256,
+    depth: Depth = 2,
+    steps: PositiveInt = 3000,
+    batch: Batch = 512,
+    learning_rate: Rate = 2e-3,
 ) -> pd.DataFrame:
     """Fit an encoder–decoder on a source set and write it into an existing folder.
 

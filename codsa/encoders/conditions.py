@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -62,13 +62,8 @@ class Conditions:
         return Conditions([_joined(known.get(told.name), told) for told in self.columns])
 
     def to_list(self) -> list[dict[str, Any]]:
-        """Return what `from_list` reads, as JSON."""
+        """Return the columns, as JSON."""
         return [asdict(told) for told in self.columns]
-
-    @classmethod
-    def from_list(cls, records: Sequence[Mapping[str, Any]]) -> Conditions:
-        """Read what `to_list` gave."""
-        return cls([Told(**record) for record in records])
 
 
 def _told(values: pd.Series, column: Column) -> Told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,15 @@ import pandas as pd
 
 from codsa.encoders.mixed import is_ordered, level_codes, to_float
 from codsa.errors import CodsaError
+from codsa.io.tensors import readable
 from codsa.payload import arrays
 from codsa.registry import ESTIMATORS, check_settings, load
 from codsa.schema import Column, Schema, check_choice
+from codsa.settings import shortened
 from codsa.streams import integer
 
+TEXTS = "tfidf-logistic"
+"""The registered estimator of texts."""
 PREPROCESSING = ("auto", "none", "ordinal", "standard", "smooth")
 
 
@@ -213,17 +218,30 @@ class Fitted:
     model : estimator
         Of scikit-learn's protocol.
     layout : Layout
+    folder : Path, optional
+        Where it was read from.
     """
 
-    def __init__(self, transform: Any, model: Any, layout: Layout) -> None:
-        self.transform, self.model, self.layout = transform, model, layout
+    def __init__(self, transform: Any, model: Any, layout: Layout, folder: Path | None = None) -> None:
+        self.transform, self.model, self.layout, self.folder = transform, model, layout, folder
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return class probabilities of shape (n, C), or values or anomaly scores of shape (n,).
 
         A class without training rows has probability 0. A score is the negative of what
         scikit-learn's detectors call `score_samples`.
+
+        Raises
+        ------
+        CodsaError
+            Where it was read from a folder that holds no estimator of such rows.
         """
+        if self.folder is None:
+            return self._predict(x)
+        with readable(self.folder):
+            return self._predict(x)
+
+    def _predict(self, x: np.ndarray) -> np.ndarray:
         inner = self.transform.transform(x)
         if self.layout.task == "detection":
             return -np.asarray(self.model.score_samples(inner), dtype=float)
@@ -272,9 +290,42 @@ def kind_of(judge: Judge) -> EstimatorKind:
     def build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:
         check_settings("estimator", judge.name, found, settings)
         seeded = {"random_state": seed} if "random_state" in inspect.signature(found).parameters else {}
-        return found(**{**seeded, **settings})
+        return validated(judge.name, found(**{**seeded, **settings}))
 
     return EstimatorKind(build, "standard")
+
+
+def check_judge(judge: Judge, task: str | None = None) -> None:
+    """Raise a `CodsaError` for settings that an estimator cannot have, before there are data.
+
+    Parameters
+    ----------
+    task : str, optional
+        None: the settings must suit one of classification and regression.
+    """
+    kind, refusals = kind_of(judge), []
+    layouts = [Layout("classification", 2, [], [], 1, texts=judge.name == TEXTS), Layout("regression", 0, [], [], 1)]
+    for layout in [one for one in layouts if task in (None, one.task)]:
+        try:
+            kind.build(layout, 0, judge.settings)
+            return
+        except CodsaError as error:
+            refusals.append(error)
+    if refusals:
+        raise refusals[0]
+
+
+def validated(name: str, model: Any) -> Any:
+    """Return an unfitted estimator of scikit-learn's, or raise a `CodsaError` for a setting that it cannot have."""
+    from sklearn.utils._param_validation import InvalidParameterError
+
+    try:
+        getattr(model, "_validate_params", lambda: None)()
+    except InvalidParameterError as error:
+        hit = re.fullmatch(r"The '(\w+)' parameter of \S+ must be (.*)\. Got .* instead\.", str(error), re.DOTALL)
+        said = f"{hit[1]} = {shortened(getattr(model, hit[1], None))}: should be {hit[2]}" if hit else str(error)
+        raise CodsaError(f"estimator '{name}': {said}") from None
+    return model
 
 
 def fit_all(

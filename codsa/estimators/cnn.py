@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,22 @@ from codsa.errors import CodsaError
 from codsa.estimators.base import EstimatorKind, Layout, Problem
 from codsa.estimators.networks import NetworkModel, Networks, Training, need_images
 from codsa.registry import check_settings
+from codsa.settings import Batch, Budget, PositiveInt, Rate, Share, Stop, Width
 
 FEWEST = 2
 """Convolutions go on while a side has so many pixels to pool."""
+
+
+@dataclass
+class CnnFacts:
+    """What `Cnn.build` and its predictions need (see `_settings`); centre and scale are those of a number's target."""
+
+    channels: list[Width]
+    hidden: Width
+    dropout: Share
+    flip: bool
+    centre: float
+    scale: float
 
 
 class Cnn(NetworkModel):
@@ -24,6 +38,8 @@ class Cnn(NetworkModel):
     For 64 × 64 × 3 and the default settings it is the paper's network: channels 32, 64, 128, 256,
     dense 4096 → 256 → dropout → 256 → 1.
     """
+
+    record = CnnFacts
 
     def build(self) -> nn.Module:
         """Return the network."""
@@ -98,16 +114,16 @@ class CnnArms(Networks):
 
 def _settings(
     *,
-    channels: list[int] | None = None,
-    hidden: int = 256,
-    dropout: float = 0.4,
+    channels: list[Width] | None = None,
+    hidden: Width = 256,
+    dropout: Share = 0.4,
     flip: bool = False,
-    learning_rate: float = 1e-4,
-    batch: int = 64,
-    epochs: int = 100,
-    patience: int = 30,
-    budget: str = "steps",
-    stop: str = "validation",
+    learning_rate: Rate = 1e-4,
+    batch: Batch = 64,
+    epochs: PositiveInt = 100,
+    patience: PositiveInt = 30,
+    budget: Budget = "steps",
+    stop: Stop = "validation",
 ) -> tuple[dict[str, Any], Training]:
     """Take the settings of the estimator `cnn`.
 
@@ -124,8 +140,6 @@ def _settings(
     learning_rate, batch, epochs, patience, budget, stop
         See `Training`.
     """
-    if not 0 <= dropout < 1:
-        raise CodsaError(f"estimator cnn: dropout = {dropout}; it must lie in [0, 1)")
     shape = {"channels": list(channels or [32, 64, 128, 256]), "hidden": hidden}
     facts = {**shape, "dropout": dropout, "flip": flip, "centre": 0.0, "scale": 1.0}
     return facts, Training(epochs, batch, learning_rate, patience, budget, stop)

@@ -6,6 +6,7 @@ import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from codsa.errors import CodsaError
 from codsa.estimators.base import EstimatorKind, Layout, Problem
 from codsa.estimators.networks import NetworkModel, Networks, Training
 from codsa.registry import check_settings
+from codsa.settings import Batch, Budget, PositiveInt, Rate, Stop, Width
 
 
 class Detector(NetworkModel):
@@ -37,8 +39,17 @@ class Detector(NetworkModel):
         return -float(roc_auc_score(rows.y, -self.score_samples(rows.x), sample_weight=rows.weight))
 
 
+@dataclass
+class AutoencoderFacts:
+    """What `Autoencoder.build` needs: hidden units, layer by layer."""
+
+    hidden: list[Width]
+
+
 class Autoencoder(Detector):
     """Dense layers with ReLU through a narrow one; images are brought back by a sigmoid (arXiv 2504.07426, 4.5)."""
+
+    record = AutoencoderFacts
 
     def build(self) -> nn.Module:
         """Return the network: for 28 × 28 images 784 → 128 → 32 → 128 → 784."""
@@ -61,13 +72,13 @@ class Autoencoder(Detector):
 
 def _autoencoder(
     *,
-    hidden: list[int] | None = None,
-    learning_rate: float = 1e-4,
-    batch: int = 256,
-    epochs: int = 20,
-    patience: int = 1000,
-    budget: str = "steps",
-    stop: str = "validation",
+    hidden: list[Width] | None = None,
+    learning_rate: Rate = 1e-4,
+    batch: Batch = 256,
+    epochs: PositiveInt = 20,
+    patience: PositiveInt = 1000,
+    budget: Budget = "steps",
+    stop: Stop = "validation",
 ) -> tuple[dict[str, Any], Training]:
     """Take the settings of `autoencoder`: hidden units, and those of `Training`; the paper's are the defaults."""
     sizes = list(hidden or [128, 32, 128])

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import EstimatorKind, Layout, Problem
+from codsa.estimators.base import EstimatorKind, Layout, Problem, validated
 from codsa.registry import check_settings
+from codsa.settings import Rate, admits
 
 
 class Penalised:
@@ -80,10 +81,11 @@ def _linear(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:
     default = {} if layout.task == "regression" else {"max_iter": 1000}
     several = settings.get("C")
     if isinstance(several, Sequence) and not isinstance(several, str):
-        if not several or not all(isinstance(c, (int, float)) and c > 0 for c in several):
+        if not several or not admits(list[Rate], list(several)):
             raise CodsaError(f"estimator 'logistic': C = {list(several)}; give numbers above 0")
+        validated("logistic", call(**{**default, **settings, "C": several[0]}))
         return Penalised(several, {**default, **settings})
-    return call(**{**default, **settings})
+    return validated("logistic", call(**{**default, **settings}))
 
 
 logistic = EstimatorKind(_linear, "standard")

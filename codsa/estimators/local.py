@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -13,6 +14,7 @@ from codsa.errors import CodsaError
 from codsa.estimators.base import EstimatorKind, Layout
 from codsa.estimators.networks import need_images
 from codsa.registry import check_settings
+from codsa.settings import Cells, PositiveInt
 
 ORIENTATIONS = 9
 DIMENSIONS = 150
@@ -57,6 +59,24 @@ class LocalOutliers(BaseEstimator):  # type: ignore[misc]
             self.factors_.append(factor)
             self.scales_.append(spread if spread > 0 else 1.0)
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the search trees, whose inner indices a reader could not trust."""
+        state = dict(super().__getstate__())
+        if "factors_" in state:
+            state["factors_"] = [copy.copy(factor) for factor in self.factors_]
+            for factor in state["factors_"]:
+                factor._tree = None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Grow the search trees anew from the rows; they are the same ones."""
+        from sklearn.neighbors import KDTree
+
+        super().__setstate__(state)
+        for factor in state.get("factors_", ()):
+            if factor._fit_method == "kd_tree":
+                factor._tree = KDTree(factor._fit_X, factor.leaf_size, metric=factor.effective_metric_)
 
     def score_samples(self, x: np.ndarray) -> np.ndarray:
         """Return how normal rows are, ndarray of shape (n,)."""
@@ -112,12 +132,9 @@ def oriented_gradients(images: np.ndarray, cells: int, within: float = 0.01) -> 
     return scaled.reshape(len(images), -1)
 
 
-def _settings(*, neighbours: int = 10, cells: list[int] | None = None) -> dict[str, Any]:
+def _settings(*, neighbours: PositiveInt = 10, cells: list[Cells] | None = None) -> dict[str, Any]:
     """Take the settings of `local-outliers` (see `LocalOutliers`)."""
-    chosen = [7, 6, 4] if cells is None else list(cells)
-    if neighbours < 1 or any(c < 2 for c in chosen):
-        raise CodsaError("estimator local-outliers: neighbours start at 1, and cells at 2")
-    return {"neighbours": neighbours, "cells": chosen}
+    return {"neighbours": neighbours, "cells": [7, 6, 4] if cells is None else list(cells)}
 
 
 def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> LocalOutliers:

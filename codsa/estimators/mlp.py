@@ -11,17 +11,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch.optim.adam import adam
 
-from codsa.errors import CodsaError
 from codsa.estimators.base import EstimatorKind, Layout, Problem
-from codsa.io.records import read_json, write_json
+from codsa.io.records import read_as, write_json
+from codsa.io.tensors import load_tensors
 from codsa.registry import check_settings
-from codsa.schema import check_choice
+from codsa.settings import Batch, Budget, Count, PositiveInt, Rate, Width
 from codsa.streams import rng, stream
 
-BUDGETS = ("steps", "epochs")
 CACHED = 2**17
 """Numbers of a hidden layer, over the arms of a stack, that stay in a core's cache (half a megabyte)."""
 Weights = list[torch.Tensor]
@@ -53,16 +52,13 @@ class Mlp:
         self,
         layout: Layout,
         *,
-        hidden: list[int] | None = None,
-        learning_rate: float = 1e-3,
-        batch: int = 1024,
-        epochs: int = 100,
-        patience: int = 20,
-        budget: str = "steps",
+        hidden: list[Width] | None = None,
+        learning_rate: Rate = 1e-3,
+        batch: Batch = 1024,
+        epochs: PositiveInt = 100,
+        patience: PositiveInt = 20,
+        budget: Budget = "steps",
     ) -> None:
-        check_choice("estimator mlp: budget", budget, BUDGETS)
-        if min(batch, epochs, patience) < 1:
-            raise CodsaError("estimator mlp: batch, epochs and patience start at 1")
         self.layout, self.hidden = layout, list(hidden if hidden is not None else [128, 128, 128])
         self.learning_rate, self.batch, self.epochs = learning_rate, batch, epochs
         self.patience, self.budget = patience, budget
@@ -117,6 +113,14 @@ class Scale:
         return y if self == Scale(0.0, 1.0) else (y - self.centre) / self.scale
 
 
+@dataclass(frozen=True)
+class MlpRecord:
+    """What `mlp.json` holds: the number of classes (0 for regression), and the target's scale."""
+
+    classes: Count
+    scale: Scale
+
+
 class MlpModel:
     """One fitted perceptron, of scikit-learn's protocol for prediction.
 
@@ -160,9 +164,13 @@ class MlpModel:
     @classmethod
     def load(cls, folder: Path) -> MlpModel:
         """Read what `save` wrote."""
-        record = read_json(folder / "mlp.json")
-        named = load_file(folder / "mlp.safetensors")
-        return cls([named[key] for key in sorted(named)], record["classes"], Scale(**record["scale"]))
+        record = read_as(folder / "mlp.json", MlpRecord)
+        named = load_tensors(folder / "mlp.safetensors", "torch")
+        inputs = None
+        for i in range(0, max(len(named), 2), 2):
+            inputs = named.expect(f"{i:02d}", inputs, None).shape[1]
+            named.expect(f"{i + 1:02d}", 1, inputs)
+        return cls([named[key] for key in sorted(named)], record.classes, record.scale)
 
 
 def forward(weights: Weights, x: torch.Tensor) -> torch.Tensor:
@@ -307,7 +315,7 @@ def _initial(mlp: Mlp, features: int, seed: int) -> Weights:
 
 
 def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Mlp:
-    check_settings("estimator", "mlp", Mlp, settings)
+    check_settings("estimator", "mlp", Mlp, settings, ("layout",))
     return Mlp(layout, **settings)
 
 

@@ -8,23 +8,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from codsa.errors import CodsaError
 from codsa.estimators.base import Layout, Problem
-from codsa.io.records import read_json, write_json
-from codsa.schema import check_choice
+from codsa.io.records import read_as, write_json
+from codsa.io.tensors import fill, load_tensors
+from codsa.settings import Budget, Stop
 from codsa.streams import child, integer, stream
 
 log = logging.getLogger(__name__)
 
-BUDGETS = ("steps", "epochs")
-STOPS = ("validation", "last")
 CHUNK = 1024
 """Rows that are predicted at a time."""
 
@@ -53,14 +52,8 @@ class Training:
     batch: int
     learning_rate: float
     patience: int
-    budget: str
-    stop: str
-
-    def __post_init__(self) -> None:
-        check_choice("estimator: budget", self.budget, BUDGETS)
-        check_choice("estimator: stop", self.stop, STOPS)
-        if min(self.epochs, self.batch, self.patience) < 1 or not self.learning_rate > 0:
-            raise CodsaError("estimator: epochs, batch and patience start at 1, and learning_rate is above 0")
+    budget: Budget
+    stop: Stop
 
 
 Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]
@@ -75,7 +68,14 @@ class NetworkModel(ABC):
     layout : Layout
     facts : mapping
         What `build` needs, as JSON.
+
+    Attributes
+    ----------
+    record : type
+        A dataclass: the facts, and what each of them may be.
     """
+
+    record: ClassVar[type[Any]]
 
     def __init__(self, layout: Layout, facts: Mapping[str, Any]) -> None:
         self.layout, self.facts = layout, dict(facts)
@@ -113,8 +113,10 @@ class NetworkModel(ABC):
     @classmethod
     def read(cls, folder: Path, layout: Layout) -> Self:
         """Read what `save` wrote."""
-        made = cls(layout, read_json(folder / "network.json"))
-        made.net.load_state_dict(load_file(folder / "network.safetensors"))
+        facts = vars(read_as(folder / "network.json", cls.record))
+        with torch.device("meta"):  # the weights' own sizes are compared before any memory is taken
+            made = cls(layout, facts)
+        fill(made.net, load_tensors(folder / "network.safetensors", "torch"), assign=True)
         return made
 
 

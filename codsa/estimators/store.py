@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import io
+import json
+import logging
 import re
 import sys
 import zipfile
-from dataclasses import asdict
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import Average, Fitted, Judge, Layout, Predictor
-from codsa.io.records import read_json, write_json
-from codsa.registry import ESTIMATORS, load, locate
+from codsa.estimators.base import Average, EstimatorKind, Fitted, Judge, Layout, Predictor
+from codsa.estimators.sound import check_trees
+from codsa.estimators.types import FURTHER, SKLEARN, TYPES
+from codsa.io.records import read_as, write_json
+from codsa.io.tensors import readable
+from codsa.registry import ESTIMATORS, load, trusted_types
 
-TRUSTED = ("sklearn.", "numpy.", "scipy.", "builtins.")
+log = logging.getLogger(__name__)
+
+SMALL, RATIO = 2**26, 200
+"""A file that unpacks to more bytes than `SMALL` and than `RATIO` times its own size is no model but a bomb."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What `estimator.json` holds."""
+
+    judge: Judge
+    layout: Layout
 
 
 def _skops() -> Any:
@@ -38,9 +55,17 @@ def _skops() -> Any:
     return skops.io
 
 
-def _dump(thing: Any, path: Path) -> None:
+def _dump(fitted: Any, path: Path, name: str) -> None:
     """Write a skops file whose bytes depend on its content alone: no memory addresses, no time of day."""
-    with zipfile.ZipFile(io.BytesIO(_skops().dumps(thing))) as made:
+    try:
+        content = _skops().dumps(fitted)
+    except Exception as error:  # skops raises its own kinds, and those of what it looks at
+        reason = (str(error).splitlines() or [""])[0]
+        raise CodsaError(
+            f"estimator '{name}': cannot be kept without pickle ({type(error).__name__}: {reason}); "
+            "change the setting that puts it there"
+        ) from error
+    with zipfile.ZipFile(io.BytesIO(content)) as made:
         parts = {name: made.read(name) for name in made.namelist()}
     schema = parts.pop("schema.json").decode()
     found = re.findall(r'"__id__": (\d+)|"file": "(\d+)\.', schema)
@@ -59,37 +84,117 @@ def save_fitted(folder: Path, fitted: Predictor, judge: Judge) -> None:
             save_fitted(folder / f"member~{place}", member, judge)
         return
     folder.mkdir(parents=True)
-    _dump(fitted.transform, folder / "transform.skops")
-    if hasattr(fitted.model, "save"):
+    _dump(fitted.transform, folder / "transform.skops", judge.name)
+    if judge.name in ESTIMATORS and hasattr(fitted.model, "save"):
         fitted.model.save(folder)
     else:
-        _dump(fitted.model, folder / "model.skops")
+        _dump(fitted.model, folder / "model.skops", judge.name)
+        _warn_of_foreign(folder / "model.skops", judge.name)
     write_json(folder / "estimator.json", {"judge": asdict(judge), "layout": asdict(fitted.layout)})
 
 
-def load_fitted(folder: Path) -> Predictor:
-    """Read what `save_fitted` wrote."""
-    members = sorted(folder.glob("member~*"))
-    return Average([_load_one(member) for member in members]) if members else _load_one(folder)
-
-
-def _load_one(folder: Path) -> Fitted:
-    record = read_json(folder / "estimator.json")
-    layout = Layout(**record["layout"])
-    module = locate("estimator", record["judge"]["name"], ESTIMATORS).partition(":")[0]
-    transform = _load(folder / "transform.skops", module)
-    if (folder / "model.skops").exists():
-        return Fitted(transform, _load(folder / "model.skops", module), layout)
-    kind = load("estimator", record["judge"]["name"], ESTIMATORS)
-    return Fitted(transform, kind.read(folder, layout), layout)
-
-
-def _load(path: Path, module: str) -> Any:
-    """Load a skops file that holds types of scikit-learn and of the estimator's package only."""
-    package = module.partition(".")[0] + "."
-    skops = _skops()
-    foreign = skops.get_untrusted_types(file=path)
-    strange = [t for t in foreign if not t.startswith((*TRUSTED, package))]
+def _warn_of_foreign(path: Path, name: str) -> None:
+    """Say now what `codsa-eval` would refuse later."""
+    own = () if name in ESTIMATORS else (name,)
+    strange = _strange(path, own, name in ESTIMATORS)
     if strange:
-        raise CodsaError(f"{path}: holds {strange[0]}, which the estimator's package does not define")
-    return skops.load(path, trusted=foreign)
+        log.warning(
+            "estimator '%s' holds %s, which codsa-eval reads with --trust %s alone; a class of your own may list it in "
+            "its attribute trusted_types",
+            *(name, strange[0], strange[0]),
+        )
+
+
+def load_fitted(folder: Path, trusted: Collection[str] = ()) -> Predictor:
+    """Read what `save_fitted` wrote.
+
+    Parameters
+    ----------
+    trusted : collection of str
+        The `module:Class` of the user's own estimators, and full names of types, that may be imported. Nothing else
+        is beyond what the registered estimators consist of, whatever the folder says.
+
+    Raises
+    ------
+    CodsaError
+        For a folder that is not whole, or holds code that is not trusted.
+    """
+    members = sorted(folder.glob("member~*"))
+    return Average([_load_one(m, trusted) for m in members]) if members else _load_one(folder, trusted)
+
+
+def _load_one(folder: Path, trusted: Collection[str]) -> Fitted:
+    with readable(folder):
+        record = read_as(folder / "estimator.json", Record)
+        name = record.judge.name
+        kind = load("estimator", name, ESTIMATORS, trusted)
+        transform = _load(folder / "transform.skops", (), True)
+        if (folder / "model.skops").exists():
+            model = _load(folder / "model.skops", trusted, name in ESTIMATORS)
+        elif isinstance(kind, EstimatorKind) and kind.read is not None:
+            model = kind.read(folder, record.layout)
+        else:
+            raise CodsaError(f"{folder / 'model.skops'}: no such file; re-run codsa-fit")
+        return Fitted(transform, model, record.layout, folder)
+
+
+def _load(path: Path, trusted: Collection[str], registered: bool) -> Any:
+    """Load a skops file that holds nothing but types which are trusted."""
+    try:
+        strange = _strange(path, trusted, registered)
+        if strange:
+            raise CodsaError(f"{path}: holds {strange[0]}, which is not trusted; if you trust it, give --trust")
+        loaded = _skops().load(path, trusted=sorted(_admitted(trusted, registered)))
+    except (CodsaError, MemoryError):
+        raise
+    except FileNotFoundError:
+        raise CodsaError(f"{path}: no such file; re-run codsa-fit") from None
+    except Exception as error:  # zipfile, json, skops and numpy raise their own kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CodsaError(f"{path}: not readable by skops ({reason}); delete it and re-run codsa-fit") from None
+    check_trees(loaded, path)
+    return loaded
+
+
+def _admitted(trusted: Collection[str], registered: bool) -> frozenset[str]:
+    """Return the names that a file may hold beyond what skops trusts by itself."""
+    return TYPES if registered else TYPES | FURTHER | trusted_types(trusted)
+
+
+def _strange(path: Path, trusted: Collection[str], registered: bool) -> list[str]:
+    """Return the names in a skops file that are not admitted; nothing of it is imported or made.
+
+    A registered estimator's file has of scikit-learn no more than such estimators consist of.
+    """
+    _check_size(path)
+    strange = set(_skops().get_untrusted_types(file=path)) - _admitted(trusted, registered)
+    if registered:
+        with zipfile.ZipFile(path) as file:
+            names = set(_names(json.loads(file.read("schema.json"))))
+        strange |= {name for name in names if name.startswith("sklearn.")} - SKLEARN
+    return sorted(strange)
+
+
+def _check_size(path: Path) -> None:
+    """Raise a `CodsaError` for a file that unpacks to far more than it is, or asks for its parts too often."""
+    with zipfile.ZipFile(path) as file:
+        sizes = {part.filename: part.file_size for part in file.infolist()}
+        limit = max(SMALL, RATIO * path.stat().st_size)
+        if sum(sizes.values()) <= limit:
+            asked = re.findall(r'"file": ?"([^"]+)"', file.read("schema.json").decode())
+            if sum(sizes.get(name, 0) for name in asked) <= limit:
+                return
+    raise CodsaError(f"{path}: unpacks to more than {limit} bytes, which no model does; do not use it")
+
+
+def _names(state: Any) -> Iterator[str]:
+    """Give the full name of every type in what `schema.json` holds."""
+    stack = [state]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, dict):
+            if "__class__" in part:
+                yield f"{part.get('__module__')}.{part['__class__']}"
+            stack += part.values()
+        elif isinstance(part, list):
+            stack += part

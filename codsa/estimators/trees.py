@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from codsa.estimators.base import EstimatorKind, Layout
+from codsa.estimators.base import EstimatorKind, Layout, validated
 from codsa.registry import check_settings
 
 
@@ -14,7 +14,7 @@ def _boosting(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:
 
     call = HistGradientBoostingRegressor if layout.task == "regression" else HistGradientBoostingClassifier
     check_settings("estimator", "gradient-boosting", call, settings)
-    return call(**{"early_stopping": False, "random_state": seed, **settings})
+    return validated("gradient-boosting", call(**{"early_stopping": False, "random_state": seed, **settings}))
 
 
 def _forest(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:
@@ -22,7 +22,7 @@ def _forest(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:
 
     call = RandomForestRegressor if layout.task == "regression" else RandomForestClassifier
     check_settings("estimator", "random-forest", call, settings)
-    return call(**{"random_state": seed, **settings})
+    return validated("random-forest", call(**{"random_state": seed, **settings}))
 
 
 gradient_boosting = EstimatorKind(_boosting, "ordinal")

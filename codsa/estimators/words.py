@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from codsa.errors import CodsaError
 from codsa.estimators.base import EstimatorKind, Layout
 from codsa.registry import check_settings
+from codsa.settings import PositiveInt, Rate
 
 
 class TfidfLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -18,8 +19,8 @@ class TfidfLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    stop_words : str, optional
-        'english', or none for other languages.
+    stop_words : str or list of str, optional
+        'english', or a list of one's own, or none.
     longest : int
         Words of a term at most.
     min_df : int
@@ -34,12 +35,12 @@ class TfidfLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        stop_words: str | None = "english",
-        longest: int = 2,
-        min_df: int = 5,
-        C: float = 5.0,
-        class_weight: str | None = "balanced",
-        max_iter: int = 1000,
+        stop_words: Literal["english"] | list[str] | None = "english",
+        longest: PositiveInt = 2,
+        min_df: PositiveInt = 5,
+        C: Rate = 5.0,
+        class_weight: Literal["balanced"] | None = "balanced",
+        max_iter: PositiveInt = 1000,
     ) -> None:
         self.stop_words, self.longest, self.min_df = stop_words, longest, min_df
         self.C, self.class_weight, self.max_iter = C, class_weight, max_iter

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from codsa.generators.smote import Smote
+from codsa.settings import PositiveInt
 from codsa.streams import child, integer, rng
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ class Adasyn(Smote):
         Neighbours that weigh a row and among which the partner is drawn.
     """
 
-    def __init__(self, *, n_neighbors: int = 5) -> None:
+    def __init__(self, *, n_neighbors: PositiveInt = 5) -> None:
         super().__init__(k_neighbors=n_neighbors)
         self.n_neighbors = n_neighbors
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
+from codsa.errors import CodsaError
 from codsa.registry import GENERATORS, check_settings, load
 from codsa.schema import Schema, cast
 
@@ -102,8 +103,20 @@ def make(name: str, settings: Mapping[str, Any]) -> Generator:
     CodsaError
         For a name or a setting that is not known.
     """
-    call = load("generator", name, GENERATORS)
-    check_settings("generator", name, call, settings)
-    made = call(**settings)
-    assert isinstance(made, Generator)
+    made: Generator = generator_class(name, settings)(**settings)
     return made
+
+
+def generator_class(name: str, settings: Mapping[str, Any], trusted: Collection[str] | None = None) -> type[Generator]:
+    """Return the class behind a name, once it is known to take these settings.
+
+    Parameters
+    ----------
+    trusted : collection of str, optional
+        See `codsa.registry.load`.
+    """
+    call = load("generator", name, GENERATORS, trusted)
+    if not issubclass(call, Generator):
+        raise CodsaError(f"generator '{name}': is no codsa.generators.Generator; derive the class from it")
+    check_settings("generator", name, call, settings)
+    return call

@@ -14,6 +14,7 @@ from codsa.generators.base import complete
 from codsa.generators.bootstrap import Bootstrap
 from codsa.images.codec import resized
 from codsa.schema import Schema
+from codsa.settings import NonNegative, PositiveInt, Probability, Rate
 from codsa.streams import child, rng
 
 
@@ -39,16 +40,14 @@ class Distortions(Bootstrap):
     def __init__(
         self,
         *,
-        rotation: float = 7.0,
-        stretch: float = 0.08,
-        shear: float = 0.12,
-        shift: float = 0.03,
-        elastic: float = 0.03,
-        smooth: float = 0.15,
-        mirror: float = 0.0,
+        rotation: NonNegative = 7.0,
+        stretch: NonNegative = 0.08,
+        shear: NonNegative = 0.12,
+        shift: NonNegative = 0.03,
+        elastic: NonNegative = 0.03,
+        smooth: Rate = 0.15,
+        mirror: Probability = 0.0,
     ) -> None:
-        if min(rotation, stretch, shear, shift, elastic, mirror) < 0 or not smooth > 0 or mirror > 1:
-            raise CodsaError("distortions: settings are not below 0, smooth is above 0 and mirror not above 1")
         self.rotation, self.stretch, self.shear = np.deg2rad(rotation), stretch, shear
         self.shift, self.elastic, self.smooth, self.mirror = shift, elastic, smooth, mirror
 
@@ -109,9 +108,7 @@ class Restyled(Bootstrap):
         Pixels of a side in between.
     """
 
-    def __init__(self, *, source: str, size: int = 16) -> None:
-        if size < 1:
-            raise CodsaError(f"restyled: size = {size}; it starts at 1")
+    def __init__(self, *, source: str, size: PositiveInt = 16) -> None:
         self.source, self.size = source, size
 
     def fit(

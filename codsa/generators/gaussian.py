@@ -8,16 +8,17 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
-from codsa.encoders.scaling import NAMES
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
-from codsa.generators.normal import MEANS, fit_normal
+from codsa.generators.normal import fit_normal
 from codsa.generators.source_rows import with_source
+from codsa.io.tensors import load_tensors
 from codsa.rows import Rows, in_memory, thinned
-from codsa.schema import Schema, check_choice
+from codsa.schema import Schema
+from codsa.settings import Means, Probability, Scaling
 from codsa.streams import child, rng
 
 
@@ -39,11 +40,9 @@ class Gaussian(Generator):
 
     streams = True
 
-    def __init__(self, *, shrinkage: float | None = None, scaling: str = "auto", means: str = "free") -> None:
-        if shrinkage is not None and not 0 <= shrinkage <= 1:
-            raise CodsaError(f"gaussian: shrinkage = {shrinkage}; it must lie in [0, 1]")
-        check_choice("gaussian: scaling", scaling, NAMES)
-        check_choice("gaussian: means", means, MEANS)
+    def __init__(
+        self, *, shrinkage: Probability | None = None, scaling: Scaling = "auto", means: Means = "free"
+    ) -> None:
         self.shrinkage, self.scaling, self.averaging = shrinkage, scaling, means
         self.schema: Schema
         self.space: TabularEncoder
@@ -90,8 +89,8 @@ class Gaussian(Generator):
         """Read what `save` wrote (see `Generator.load`)."""
         made = cls(**settings)
         made.schema = schema
-        arrays = load_file(folder / "gaussian.safetensors")
-        made.means, made.root = arrays.pop("means"), arrays.pop("root")
-        table = {name.removeprefix("table."): part for name, part in arrays.items()}
-        made.space = TabularEncoder.from_arrays(table, schema.generated)
+        arrays = load_tensors(folder / "gaussian.safetensors", "numpy")
+        made.space = TabularEncoder.from_arrays(arrays.under("table."), schema.generated)
+        made.means = arrays.expect("means", len(schema.regions), made.space.width)
+        made.root = arrays.expect("root", made.space.width, None)
         return made

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from codsa import payload
@@ -17,19 +18,43 @@ from codsa.diffusion import edm
 from codsa.diffusion.training import Recipe, Trainer, half_type
 from codsa.diffusion.tuning import plain_weights, tunable
 from codsa.diffusion.unet import ATTENTION, GROUPS, HEAD, TARGETS, Guided, ImageDenoiser, carried_over
-from codsa.encoders.conditions import Conditions
+from codsa.encoders.conditions import Conditions, Told
 from codsa.errors import CodsaError
 from codsa.estimators.networks import draw_weights
 from codsa.generators.told_images import EvenBatches, ToldImages
-from codsa.io.records import read_json, write_json
+from codsa.io.records import read_as, read_json, write_json
+from codsa.io.tensors import fill, load_tensors, readable
 from codsa.processes import my_share
-from codsa.schema import Column, Schema, check_choice
+from codsa.schema import Column, Schema
+from codsa.settings import (
+    Batch,
+    Depth,
+    ImageTuning,
+    NonNegative,
+    PositiveInt,
+    Precision,
+    Probability,
+    Rate,
+    Share,
+    Width,
+)
 from codsa.streams import child, integer
 
 CHUNK = 256
 """Images that are drawn at a time."""
 NAME = "image-diffusion"
-MODES = ("full", "head", "attention", "lora")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What `images.json` holds: the scale of pixels, what the network is told, and its sizes."""
+
+    centre: float
+    scale: float
+    conditions: list[Told]
+    width: list[Width]
+    layers: Depth
+    patch: Depth
 
 
 class ImageDiffusion(ToldImages):
@@ -78,33 +103,28 @@ class ImageDiffusion(ToldImages):
     def __init__(
         self,
         *,
-        steps: int = 4000,
-        batch: int = 64,
-        learning_rate: float = 5e-4,
-        width: list[int] | None = None,
-        layers: int = 1,
-        patch: int = 1,
-        ema: float = 0.999,
+        steps: PositiveInt = 4000,
+        batch: Batch = 64,
+        learning_rate: Rate = 5e-4,
+        width: list[Width] | None = None,
+        layers: Depth = 1,
+        patch: Depth = 1,
+        ema: Probability = 0.999,
         flip: bool = False,
-        untold: float = 0.1,
-        guidance: float = 1.0,
-        sampler_steps: int = 24,
+        untold: Share = 0.1,
+        guidance: NonNegative = 1.0,
+        sampler_steps: PositiveInt = 24,
         stochastic: bool = True,
-        precision: str = "auto",
-        tune: str = "full",
+        precision: Precision = "auto",
+        tune: ImageTuning = "full",
         uniform: list[str] | None = None,
         unseen: list[str] | None = None,
     ) -> None:
         self.width = list(width or [32, 64, 64])
-        if min(steps, batch, layers, patch, sampler_steps) < 1:
-            raise CodsaError(f"{NAME}: steps, batch, layers, patch and sampler_steps start at 1")
         if any(w < GROUPS or w % GROUPS for w in self.width):
             raise CodsaError(f"{NAME}: width = {self.width}; give multiples of {GROUPS}")
-        if not (learning_rate > 0 and 0 <= untold < 1 and guidance >= 0):
-            raise CodsaError(f"{NAME}: learning_rate is above 0, untold in [0, 1) and guidance not below 0")
         if guidance != 1 and untold == 0:
             raise CodsaError(f"{NAME}: guidance = {guidance} needs images trained on without condition: untold above 0")
-        check_choice(f"{NAME}: tune", tune, MODES)
         self.recipe = Recipe(steps, learning_rate, ema, precision=precision)
         self.batch, self.layers, self.patch, self.flip = batch, layers, patch, flip
         self.untold, self.guidance = untold, guidance
@@ -172,11 +192,12 @@ class ImageDiffusion(ToldImages):
     def _source(self, folder: Path, column: Column) -> ImageDiffusion:
         if not (folder / "images.json").exists():
             raise CodsaError(f"{folder}: holds no {NAME}; make it with codsa-train-gen --pretrain denoiser on images")
-        theirs = Schema.from_dict(read_json(folder / "schema.json"))
-        shape = self.image_of(theirs).shape
-        if shape is None or column.shape is None or shape[2] != column.shape[2]:
-            raise CodsaError(f"{folder}: pretrained on images of shape {shape}, the data have {column.shape}")
-        return type(self).load(folder, theirs, {})
+        with readable(folder):
+            theirs = Schema.from_dict(read_json(folder / "schema.json"))
+            shape = self.image_of(theirs).shape
+            if shape is None or column.shape is None or shape[2] != column.shape[2]:
+                raise CodsaError(f"{folder}: pretrained on images of shape {shape}, the data have {column.shape}")
+            return type(self).load(folder, theirs, {})
 
     def _loss(self, pixels: np.ndarray, told: torch.Tensor, regions: np.ndarray) -> Any:
         rows = EvenBatches(regions, self.batch)
@@ -237,11 +258,12 @@ class ImageDiffusion(ToldImages):
     def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
         """Read what `save` wrote (see `Generator.load`)."""
         made = cls(**settings)
-        facts = read_json(folder / "images.json")
+        facts = read_as(folder / "images.json", Facts)
         made.load_told(folder, schema)
-        made.conditions = Conditions.from_list(facts["conditions"])
-        made.centre, made.scale = facts["centre"], facts["scale"]
-        made.width, made.layers, made.patch = facts["width"], facts["layers"], facts["patch"]
-        made.model = made._network(made.image_of(schema))
-        made.model.load_state_dict(load_file(folder / "denoiser.safetensors"))
+        made.conditions = Conditions(facts.conditions)
+        made.centre, made.scale = facts.centre, facts.scale
+        made.width, made.layers, made.patch = facts.width, facts.layers, facts.patch
+        with torch.device("meta"):  # the weights' own sizes are compared before any memory is taken
+            made.model = made._network(made.image_of(schema))
+        fill(made.model, load_tensors(folder / "denoiser.safetensors", "torch"), assign=True)
         return made

@@ -9,7 +9,7 @@ region, by accepting candidates that were drawn for all regions with its probabi
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ import numpy as np
 import pandas as pd
 
 from codsa.encoders.mixed import from_codes, from_float
+from codsa.errors import CodsaError
 from codsa.estimators.base import Average, Fitted, Judge, Layout, Problem, fit_all, layout_of, problem
 from codsa.estimators.store import load_fitted, save_fitted
-from codsa.io.records import read_json, write_json
+from codsa.io.records import read_as, write_json
 from codsa.schema import Schema
 from codsa.streams import child, rng
 
@@ -46,6 +47,15 @@ QUARTERS = 4
 
 SOURCE = "source"
 Denoise = Callable[[np.ndarray, int, np.random.SeedSequence], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What `labels.json` holds: the weights of the kinds, and a number's predictions with their residuals."""
+
+    weights: list[float]
+    predicted: list[float]
+    residuals: list[float]
 
 
 @dataclass
@@ -260,13 +270,15 @@ class Labels:
     def load(cls, folder: Path, schema: Schema) -> Labels:
         """Read what `save` wrote."""
         made = cls(schema)
-        record: Mapping[str, Any] = read_json(folder / "labels.json")
+        record = read_as(folder / "labels.json", Record)
         kinds: list[Any] = [load_fitted(folder / judge.name) for judge in JUDGES]
         if (folder / SOURCE).is_dir():
             made.source = cls.load(folder / SOURCE, schema)
             kinds.append(made.source.ensemble)
-        made.ensemble = Ensemble(kinds, record["weights"])
-        made.predicted, made.residuals = np.array(record["predicted"]), np.array(record["residuals"])
+        if len(record.weights) != len(kinds) or len(record.predicted) != len(record.residuals):
+            raise CodsaError(f"{folder}: its labels do not belong together; train the generator again")
+        made.ensemble = Ensemble(kinds, record.weights)
+        made.predicted, made.residuals = np.array(record.predicted), np.array(record.residuals)
         return made
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MEANS = ("free", "shrunk", "ordered")
 ROUNDS = 200
 """Steps of expectation and maximisation; the variances have settled long before."""
 FLAT = 1e6

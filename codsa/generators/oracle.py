@@ -13,6 +13,7 @@ from codsa.errors import CodsaError
 from codsa.generators.base import Generator
 from codsa.io.records import write_json
 from codsa.schema import Schema, cast
+from codsa.settings import PositiveInt
 from codsa.simulations import simulate
 from codsa.streams import child, integer
 
@@ -31,7 +32,7 @@ class Oracle(Generator):
         within the draw (4.1) it must be large for their law to be the simulation's.
     """
 
-    def __init__(self, *, simulation: str = "imbalanced-classification", rows: int = 5000) -> None:
+    def __init__(self, *, simulation: str = "imbalanced-classification", rows: PositiveInt = 5000) -> None:
         self.simulation, self.rows = simulation, rows
 
     def fit(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from codsa.errors import CodsaError
 from codsa.generators.resampler import Resampler
+from codsa.settings import PositiveInt, Rate
 from codsa.streams import rng
 
 
@@ -28,9 +28,7 @@ class Smogn(Resampler):
 
     needs = 2
 
-    def __init__(self, *, k: int = 2, perturbation: float = 0.02) -> None:
-        if perturbation <= 0:
-            raise CodsaError(f"smogn: perturbation = {perturbation}; it must be above 0")
+    def __init__(self, *, k: PositiveInt = 2, perturbation: Rate = 0.02) -> None:
         self.k = k
         self.perturbation = perturbation
         self._known: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from codsa.generators.resampler import Resampler
+from codsa.settings import PositiveInt
 from codsa.streams import integer
 
 
@@ -22,7 +23,7 @@ class Smote(Resampler):
 
     needs = 2
 
-    def __init__(self, *, k_neighbors: int = 5) -> None:
+    def __init__(self, *, k_neighbors: PositiveInt = 5) -> None:
         self.k_neighbors = k_neighbors
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from codsa import payload
 from codsa.diffusion.stable import (
@@ -29,15 +30,27 @@ from codsa.generators.told_images import EvenBatches, ToldImages
 from codsa.images.codec import resized
 from codsa.images.prompts import Prompts
 from codsa.io.files import atomic_write
-from codsa.io.records import read_json, write_json
+from codsa.io.records import read_as, write_json
+from codsa.io.tensors import load_tensors
 from codsa.processes import is_main, my_share, own_device, wait_for_all
 from codsa.schema import Column, Schema
+from codsa.settings import AtLeastOne, Batch, PositiveInt, Precision, Probability, Rate, Share, Width
 from codsa.streams import child, integer
 
 log = logging.getLogger(__name__)
 
 NAME = "stable-diffusion"
 FACTS = "stable_diffusion.json"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What `stable_diffusion.json` holds: the base model's name and digest, the updates' rank, the images' side."""
+
+    model: str
+    base: str
+    rank: Width
+    size: Width
 
 
 class StableDiffusion(ToldImages):
@@ -88,25 +101,21 @@ class StableDiffusion(ToldImages):
         *,
         model: str = "stabilityai/stable-diffusion-2",
         prompt: str = "",
-        words: Mapping[str, Mapping[Any, str]] | None = None,
+        words: Mapping[str, Mapping[Any, Any]] | None = None,
         uniform: list[str] | None = None,
-        size: int | None = None,
-        steps: int = 20_000,
-        batch: int = 8,
-        learning_rate: float = 1e-4,
-        rank: int = 16,
-        ema: float = 0.999,
-        untold: float = 0.1,
+        size: Width | None = None,
+        steps: PositiveInt = 20_000,
+        batch: Batch = 8,
+        learning_rate: Rate = 1e-4,
+        rank: Width = 16,
+        ema: Probability = 0.999,
+        untold: Share = 0.1,
         checkpointing: bool = False,
-        precision: str = "auto",
-        guidance: float = 3.0,
-        sampler_steps: int = 25,
-        at_once: int = 8,
+        precision: Precision = "auto",
+        guidance: AtLeastOne = 3.0,
+        sampler_steps: PositiveInt = 25,
+        at_once: Batch = 8,
     ) -> None:
-        if min(steps, batch, rank, sampler_steps, at_once) < 1:
-            raise CodsaError(f"{NAME}: steps, batch, rank, sampler_steps and at_once start at 1")
-        if not (learning_rate > 0 and 0 <= untold < 1 and guidance >= 1):
-            raise CodsaError(f"{NAME}: learning_rate is above 0, untold in [0, 1) and guidance not below 1")
         if not prompt:
             raise CodsaError(f"{NAME}: give prompt, with columns in braces, as in 'A {{age}}-year-old {{gender}}'")
         self.model, self.size, self.uniform = model, size, list(uniform or [])
@@ -187,7 +196,8 @@ class StableDiffusion(ToldImages):
             with atomic_write(path) as part:
                 save_file({"latents": self._encoded(pixels, device)}, part)
         wait_for_all()
-        return load_file(path)["latents"]
+        latents: torch.Tensor = load_tensors(path, "torch").expect("latents", len(pixels), None, None, None)
+        return latents
 
     def _encoded(self, pixels: np.ndarray, device: torch.device) -> torch.Tensor:
         made = []
@@ -268,7 +278,7 @@ class StableDiffusion(ToldImages):
         """Read what `save` wrote (see `Generator.load`); the base is loaded from where it was."""
         made = cls(**settings)
         made.load_told(folder, schema)
-        made.size = read_json(folder / FACTS)["size"]
+        made.size = read_as(folder / FACTS, Facts).size
         made._load(np.random.SeedSequence(0))
         _check_base(folder, made.pipeline, made.rank)
         load_updates(made.net, folder)
@@ -280,8 +290,8 @@ def _check_base(folder: Path, pipeline: Pipeline, rank: int) -> None:
     """Raise a `CodsaError` unless a folder holds updates of this pipeline, of this rank."""
     if not (folder / FACTS).exists():
         raise CodsaError(f"{folder}: holds no {NAME}; make it with codsa-train-gen --pretrain denoiser")
-    facts = read_json(folder / FACTS)
-    if facts["base"] != pipeline.digest:
-        raise CodsaError(f"{folder}: its updates are of {facts['model']}, not of {pipeline.name}; give that model")
-    if facts["rank"] != rank:
-        raise CodsaError(f"{folder}: its updates have rank {facts['rank']}, not {rank}; give rank = {facts['rank']}")
+    facts = read_as(folder / FACTS, Facts)
+    if facts.base != pipeline.digest:
+        raise CodsaError(f"{folder}: its updates are of {facts.model}, not of {pipeline.name}; give that model")
+    if facts.rank != rank:
+        raise CodsaError(f"{folder}: its updates have rank {facts.rank}, not {rank}; give rank = {facts.rank}")

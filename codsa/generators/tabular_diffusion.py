@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from codsa.diffusion import edm
 from codsa.diffusion.network import Denoiser, NormalStart, initialise
 from codsa.diffusion.training import Recipe, Trainer, half_type
-from codsa.diffusion.tuning import MODES, plain_weights, tunable
+from codsa.diffusion.tuning import plain_weights, tunable
 from codsa.encoders.autoencoder import LatentSpace, is_latent_space
-from codsa.encoders.scaling import NAMES
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
 from codsa.generators.labels import Labels
 from codsa.io.records import read_json
+from codsa.io.tensors import Tensors, load_tensors, readable
 from codsa.processes import is_main, my_share
 from codsa.rows import Rows, encoded, thinned
-from codsa.schema import Schema, check_choice
+from codsa.schema import Schema
+from codsa.settings import Batch, Depth, PositiveInt, Precision, Probability, Rate, Scaling, Share, Tuning, Width
 from codsa.streams import child, integer, rng
 
-LABELS = ("ensemble", "denoiser")
 CHECKED = 100_000
 """At most so many of the rows held out for the early stop are measured."""
 
@@ -74,34 +74,25 @@ class TabularDiffusion(Generator):
     def __init__(
         self,
         *,
-        steps: int = 3000,
-        batch: int = 512,
-        learning_rate: float = 2e-3,
-        width: int = 256,
-        depth: int = 3,
-        ema: float = 0.999,
-        holdout: float = 0.1,
-        patience: int = 6,
-        sampler_steps: int = 18,
-        precision: str = "no",
-        labels: str = "ensemble",
-        scaling: str = "auto",
-        tune: str = "full",
+        steps: PositiveInt = 3000,
+        batch: Batch = 512,
+        learning_rate: Rate = 2e-3,
+        width: Width = 256,
+        depth: Depth = 3,
+        ema: Probability = 0.999,
+        holdout: Share = 0.1,
+        patience: PositiveInt = 6,
+        sampler_steps: PositiveInt = 18,
+        precision: Precision = "no",
+        labels: Literal["ensemble", "denoiser"] = "ensemble",
+        scaling: Scaling = "auto",
+        tune: Tuning = "full",
         ties: bool = True,
     ) -> None:
-        if not 0 <= holdout < 1:
-            raise CodsaError(f"tabular-diffusion: holdout = {holdout}; it must lie in [0, 1)")
-        if min(steps, batch, width, depth, sampler_steps, patience) < 1:
-            raise CodsaError("tabular-diffusion: steps, batch, width, depth, patience, sampler_steps start at 1")
-        if not learning_rate > 0:
-            raise CodsaError(f"tabular-diffusion: learning_rate = {learning_rate}; it must be above 0")
         self.recipe = Recipe(steps, learning_rate, ema, patience=patience, precision=precision)
         self.batch, self.width, self.depth = batch, width, depth
         self.holdout, self.sampler_steps = holdout, sampler_steps
         self.noise = edm.Noise()
-        check_choice("tabular-diffusion: labels", labels, LABELS)
-        check_choice("tabular-diffusion: scaling", scaling, NAMES)
-        check_choice("tabular-diffusion: tune", tune, MODES)
         self.scaling, self.tune, self.ties = scaling, tune, ties
         self.by_ensemble = labels == "ensemble"
         self.labels: Labels | None = None
@@ -165,8 +156,9 @@ class TabularDiffusion(Generator):
 
     def _pretrained(self, rows: pd.DataFrame, regions: np.ndarray, folder: Path) -> Denoiser:
         """Return a source set's denoiser, its regions' embeddings put in the study's order."""
-        theirs = Schema.from_dict(read_json(folder / "schema.json"))
-        source = type(self).load(folder, theirs, {})
+        with readable(folder):
+            theirs = Schema.from_dict(read_json(folder / "schema.json"))
+            source = type(self).load(folder, theirs, {})
         assert isinstance(source.space, TabularEncoder)
         self.space = source.space.adapt(rows, self.schema.generated, theirs.regions, self.schema.regions, regions)
         if self.space.width != source.space.width:
@@ -258,13 +250,16 @@ class TabularDiffusion(Generator):
         """Read what `save` wrote (see `Generator.load`)."""
         made = cls(**settings)
         made.schema = schema
-        tensors = load_file(folder / "denoiser.safetensors")
-        arrays = {k.removeprefix("table."): v.numpy() for k, v in tensors.items() if k.startswith("table.")}
-        if arrays:
+        tensors = load_tensors(folder / "denoiser.safetensors", "torch")
+        table, weights = tensors.under("table."), tensors.under("model.")
+        if table:
+            arrays = Tensors(table.path, {name: part.numpy() for name, part in table.items()})
             made.space = TabularEncoder.from_arrays(arrays, schema.generated)
         else:
             made.space = LatentSpace.load(folder)
-        made.model = Denoiser.of({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        weights.expect("enter.weight", None, made.space.width)
+        weights.expect("region.weight", len(schema.regions), None)
+        made.model = Denoiser.of(weights)
         if (folder / "labels").is_dir():
             made.labels = Labels.load(folder / "labels", schema)
         return made

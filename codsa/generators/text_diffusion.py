@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 import torch
 
 from codsa.diffusion.network import NormalStart
-from codsa.errors import CodsaError
 from codsa.generators.gaussian import Gaussian
-from codsa.generators.normal import MEANS, fit_normal
+from codsa.generators.normal import fit_normal
 from codsa.generators.tabular_diffusion import TabularDiffusion
 from codsa.generators.worded import Worded
-from codsa.schema import check_choice
-
-STARTS = ("normal", "zero")
+from codsa.settings import Batch, Depth, Means, PositiveInt, Precision, Probability, Rate, Share, Tuning, Width
 
 
 class EmbeddingDiffusion(TabularDiffusion):
@@ -39,28 +38,22 @@ class EmbeddingDiffusion(TabularDiffusion):
     def __init__(
         self,
         *,
-        steps: int = 4000,
-        batch: int = 256,
-        learning_rate: float = 1e-3,
-        width: int = 512,
-        depth: int = 10,
-        noise_width: int = 2048,
-        ema: float = 0.999,
-        holdout: float = 0.1,
-        patience: int = 6,
-        sampler_steps: int = 24,
-        precision: str = "no",
-        tune: str = "full",
-        start: str = "normal",
-        shrinkage: float | None = None,
-        means: str = "shrunk",
+        steps: PositiveInt = 4000,
+        batch: Batch = 256,
+        learning_rate: Rate = 1e-3,
+        width: Width = 512,
+        depth: Depth = 10,
+        noise_width: Width = 2048,
+        ema: Probability = 0.999,
+        holdout: Share = 0.1,
+        patience: PositiveInt = 6,
+        sampler_steps: PositiveInt = 24,
+        precision: Precision = "no",
+        tune: Tuning = "full",
+        start: Literal["normal", "zero"] = "normal",
+        shrinkage: Probability | None = None,
+        means: Means = "shrunk",
     ) -> None:
-        if noise_width < 1:
-            raise CodsaError(f"text-diffusion: noise_width = {noise_width}; it must be at least 1")
-        check_choice("text-diffusion: start", start, STARTS)
-        check_choice("text-diffusion: means", means, MEANS)
-        if shrinkage is not None and not 0 <= shrinkage <= 1:
-            raise CodsaError(f"text-diffusion: shrinkage = {shrinkage}; it must lie in [0, 1]")
         super().__init__(
             steps=steps,
             batch=batch,
@@ -91,9 +84,11 @@ class TextDiffusion(Worded):
     """`EmbeddingDiffusion` with a decoder (see `Worded`)."""
 
     core = EmbeddingDiffusion
+    label = "text-diffusion"
 
 
 class TextGaussian(Worded):
     """`Gaussian` with a decoder (see `Worded`)."""
 
     core = Gaussian
+    label = "text-gaussian"

@@ -12,6 +12,7 @@ from codsa import payload
 from codsa.errors import CodsaError
 from codsa.generators.bootstrap import Bootstrap
 from codsa.schema import Schema
+from codsa.settings import Share
 from codsa.streams import child, rng
 from codsa.texts.encoder import SentenceEncoder
 
@@ -28,10 +29,7 @@ class TextNoise(Bootstrap):
         they keep the embedding of the text that they were made from.
     """
 
-    def __init__(self, *, drop: float = 0.1, swap: float = 0.1, encoder: str | None = None) -> None:
-        for name, value in (("drop", drop), ("swap", swap)):
-            if not 0 <= value < 1:
-                raise CodsaError(f"text-noise: {name} = {value}; it must lie in [0, 1)")
+    def __init__(self, *, drop: Share = 0.1, swap: Share = 0.1, encoder: str | None = None) -> None:
         self.drop, self.swap = drop, swap
         self.encoder = None if encoder is None else SentenceEncoder(encoder)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from codsa.generators.base import Generator
 from codsa.generators.source_rows import with_source
 from codsa.registry import check_settings
 from codsa.schema import Schema
+from codsa.settings import Count, PositiveInt
 from codsa.texts.decoders import Decoder, Decoding, load_decoder, make_decoder
 
 
@@ -41,19 +42,20 @@ class Worded(Generator):
     """
 
     core: ClassVar[type[Generator]]
+    label: ClassVar[str]
 
     def __init__(
         self,
         *,
-        decoder: str = "none",
+        decoder: Literal["none", "nearest", "vec2text"] = "none",
         inverter: str | None = None,
         corrector: str | None = None,
         encoder: str | None = None,
-        correct_steps: int = 0,
-        beam: int = 1,
+        correct_steps: Count = 0,
+        beam: PositiveInt = 1,
         **settings: Any,
     ) -> None:
-        check_settings("generator", self.core.__name__, self.core, settings)
+        check_settings("generator", self.label, self.core, settings)
         self.decoding = Decoding(decoder, inverter, corrector, encoder, correct_steps, beam)
         self.inner = self.core(**settings)
         self.decoder: Decoder | None = None

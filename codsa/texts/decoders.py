@@ -13,7 +13,7 @@ import pandas as pd
 
 from codsa import payload
 from codsa.errors import CodsaError
-from codsa.io.records import read_json, write_json
+from codsa.io.records import read_as, write_json
 from codsa.io.tables import read_parquet, write_parquet
 from codsa.schema import Schema, check_choice
 from codsa.texts.encoder import SentenceEncoder
@@ -43,6 +43,13 @@ class Decoding:
             raise CodsaError("decoder: vec2text needs inverter (a folder or hub name), and no other decoder takes one")
         if self.steps and self.encoder is None:
             raise CodsaError("decoder: corrections are judged by the sentence encoder; give it as encoder")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What `decoder.json` holds: the digest of the models."""
+
+    models: str
 
 
 class Decoder(ABC):
@@ -155,7 +162,7 @@ def load_decoder(decoding: Decoding, folder: Path, schema: Schema) -> Decoder:
         return Nearest.load(folder)
     vector: Any = next(c for c in schema.modelled if c.type == "vector" and c.of in (*schema.texts, None))
     made = Inversion(decoding, *_facts(schema, vector.name))
-    if made.models.digest != read_json(folder / "decoder.json")["models"]:
+    if made.models.digest != read_as(folder / "decoder.json", Record).models:
         raise CodsaError(f"{decoding.inverter}: not the models that the generator was made with; train it again")
     return made
 

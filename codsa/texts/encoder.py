@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,11 @@ from typing import Any
 import numpy as np
 
 from codsa.errors import CodsaError
+from codsa.hub import parted, warn_unless_pinned
 from codsa.io.digests import digest, file_digest
 from codsa.io.files import atomic_write
+from codsa.io.records import read_as
+from codsa.io.tensors import load_tensors
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +35,7 @@ class SentenceEncoder:
     Parameters
     ----------
     place : str
-        A folder, or a name of the Hugging Face hub.
+        A folder, or a name of the Hugging Face hub, `owner/name` or `owner/name@revision`.
     precision : {'auto', 'no', 'bf16'}
         auto: bf16 where the hardware computes in it; the embeddings are float32.
     """
@@ -59,8 +64,10 @@ class SentenceEncoder:
             raise CodsaError("texts need sentence-transformers; install it with pip install 'codsa[text]'") from None
         if not (self.folder / "config.json").exists() and not (self.folder / "modules.json").exists():
             raise CodsaError(f"{self.place}: not a sentence encoder (no modules.json, no config.json)")
+        check_modules(self.folder)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            made = SentenceTransformer(str(self.folder), device="cuda" if torch.cuda.is_available() else "cpu")
+            made = SentenceTransformer(str(self.folder), device=device, trust_remote_code=False, local_files_only=True)
         except Exception as error:  # each library below raises its own kinds
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise CodsaError(
@@ -91,12 +98,38 @@ class SentenceEncoder:
         return found
 
 
+MODULES = re.compile(
+    r"sentence_transformers\.(models|base\.modules|sentence_transformer\.modules)(\.\w+)?"
+    r"\.(Dense|LayerNorm|Normalize|Pooling|StaticEmbedding|Transformer)"
+)
+"""The parts that an encoder may consist of, under the names of all versions of sentence-transformers."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """One part of an encoder, as `modules.json` names it: its class, and its folder."""
+
+    type: str
+    path: str = ""
+
+
+def check_modules(folder: Path) -> None:
+    """Raise a `CodsaError` for an encoder whose `modules.json` names other code, or files outside its folder."""
+    if not (folder / "modules.json").exists():
+        return
+    for module in read_as(folder / "modules.json", list[Module]):
+        if not MODULES.fullmatch(module.type):
+            raise CodsaError(f"{folder}: modules.json names {module.type}, which is no part of a sentence encoder")
+        if Path(module.path).is_absolute() or ".." in Path(module.path).parts:
+            raise CodsaError(f"{folder}: modules.json names {module.path}, which lies outside the folder")
+
+
 def embed(encoder: SentenceEncoder, texts: Sequence[str], cache: Path) -> np.ndarray:
     """Return texts' embeddings, ndarray of float32, shape (n, d): from the cache where they are in it.
 
     The cache holds a file for each `CHUNK` of texts, named after the digest of model, precision and texts.
     """
-    from safetensors.numpy import load_file, save_file
+    from safetensors.numpy import save_file
 
     parts: list[np.ndarray] = []
     for first in range(0, len(texts), CHUNK):
@@ -109,22 +142,20 @@ def embed(encoder: SentenceEncoder, texts: Sequence[str], cache: Path) -> np.nda
             log.info("%d of %d texts encoded (%.0f texts/s)", first + len(here), len(texts), rate)
             with atomic_write(path) as part:
                 save_file({"embeddings": np.ascontiguousarray(made)}, part)
-        parts.append(_read(path, load_file, len(here)))
+        parts.append(_read(path, len(here)))
     return np.concatenate(parts)
 
 
-def _read(path: Path, load_file: Any, count: int) -> np.ndarray:
+def _read(path: Path, count: int) -> np.ndarray:
     try:
-        found: np.ndarray = load_file(path)["embeddings"]
-    except Exception:  # a truncated file: safetensors raises its own kind
-        found = np.empty((0, 0), dtype=np.float32)
-    if len(found) != count:
-        raise CodsaError(f"{path}: not whole; delete it and run again")
+        found: np.ndarray = load_tensors(path, "numpy").expect("embeddings", count, None)
+    except CodsaError as error:
+        raise CodsaError(f"{path}: not whole; delete it and run again ({error})") from None
     return found
 
 
 def model_folder(place: str, files: str) -> Path:
-    """Return a model's folder: a local one, or what the Hugging Face hub has under that name.
+    """Return a model's folder: a local one, or what the Hugging Face hub has under that name and revision.
 
     Parameters
     ----------
@@ -140,12 +171,17 @@ def model_folder(place: str, files: str) -> Path:
         raise CodsaError(f"{place}: no such folder; give a model's folder or its name on the Hugging Face hub")
     from huggingface_hub import snapshot_download
 
+    name, revision = parted(place)
     try:
-        return Path(snapshot_download(place))
+        folder = Path(snapshot_download(name, revision=revision))
+        warn_unless_pinned(place, folder)
+        return folder
     except Exception as error:  # the hub's client raises many kinds without network
+        pinned = f" --revision {revision}" if revision else ""
+        local = f"models/{Path(name).name}"
         raise CodsaError(
             f"{place}: no such folder, and it cannot be fetched from the Hugging Face hub ({type(error).__name__}); on "
-            f"a machine with network run 'hf download {place} --local-dir models/{path.name}', bring that folder here "
+            f"a machine with network run 'hf download {name}{pinned} --local-dir {local}', bring that folder here "
             f"({files}) and give its path"
         ) from None
 

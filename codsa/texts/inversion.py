@@ -22,7 +22,9 @@ from tqdm import tqdm
 
 from codsa.errors import CodsaError
 from codsa.io.digests import digest
-from codsa.io.records import read_json
+from codsa.io.records import read_as
+from codsa.io.tensors import load_tensors, readable
+from codsa.settings import Depth, admits
 from codsa.texts.encoder import SentenceEncoder, model_digest, model_folder
 
 log = logging.getLogger(__name__)
@@ -150,6 +152,11 @@ def load_inverter(place: str, corrector: str | None, correcting: bool) -> Models
     CodsaError
         For a checkpoint that lacks or mis-shapes a weight, or holds foreign ones.
     """
+    with readable(Path(place)):
+        return _loaded(place, corrector, correcting)
+
+
+def _loaded(place: str, corrector: str | None, correcting: bool) -> Models:
     from transformers import AutoTokenizer
 
     root = model_folder(place, NEEDED)
@@ -169,7 +176,7 @@ def load_inverter(place: str, corrector: str | None, correcting: bool) -> Models
     if fixed is not None and fixed.embedding_transform_1[0].in_features != dimension:  # type: ignore[index,union-attr]
         raise CodsaError(f"{second}: corrects embeddings of another dimension than {place} inverts; they do not belong")
     try:
-        words = AutoTokenizer.from_pretrained(str(base))
+        words = AutoTokenizer.from_pretrained(str(base), trust_remote_code=False)
     except Exception as error:  # the libraries below raise their own kinds
         raise CodsaError(f"{base}: its tokenizer cannot be read ({type(error).__name__}); fetch it again") from None
     return Models(made, fixed, words, dimension, record.get("encoder_digest"), digest([model_digest(p) for p in parts]))
@@ -178,8 +185,8 @@ def load_inverter(place: str, corrector: str | None, correcting: bool) -> Models
 def _config(folder: Path) -> dict[str, Any]:
     if not (folder / "config.json").is_file():
         raise CodsaError(f"{folder}: no config.json; it is not a model of vec2text or codsa train-inverter")
-    record: dict[str, Any] = read_json(folder / "config.json")
-    if "num_repeat_tokens" not in record:
+    record = read_as(folder / "config.json", dict[str, Any])
+    if not admits(Depth, record.get("num_repeat_tokens")):
         raise CodsaError(f"{folder}: its config.json is of another kind of model (no num_repeat_tokens)")
     if "t5" not in record and "model_name_or_path" not in record:
         raise CodsaError(f"{folder}: its config.json names no T5 (model_name_or_path); it is cut off: fetch it again")
@@ -193,8 +200,9 @@ def _load(kind: type[Any], folder: Path, record: dict[str, Any]) -> Any:
     if f"{first}.0.weight" not in weights:
         raise CodsaError(f"{folder}: holds no '{first}'; it is not vec2text's {kind.__name__.lower()}")
     inner, dimension = weights[f"{first}.0.weight"].shape
+    with torch.device("meta"):  # sizes are compared before any memory is taken
+        check_weights(kind(plain_t5(record), dimension, inner, record["num_repeat_tokens"]), weights, folder)
     model = kind(plain_t5(record), dimension, inner, record["num_repeat_tokens"])
-    check_weights(model, weights, folder)
     model.load_state_dict(weights, strict=False)
     model.eval().requires_grad_(False)
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -210,7 +218,8 @@ def plain_t5(record: dict[str, Any]) -> Any:
     if "t5" in record:
         config = T5Config(**record["t5"])
     else:
-        config = AutoConfig.from_pretrained(str(model_folder(str(record["model_name_or_path"]), "config.json")))
+        base = model_folder(str(record["model_name_or_path"]), "config.json")
+        config = AutoConfig.from_pretrained(str(base), trust_remote_code=False)
     model = T5ForConditionalGeneration(config)
     if model.generation_config.length_penalty is None:
         model.generation_config.length_penalty = 1.0
@@ -219,11 +228,9 @@ def plain_t5(record: dict[str, Any]) -> Any:
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
+    if (folder / "model.safetensors").is_file():
+        return load_tensors(folder / "model.safetensors", "torch")
     try:
-        if (folder / "model.safetensors").is_file():
-            return load_file(folder / "model.safetensors")
         if (folder / "pytorch_model.bin").is_file():
             found: dict[str, torch.Tensor] = torch.load(folder / "pytorch_model.bin", "cpu", weights_only=True)
             return found

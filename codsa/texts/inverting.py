@@ -29,6 +29,9 @@ from codsa.texts.training import train_inverter
 
 log = logging.getLogger(__name__)
 
+GIVEN = ("texts", "encoder", "vectors", "folder", "stream", "scratch")
+"""What `train_inverter` is given beside its settings."""
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -117,7 +120,7 @@ def write_inverter(
     dict
         What was measured on held-out texts.
     """
-    check_settings("train-inverter", "inverter", train_inverter, settings)
+    check_settings("train-inverter", "inverter", train_inverter, settings, GIVEN)
     model = SentenceEncoder(encoder)
     inputs = {**inputs, "encoder": model.digest}
     parameters = {"settings": dict(settings), "seed": work.seed}
@@ -133,7 +136,8 @@ def inverter_of(
     folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, scratch: Path
 ) -> None:
     """Train an inverter on a source set's texts (`codsa-train-gen --pretrain inverter`); `encoder` is a setting."""
-    check_settings("pretrained", "inverter", train_inverter, {k: v for k, v in settings.items() if k != "encoder"})
+    own = {key: value for key, value in settings.items() if key != "encoder"}
+    check_settings("pretrained", "inverter", train_inverter, own, GIVEN)
     columns = [c for c in source.schema.columns if c.type == "vector" and c.of is not None]
     if not columns or "encoder" not in settings:
         raise CodsaError(
@@ -145,6 +149,5 @@ def inverter_of(
     from codsa.payload import arrays
 
     rows = source.rows.drop_duplicates(str(columns[0].of))
-    own = {key: value for key, value in settings.items() if key != "encoder"}
     texts, vectors = rows[str(columns[0].of)].tolist(), arrays(rows[columns[0].name])
     train_inverter(texts, model, vectors, folder, stream, scratch, **own)

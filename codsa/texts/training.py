@@ -14,6 +14,7 @@ import torch
 from codsa.diffusion.training import Recipe, Trainer
 from codsa.errors import CodsaError
 from codsa.io.records import write_json
+from codsa.settings import Batch, Count, Depth, NonNegative, PositiveInt, Precision, Rate, Share, Width
 from codsa.streams import child, integer, rng
 from codsa.texts.encoder import SentenceEncoder
 from codsa.texts.inversion import Corrector, Inverter, Models, invert, load_inverter, plain_t5, write_model
@@ -34,21 +35,21 @@ def train_inverter(
     stream: np.random.SeedSequence,
     scratch: Path | None = None,
     *,
-    width: int = 256,
-    layers: int = 3,
-    heads: int = 4,
-    repeat: int = 8,
-    vocabulary: int = 4000,
-    tokens: int = 96,
-    steps: int = 4000,
-    corrector_steps: int = 2000,
-    corrector_texts: int = 4000,
-    batch: int = 64,
-    learning_rate: float = 2e-3,
-    noise: float = 0.01,
-    no_repeat: int = 3,
-    holdout: float = 0.05,
-    precision: str = "auto",
+    width: Width = 256,
+    layers: Depth = 3,
+    heads: Depth = 4,
+    repeat: Depth = 8,
+    vocabulary: PositiveInt = 4000,
+    tokens: Width = 96,
+    steps: PositiveInt = 4000,
+    corrector_steps: Count = 2000,
+    corrector_texts: PositiveInt = 4000,
+    batch: Batch = 64,
+    learning_rate: Rate = 2e-3,
+    noise: NonNegative = 0.01,
+    no_repeat: Count = 3,
+    holdout: Share = 0.05,
+    precision: Precision = "auto",
 ) -> dict[str, float]:
     """Train an inversion model and, on its outputs, a correction model.
 
@@ -87,10 +88,8 @@ def train_inverter(
     """
     if len(texts) < 50:
         raise CodsaError(f"{len(texts)} texts; an inverter needs 50 at the least, and thousands to be of use")
-    if min(width, layers, heads, repeat, steps, batch, tokens) < 1 or width % heads:
-        raise CodsaError("train-inverter: sizes and steps start at 1, and width is a multiple of heads")
-    if min(corrector_steps, no_repeat) < 0:
-        raise CodsaError("train-inverter: corrector_steps and no_repeat start at 0")
+    if width % heads:
+        raise CodsaError(f"train-inverter: width = {width}; it must be a multiple of heads = {heads}")
     words = make_tokenizer(texts, vocabulary)
     held = np.zeros(len(texts), dtype=bool)
     held[rng(child(stream, "held out")).permutation(len(texts))[: max(1, int(holdout * len(texts)))]] = True

@@ -1,0 +1,146 @@
+"""What a setting may be: annotated types that constructors use, and the check of given values against them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import types
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BeforeValidator, Field
+
+from codsa.errors import CodsaError, suggest
+
+MOST_ROWS = 2**20
+"""A batch has so many rows at most."""
+
+PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1, description="a whole number of at least 1")]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1, description="a whole number of at least 0")]
+Batch = Annotated[int, Field(ge=1, le=MOST_ROWS, description=f"a whole number between 1 and {MOST_ROWS}")]
+Width = Annotated[int, Field(ge=1, le=2**16, description=f"a whole number between 1 and {2**16}")]
+Depth = Annotated[int, Field(ge=1, le=1024, description="a whole number between 1 and 1024")]
+Cells = Annotated[int, Field(ge=2, le=1024, description="a whole number between 2 and 1024")]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False, description="a finite number above 0")]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, description="a finite number not below 0")]
+AtLeastOne = Annotated[float, Field(ge=1, allow_inf_nan=False, description="a finite number of at least 1")]
+Share = Annotated[float, Field(ge=0, lt=1, description="a number of at least 0 and below 1")]
+Probability = Annotated[float, Field(ge=0, le=1, description="a number between 0 and 1")]
+
+
+def _word(value: Any) -> Any:
+    """Return what was meant by a bare `no`, which YAML reads as false."""
+    return "no" if value is False else value
+
+
+Precision = Annotated[Literal["no", "bf16", "fp16", "auto"], BeforeValidator(_word)]
+Tuning = Literal["full", "head", "lora"]
+ImageTuning = Literal["full", "head", "attention", "lora"]
+Scaling = Literal["auto", "asinh", "normal-score"]
+Means = Literal["free", "shrunk", "ordered"]
+Budget = Literal["steps", "epochs"]
+Stop = Literal["validation", "last"]
+
+PLAIN = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    list: "a list",
+    dict: "a mapping",
+    type(None): "null",
+}
+
+
+def check(kind: str, name: str, parameters: Mapping[str, inspect.Parameter], settings: Mapping[str, Any]) -> None:
+    """Raise a `CodsaError` for a value that its parameter's annotation does not admit.
+
+    Parameters
+    ----------
+    kind, name : str
+        For the message: 'generator', 'tabular-diffusion'.
+    parameters : mapping
+        Of the constructor, with their annotations evaluated. Without an annotation only truth values and NaN are
+        refused, where the default is a number.
+    settings : mapping
+    """
+    for key, value in settings.items():
+        if key not in parameters:
+            continue
+        wanted = _refusal(parameters[key], value)
+        if wanted is not None:
+            raise CodsaError(f"{kind} '{name}': {key} = {shortened(value)}: should be {wanted}")
+
+
+def _refusal(parameter: inspect.Parameter, value: Any) -> str | None:
+    """Return what a value should be, or None for one that is right."""
+    if parameter.annotation is parameter.empty or isinstance(parameter.annotation, str):
+        number = type(parameter.default) in (int, float)
+        strange = isinstance(value, bool) or (isinstance(value, float) and value != value)
+        return "a number" if number and strange else None
+    return None if admits(parameter.annotation, value) else _wanted(parameter.annotation, value)
+
+
+def admits(annotation: Any, value: Any) -> bool:
+    """Say whether a value is of an annotated type, as strictly as JSON tells types apart; unknown types admit all."""
+    from pydantic import ValidationError
+
+    adapter = _adapter(annotation)
+    if adapter is None:
+        return True
+    try:
+        adapter.validate_json(json.dumps(value, default=_as_json), strict=True)
+    except (ValidationError, ValueError, TypeError, RecursionError):
+        return False
+    return True
+
+
+def _as_json(value: Any) -> Any:
+    """Return numpy scalars and arrays as Python's own, and dates as texts."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+@cache
+def _adapter(annotation: Any) -> Any:
+    from pydantic import PydanticUserError, TypeAdapter
+
+    try:
+        return TypeAdapter(annotation)
+    except (PydanticUserError, TypeError):  # a type of the user's own
+        return None
+
+
+def _wanted(annotation: Any, value: Any) -> str:
+    choices = [str(choice) for choice in _choices(annotation)]
+    near = suggest(str(value), choices) if choices and isinstance(value, str) else ""
+    return describe(annotation) + (f"; {near}" if near.startswith("did") else "")
+
+
+def _choices(annotation: Any) -> Sequence[Any]:
+    if get_origin(annotation) is Annotated:
+        return _choices(get_args(annotation)[0])
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def describe(annotation: Any) -> str:
+    """Return in words what an annotation admits: 'a whole number of at least 1 or null'."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        said = next((m.description for m in parts[1:] if getattr(m, "description", None)), None)
+        return said or describe(parts[0])
+    if origin is Literal:
+        return ("one of " if len(parts) > 1 else "") + ", ".join(map(repr, parts))
+    if origin in (Union, types.UnionType):
+        return " or ".join(describe(part) for part in parts)
+    if origin in (list, Sequence):
+        return f"a list, each entry {describe(parts[0])}"
+    if origin in (dict, Mapping):
+        return "a mapping" if len(parts) < 2 or parts[1] is Any else f"a mapping, each value {describe(parts[1])}"
+    return PLAIN.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def shortened(value: Any) -> str:
+    """Return a value as it is shown in an error."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"
