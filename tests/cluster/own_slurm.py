@@ -21,8 +21,8 @@ MARK = "# Written by the tests of codsa, and removed at their end.\n"
 LOCK = Path(tempfile.gettempdir()) / "codsa-test-slurm.lock"
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scancel")
 SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-CPUS = max(os.cpu_count() or 1, 4)
-"""What the node says it has: jobs here wait more than they compute."""
+CPUS = os.cpu_count() or 1
+"""What the node says it has."""
 TEMPLATE = """\
 ClusterName=codsatests
 SlurmctldHost={host}(127.0.0.1)
