@@ -72,6 +72,22 @@ def refuse_unwritable(content: Any, where: str) -> None:
         raise CodsaError(f"{where} = {content!a}: no text; take out the characters that are written with a backslash")
 
 
+def raw_files(data: Data) -> list[str]:
+    """Return the local files and folders that a dataset is made from: none for simulations and URLs.
+
+    Raises
+    ------
+    CodsaError
+        Where Snakemake would take a part of a path for a wildcard.
+    """
+    places = [place for part in data.parts or [] for place in (part.path, part.labels) if place]
+    paths = [data.path] if data.path is not None else places
+    for path in paths:
+        if set(path) & set("{}<>"):
+            raise CodsaError(f"data: path = {path!r}: Snakemake takes {{ }} < > for placeholders; rename the file")
+    return paths
+
+
 def _source(data: Data) -> list[str]:
     """Return what a dataset is read from: one source, or parts."""
     if data.parts is not None:
@@ -124,6 +140,8 @@ class Study:
     def checked(self) -> Study:
         """Return the study itself once every name and text that its rules will need is known to be good."""
         refuse_unwritable(self.experiment.model_dump(), f"experiment '{self.label}'")
+        for data in filter(None, (self.experiment.data, self.experiment.source, self.experiment.fresh)):
+            raw_files(data)
         self.estimator_module()
         self.pretrained_module()
         for name in self.generators:

@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 from codsa.config import NAME, Config, load_experiment, validated
 from codsa import digests
 from codsa.errors import CodsaError
-from codsa.study import Study, settings
+from codsa.study import Study, raw_files, settings
 
 # A plan of thousands of jobs is millions of objects that stay; looking for others among them took a tenth of its time.
 gc.set_threshold(100_000, 50, 50)
@@ -60,12 +60,6 @@ shell.prefix("""
 
 def study_of(wildcards):
     return STUDIES[wildcards.study]
-
-
-def raw_file(data):
-    """The local files and folders that a dataset is made from: none for simulations and URLs."""
-    parts = [place for part in data.parts or [] for place in (part.path, part.labels) if place]
-    return [data.path] if data.path is not None else parts
 
 
 def apart_of(wildcards):

@@ -1,6 +1,6 @@
 rule prepare:
     input:
-        raw=lambda w: raw_file(study_of(w).experiment.data),
+        raw=lambda w: raw_files(study_of(w).experiment.data),
     output:
         rows=f"{STUDY}/data/rows.parquet",
         schema=f"{STUDY}/data/schema.json",
@@ -26,7 +26,7 @@ rule prepare:
 
 rule prepare_further:
     input:
-        raw=lambda w: raw_file(study_of(w).further(w.further)),
+        raw=lambda w: raw_files(study_of(w).further(w.further)),
         apart=apart_of,
     output:
         rows=f"{STUDY}/{{further}}/rows.parquet",
