@@ -323,7 +323,10 @@ class Config(Strict):
     """`config.yaml`: which experiments to run, at which scale, and where to."""
 
     section: ClassVar[str] = "config"
-    results: FolderPath = Field(default="results", description="folder of everything produced")
+    results: FolderPath = Field(
+        default="results",
+        description="folder of everything produced; letters, digits, blanks and . _ - + @ = , in its path, no .. or ~",
+    )
     scale: Name = Field(default="quick", description="which of the experiments' scales")
     container: ImageAddress | None = Field(
         default=f"containers/codsa-{__version__}.sif",

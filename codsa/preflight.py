@@ -145,9 +145,12 @@ def _named(partition: str | None) -> str:
 
 
 def check_requests(requests: Iterable[Request]) -> None:
-    """Raise where a job asks for more than any node of its partition has: it would wait for ever."""
+    """Raise where a job asks for more than any node of its partition has: it would wait for ever.
+
+    The widest job is looked at, and named, first.
+    """
     nodes = cache(nodes_of)
-    for request in requests:
+    for request in sorted(requests, key=lambda r: (-r.cpus, -r.megabytes, r.job)):
         there = nodes(request.partition)
         if there and not any(_fits(request, node) for node in there):
             raise CodsaError(

@@ -17,7 +17,7 @@ from codsa.errors import CodsaError
 from codsa.study import Study, options
 
 CANARY = "$(touch canary)"
-HOSTILE = f"it's \"{CANARY}\" `touch canary`; touch canary\n& {{wildcards.study}} ${{HOME}} *"
+HOSTILE = f'it\'s "{CANARY}" `touch canary`; touch canary\n& {{wildcards.study}} ${{HOME}} *'
 DATA: dict[str, Any] = {
     "path": f"da ta/{HOSTILE.translate({ord(sign): None for sign in '{}<>'})}.csv",
     "target": HOSTILE,

@@ -146,8 +146,8 @@ def command(*words: str) -> str:
 
 def jobs() -> list[dict[str, str]]:
     """Return all jobs that Slurm knows of, the oldest first, an array's tasks one by one."""
-    lines = command("squeue", "-h", "--array", "--states=all", "--sort=i", "-o", "%i|%T|%l").splitlines()
-    return [dict(zip(("id", "state", "limit"), line.split("|"), strict=True)) for line in lines]
+    lines = command("squeue", "-h", "--array", "--states=all", "--sort=i", "-o", "%i|%T|%l|%C").splitlines()
+    return [dict(zip(("id", "state", "limit", "cpus"), line.split("|"), strict=True)) for line in lines]
 
 
 def wait(done: Callable[[], object], seconds: float) -> None:

@@ -25,8 +25,8 @@ def megabytes(files):
 def abreast(group):
     """How many members of a group run at once: all, where the profile does not limit its slots."""
     members = workflow.group_settings.group_components.get(group, 1)
-    slots = (workflow.resource_settings.resources or {}).get("group_slots")
-    return members if slots is None else min(int(slots), members)
+    slots = workflow.global_resources.get("group_slots").value
+    return members if slots is None else min(slots, members)
 
 
 def turns(group):
