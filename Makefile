@@ -12,8 +12,12 @@ BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 export OMP_NUM_THREADS := 1
+# What the lock files name is installed only with the hashes there. The package itself and torch follow, at the version
+# in constraints.txt: a machine with CUDA takes another file of torch than one without, and more packages with it.
+LOCKED := $(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
+PACKAGE := $(BIN)/python -m pip install --quiet --no-build-isolation --constraint constraints.txt --editable
 
-.PHONY: run test test-cluster bench check format schemas cluster image clean
+.PHONY: run test test-cluster bench check format schemas lock cluster image clean
 
 run: $(VENV)/run.stamp
 	snakemake --cores $(CORES) --quiet rules
@@ -50,25 +54,33 @@ schemas: $(VENV)/run.stamp
 	python -m codsa.config Config > workflow/schemas/config.schema.json
 	python -m codsa.config Experiment > workflow/schemas/experiment.schema.json
 
+# After constraints.txt was edited: the hashes of its files, as the package index gives them.
+lock: $(VENV)/dev.stamp
+	python -m pip install --quiet uv
+	python tools/lock.py
+
 $(VENV)/venv.stamp:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV) || \
 		{ echo "No virtual environment can be made: install python3-venv (apt install python3-venv)" >&2; exit 1; }
 	touch $@
 
-$(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/venv.stamp
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+$(VENV)/run.stamp: pyproject.toml constraints.txt requirements.lock | $(VENV)/venv.stamp
+	$(LOCKED)
+	$(PACKAGE) .
 	touch $@
 
-$(VENV)/cluster.stamp: pyproject.toml constraints.txt | $(VENV)/venv.stamp
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cluster]'
+$(VENV)/cluster.stamp: pyproject.toml constraints.txt requirements.lock | $(VENV)/venv.stamp
+	$(LOCKED)
+	$(PACKAGE) '.[cluster]'
 	touch $@ $(VENV)/run.stamp
 
-$(IMAGE): containers/codsa.def constraints.txt pyproject.toml $(shell find codsa -name '*.py' -o -name '*.html' -o -name '*.css')
+$(IMAGE): containers/codsa.def constraints.txt requirements.lock pyproject.toml $(shell find codsa -name '*.py' -o -name '*.html' -o -name '*.css')
 	apptainer build $(if $(filter-out 0,$(shell id -u)),--fakeroot) --force $@ containers/codsa.def
 
-$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/venv.stamp
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+$(VENV)/dev.stamp: pyproject.toml constraints.txt requirements.lock requirements-dev.lock | $(VENV)/venv.stamp
+	$(LOCKED) --requirement requirements-dev.lock
+	$(PACKAGE) '.[dev]'
 	touch $@ $(VENV)/run.stamp
 
 clean:

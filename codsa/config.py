@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Mapping
 from datetime import date
@@ -18,7 +20,18 @@ Ratio = Annotated[float, Field(gt=0, le=1)]
 Multiple = Annotated[float, Field(ge=0)]
 Alpha = Annotated[float, Field(ge=0, le=1)] | Literal["balance", "training", "target"] | dict[str, float]
 Size = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
+SEGMENT = r"\.?\w[\w .+@=,-]*"
+Name = Annotated[str, Field(pattern=f"^{NAME}$", max_length=100)]
+"""What folders are called after: experiments, scales, methods."""
+ObjectName = Annotated[str, Field(pattern=rf"^({NAME}|{IDENTIFIER}(\.{IDENTIFIER})*:{IDENTIFIER})$", max_length=100)]
+"""A registered name, or `module:Class`."""
+FOLDER_PATH = rf"(\./)*/?{SEGMENT}(/{SEGMENT})*/?"
+FolderPath = Annotated[str, Field(pattern=f"^{FOLDER_PATH}$")]
+"""A relative or absolute path: letters, digits, blanks and a few signs, no `..`, nothing that a shell reads."""
+ImageAddress = Annotated[str, Field(pattern=r"^[A-Za-z0-9._/][A-Za-z0-9._/:@+=-]*$")]
+"""A path or an address of an image. Snakemake writes it into a shell command as it is, so blanks are refused too."""
 
 
 class Strict(BaseModel):
@@ -167,7 +180,7 @@ class EstimatorConfig(Strict):
     """The model whose loss is to fall."""
 
     section: ClassVar[str] = "estimator"
-    name: str = Field(default="gradient-boosting", description="registered name or module:Class")
+    name: ObjectName = Field(default="gradient-boosting", description="registered name or module:Class")
     preprocess: Literal["auto", "none", "ordinal", "standard", "smooth"] = "auto"
     settings: dict[str, Any] = Field(default={}, description="keyword arguments")
 
@@ -186,7 +199,7 @@ class Method(Strict):
 
     section: ClassVar[str] = "methods"
     name: Name
-    generator: str | None = Field(default=None, description="registered name or module:Class; none: m = 0")
+    generator: ObjectName | None = Field(default=None, description="registered name or module:Class; none: m = 0")
     settings: dict[str, Any] = Field(default={}, description="over the experiment's generators section")
     transfer: Literal["encoder", "denoiser", "rows", "fresh"] | None = Field(
         default=None,
@@ -255,7 +268,7 @@ class Experiment(Strict):
         ge=0,
         description="GPUs, each with a process, that train a generator; 0: one process, on what is there",
     )
-    scales: dict[str, dict[str, Any]] = Field(default={}, description="overrides by scale")
+    scales: dict[Name, dict[str, Any]] = Field(default={}, description="overrides by scale")
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -310,13 +323,26 @@ class Config(Strict):
     """`config.yaml`: which experiments to run, at which scale, and where to."""
 
     section: ClassVar[str] = "config"
-    results: str = Field(default="results", description="folder of everything produced")
-    scale: str = Field(default="quick", description="which of the experiments' scales")
-    container: str | None = Field(
+    results: FolderPath = Field(
+        default="results",
+        description="folder of everything produced; letters, digits, blanks and . _ - + @ = , in its path, no .. or ~",
+    )
+    scale: Name = Field(default="quick", description="which of the experiments' scales")
+    container: ImageAddress | None = Field(
         default=f"containers/codsa-{__version__}.sif",
         description="Apptainer image of the toolkit, used with `--sdm apptainer`: a path, an address, or none",
     )
     experiments: list[str] = Field(min_length=1, description="experiment files, relative to the working folder")
+
+    @field_validator("results", mode="before")
+    @classmethod
+    def _plain(cls, given: Any) -> Any:
+        if not isinstance(given, str):
+            return given
+        if not re.fullmatch(FOLDER_PATH, given):
+            allowed = "letters, digits, blanks and . _ - + @ = , in folders that '/' parts; not '..', not '~'"
+            raise CodsaError(f"results = {given!r}: a folder's path has {allowed}")
+        return os.path.normpath(given)
 
     @field_validator("container", mode="before")
     @classmethod

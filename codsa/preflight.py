@@ -1,4 +1,4 @@
-"""What must be there before a run submits its first job: Slurm, Apptainer, the right image, enough GPUs.
+"""What must be there before a run submits its first job: Slurm, Apptainer, the right image, large enough nodes.
 
 Each check raises a `CodsaError` that says which of them is missing and what to do.
 """
@@ -9,6 +9,9 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from codsa import __version__
@@ -17,6 +20,8 @@ from codsa.errors import CodsaError, suggest
 
 TIMEOUT = 60
 """Seconds that a command of the cluster may take to answer."""
+GPUS = re.compile(r"\bgpu:(?:[^:,()\s]+:)?(\d+)")
+"""A kind of GPUs as sinfo lists it: 'gpu:2', 'gpu:a100:4(S:0-1)'."""
 VERSION_LABEL = "org.opencontainers.image.version"
 CODE_LABEL = "codsa.code"
 """The image's label with the digest of the code that it holds (see `containers/codsa.def`)."""
@@ -64,22 +69,109 @@ def longest_minutes(partition: str | None) -> int | None:
     return None
 
 
-def gpus_of_a_node(partition: str | None) -> int:
-    """Return the most GPUs that a node of a partition has; None is any partition."""
-    where = [f"--partition={partition}"] if partition else []
-    found = answer("sinfo", "--noheader", "--format=%G", *where) or ""
-    return max((int(count) for count in re.findall(r"\bgpu:(?:[^:,()\s]+:)?(\d+)", found)), default=0)
+@dataclass(frozen=True)
+class Node:
+    """What a node has.
+
+    Attributes
+    ----------
+    cpus, gpus : int
+    megabytes : int
+        Its memory.
+    """
+
+    cpus: int
+    megabytes: int
+    gpus: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a job asks for of one node.
+
+    Attributes
+    ----------
+    job : str
+        What it is called in messages: its rule or group.
+    partition : str, optional
+        None is the default partition; several are parted by commas.
+    cpus, megabytes, gpus : int
+    """
+
+    job: str
+    partition: str | None
+    cpus: int
+    megabytes: int
+    gpus: int
+
+
+def nodes_of(partition: str | None) -> list[Node]:
+    """Return the nodes of a partition, equal ones once: none where Slurm does not tell.
+
+    Parameters
+    ----------
+    partition : str, optional
+        None is the default partition, or all where there is no default.
+    """
+    listed = answer("sinfo", "--noheader", "--exact", "--format=%P|%c|%m|%G") or ""
+    lines = [fields for line in listed.splitlines() if len(fields := line.split("|")) == 4]
+    names = set((partition or "").split(","))
+    if partition is None:
+        names = {name.rstrip("*") for name, *_ in lines if name.endswith("*")} or {name for name, *_ in lines}
+    return [
+        Node(_digits(cpus), _digits(memory), sum(map(int, GPUS.findall(gres))))
+        for name, cpus, memory, gres in dict.fromkeys(map(tuple, lines))
+        if name.rstrip("*") in names
+    ]
+
+
+def _digits(count: str) -> int:
+    """Return a count of sinfo, which writes '16+' where nodes differ."""
+    return int(re.sub(r"\D", "", count) or 0)
 
 
 def check_slurm_gpus(wanted: int, partition: str | None) -> None:
     """Raise where more GPUs are asked for than a node of the partition has."""
-    there = gpus_of_a_node(partition)
+    there = max((node.gpus for node in nodes_of(partition)), default=0)
     if wanted > there:
-        where = f"partition '{partition}'" if partition else "the cluster"
         raise CodsaError(
-            f"gpus: {wanted} was asked for, but no node of {where} has more than {there}: set gpu_partition in "
-            "workflow/profiles/slurm/config.yaml, or lower gpus in the experiment (0: train without)"
+            f"gpus: {wanted} was asked for, but no node of {_named(partition)} has more than {there}: set "
+            "gpu_partition in workflow/profiles/slurm/config.yaml, or lower gpus in the experiment (0: train without)"
         )
+
+
+def _named(partition: str | None) -> str:
+    return f"partition '{partition}'" if partition else "the default partition"
+
+
+def check_requests(requests: Iterable[Request]) -> None:
+    """Raise where a job asks for more than any node of its partition has: it would wait for ever.
+
+    The widest job is looked at, and named, first.
+    """
+    nodes = cache(nodes_of)
+    for request in sorted(requests, key=lambda r: (-r.cpus, -r.megabytes, r.job)):
+        there = nodes(request.partition)
+        if there and not any(_fits(request, node) for node in there):
+            raise CodsaError(
+                f"{request.job} asks for {_written(request)} of one node, but no node of {_named(request.partition)} "
+                f"has that: the largest has {_written(_largest(there))}; name a partition with larger nodes in "
+                "workflow/profiles/slurm/config.yaml, lower group_slots there, or use --set-resources and --set-threads"
+            )
+
+
+def _fits(request: Request, node: Node) -> bool:
+    return request.cpus <= node.cpus and request.megabytes <= node.megabytes and request.gpus <= node.gpus
+
+
+def _largest(nodes: list[Node]) -> Node:
+    return max(nodes, key=lambda node: (node.cpus, node.megabytes, node.gpus))
+
+
+def _written(amount: Request | Node) -> str:
+    """Return CPUs, memory and GPUs in words."""
+    gpus = f" and {amount.gpus} GPUs" if amount.gpus else ""
+    return f"{amount.cpus} CPUs, {amount.megabytes} MB{gpus}"
 
 
 def check_local_gpus(wanted: int) -> None:

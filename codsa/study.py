@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from codsa.config import Data, Experiment, Method
+from pydantic import TypeAdapter, ValidationError
+
+from codsa.config import Data, Experiment, Method, ObjectName
 from codsa.errors import CodsaError
 from codsa.estimators.base import Judge, check_judge
 from codsa.generators.base import generator_class
@@ -27,7 +29,7 @@ def value(thing: Any) -> str:
 
 
 def options(**given: Any) -> list[str]:
-    """Return options of a command line; None and False are left out, lists repeat the option."""
+    """Return options of a command line, no word empty; None and False are left out, lists repeat the option."""
     made: list[str] = []
     for name, thing in given.items():
         option = "--" + name.replace("_", "-")
@@ -35,7 +37,7 @@ def options(**given: Any) -> list[str]:
             if one is True:
                 made.append(option)
             elif one is not None and one is not False:
-                made += [option, value(one)]
+                made += [option, text] if (text := value(one)) else [f"{option}="]  # Snakemake drops empty words
     return made
 
 
@@ -58,11 +60,47 @@ def own_code(name: str) -> str | None:
     return name if ":" in name else None
 
 
+def refuse_unwritable(content: Any, where: str) -> None:
+    """Raise where a configuration holds a text that no command line can carry: with NUL, or with half a character.
+
+    Raises
+    ------
+    CodsaError
+        Naming the key that leads to the text.
+    """
+    if isinstance(content, Mapping):
+        for key, below in content.items():
+            refuse_unwritable(str(key), f"{where}, a key")
+            refuse_unwritable(below, f"{where}: {key}")
+    elif isinstance(content, list | tuple):
+        for below in content:
+            refuse_unwritable(below, where)
+    elif isinstance(content, str) and ("\0" in content or any("\ud800" <= sign <= "\udfff" for sign in content)):
+        raise CodsaError(f"{where} = {content!a}: no text; take out the characters that are written with a backslash")
+
+
+def raw_files(data: Data) -> list[str]:
+    """Return the local files and folders that a dataset is made from: none for simulations and URLs.
+
+    Raises
+    ------
+    CodsaError
+        Where Snakemake would take a part of a path for a wildcard.
+    """
+    places = [place for part in data.parts or [] for place in (part.path, part.labels) if place]
+    paths = [data.path] if data.path is not None else places
+    for path in paths:
+        if set(path) & set("{}<>"):
+            raise CodsaError(f"data: path = {path!r}: Snakemake takes {{ }} < > for placeholders; rename the file")
+    return paths
+
+
 def _source(data: Data) -> list[str]:
     """Return what a dataset is read from: one source, or parts."""
     if data.parts is not None:
         return options(part=[part.model_dump(exclude_defaults=True) for part in data.parts])
-    return [data.path or data.url or f"simulation:{data.simulation.name if data.simulation else ''}"]
+    path = f"./{data.path}" if data.path and data.path.startswith("-") else data.path  # it is no option
+    return [path or data.url or f"simulation:{data.simulation.name if data.simulation else ''}"]
 
 
 def _texts(data: Data) -> list[str]:
@@ -107,13 +145,17 @@ class Study:
         self.methods = {method.name: method for method in experiment.methods}
 
     def checked(self) -> Study:
-        """Return the study itself once every name and setting that its rules will need is known to be good.
+        """Return the study itself once every name, text and setting that its rules will need is known to be good.
 
         Settings are checked here where that needs no torch: those of resamplers, trees and linear models. The jobs
         of the others check theirs before any work.
         """
+        refuse_unwritable(self.experiment.model_dump(), f"experiment '{self.label}'")
+        for data in filter(None, (self.experiment.data, self.experiment.source, self.experiment.fresh)):
+            raw_files(data)
         judge = self.experiment.estimator
         self.estimator_module()
+        self.pretrained_module()
         if judge.name in LIGHT and judge.settings:
             check_judge(Judge(judge.name, judge.preprocess, judge.settings), self.experiment.data.task)
         for name, source in self.generators.items():
@@ -309,8 +351,14 @@ class Study:
 
     def pretrained_module(self) -> str:
         """Return the module that defines the generator which is fitted on the source set."""
-        name = str(self.experiment.pretrain.denoiser.get("generator", "tabular-diffusion"))
-        return locate("generator", name, GENERATORS).partition(":")[0]
+        return locate("generator", self._pretrained_name(), GENERATORS).partition(":")[0]
+
+    def _pretrained_name(self) -> str:
+        name = self.experiment.pretrain.denoiser.get("generator", "tabular-diffusion")
+        try:
+            return TypeAdapter(ObjectName).validate_python(name)
+        except ValidationError:
+            raise CodsaError(f"pretrain.denoiser: generator = {name!r}: a registered name or module:Class") from None
 
     def generator_module(self, generator: str) -> str:
         """Return the module that defines a generator."""

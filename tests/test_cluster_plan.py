@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from stub_stage import write_stubs
 from test_workflow import ROOT, snakemake, write_study
 
 from codsa import __version__, preflight
@@ -126,9 +127,17 @@ def test_a_machine_without_slurm_is_named(bare: Path) -> None:
         preflight.check_slurm()
 
 
+SINFO = """\
+case "$*" in
+*%G*) printf '%s\\n' "cpu*|2|7000|(null)" "gpu|64|500000+|gpu:a100:4(S:0-1)" "gpu|32|250000|gpu:2,gpu:v100:1" ;;
+*%l*) echo "cpu* 1-02:30:00" ;;
+*) echo "cpu*"; echo gpu ;;
+esac"""
+"""A cluster of small nodes without GPUs, by default, and of large ones with some."""
+
+
 def test_wrong_partitions_and_missing_gpus_are_named(bare: Path) -> None:
-    command(bare, "sinfo", 'case "$*" in *%G*) echo "(null)"; echo "gpu:a100:4(S:0-1)";; *%l*) echo "cpu* 1-02:30:00";;'
-            ' *) echo "cpu*"; echo gpu;; esac')  # fmt: skip
+    command(bare, "sinfo", SINFO)
     preflight.check_partition("cpu,gpu")
     with pytest.raises(CodsaError, match="no partition 'gpus'; did you mean 'gpu'"):
         preflight.check_partition("gpus")
@@ -137,6 +146,75 @@ def test_wrong_partitions_and_missing_gpus_are_named(bare: Path) -> None:
         preflight.check_slurm_gpus(5, "gpu")
     assert preflight.longest_minutes("cpu") == preflight.longest_minutes(None) == 26 * 60 + 30
     assert preflight.longest_minutes("gpu") is None
+
+
+def test_nodes_are_what_sinfo_lists(bare: Path) -> None:
+    assert preflight.nodes_of("cpu") == []  # no sinfo
+    command(bare, "sinfo", SINFO)
+    small, large, other = preflight.Node(2, 7000, 0), preflight.Node(64, 500_000, 4), preflight.Node(32, 250_000, 3)
+    assert preflight.nodes_of("cpu") == preflight.nodes_of(None) == [small]
+    assert preflight.nodes_of("gpu") == [large, other]
+    assert preflight.nodes_of("cpu,gpu") == [small, large, other]
+
+
+@pytest.mark.parametrize(
+    ("partition", "cpus", "megabytes", "gpus", "fault"),
+    [
+        (None, 2, 7000, 0, None),
+        ("cpu,gpu", 64, 500_000, 4, None),
+        (None, 3, 1500, 0, "asks for 3 CPUs, 1500 MB of one node, but no node of the default partition has that: "
+                           "the largest has 2 CPUs, 7000 MB; "),
+        ("cpu", 1, 7001, 0, "asks for 1 CPUs, 7001 MB of one node, but no node of partition 'cpu'"),
+        ("cpu", 1, 1500, 1, "and 1 GPUs of one node"),
+        ("gpu", 40, 250_000, 5, "the largest has 64 CPUs, 500000 MB and 4 GPUs"),
+    ],
+)  # fmt: skip
+def test_a_job_that_fits_no_node_is_named(
+    bare: Path, partition: str | None, cpus: int, megabytes: int, gpus: int, fault: str | None
+) -> None:
+    request = preflight.Request("the group 'split'", partition, cpus, megabytes, gpus)
+    preflight.check_requests([request])  # nobody knows
+    command(bare, "sinfo", SINFO)
+    if fault is None:
+        return preflight.check_requests([request])
+    with pytest.raises(CodsaError, match=r"the group 'split' .*group_slots") as refused:
+        preflight.check_requests([request])
+    assert fault in str(refused.value)
+
+
+@pytest.fixture
+def fake_slurm(tmp_path: Path) -> Path:
+    """A folder with commands of a Slurm of small nodes, whose sbatch writes down what it is asked for, and fails."""
+    write_stubs(folder := tmp_path / "bin")
+    command(folder, "sinfo", SINFO)
+    command(folder, "sbatch", f"printf '%s ' \"$@\" | sed 's/--wrap=.*//' >>'{tmp_path}/asked'; exit 1")
+    for name in ("squeue", "scancel", "sacct", "sacctmgr", "scontrol"):
+        command(folder, name, "exit 0")
+    return folder
+
+
+def asked(folder: Path, bin: Path, *arguments: str) -> tuple[str, str]:
+    """What sbatch was asked for, and what Snakemake said."""
+    profile = ("--profile", str(ROOT / "slurm"), "--retries", "0", "--config", "container=none")
+    run = snakemake(folder, *profile, *arguments, before=str(bin), CALLS=str(folder / "calls"))
+    assert run.returncode != 0
+    record = folder / "asked"
+    return record.read_text() if record.exists() else "", run.stdout + run.stderr
+
+
+def test_a_group_asks_for_what_its_members_use_at_once(tmp_path: Path, fake_slurm: Path) -> None:
+    write_study(tmp_path, methods=["none", "codsa"], replicates=3)
+    data = snakemake(tmp_path, "--cores", "1", "results/toy/data/rows.parquet", before=str(fake_slurm), CALLS="calls")
+    assert data.returncode == 0, data.stderr[-3000:]
+    words, said = asked(tmp_path, fake_slurm)
+    assert words.count("--ntasks") == 1 and "group_split" in words, said[-3000:]
+    assert "--cpus-per-task=1 " in words and "--mem 1500 " in words and "-t 60 " in words, words
+    (tmp_path / "asked").unlink()
+    wide, said = asked(tmp_path, fake_slurm, "--resources", "group_slots=2")
+    assert "--cpus-per-task=2 " in wide and "--mem 3000 " in wide and "-t 40 " in wide, wide
+    (tmp_path / "asked").unlink()
+    none, said = asked(tmp_path, fake_slurm, "--resources", "group_slots=3")
+    assert not none and re.search(r"the group 'fit-\d' asks for 3 CPUs, 6000 MB of one node", said), said[-3000:]
 
 
 def test_a_machine_with_too_few_gpus_is_named() -> None:

@@ -40,9 +40,10 @@ def write_study(folder: Path, **changes: Any) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump({"experiments": ["toy.yaml"]}))
 
 
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def snakemake(folder: Path, *arguments: str, before: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in a folder, with `before` first on the PATH, and with more in its environment."""
     command = [str(BIN / "snakemake"), "-s", str(ROOT / "Snakefile"), "--directory", str(folder), *arguments]
-    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(folder)}
+    environment = {"PATH": f"{before}:{BIN}:/usr/bin:/bin".lstrip(":"), "HOME": str(folder), **more}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1500)
 
 

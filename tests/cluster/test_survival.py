@@ -173,7 +173,7 @@ def test_a_truncated_artefact_is_found_and_made_again(whole: Path, tmp_path: Pat
 def test_gpus_are_allotted_and_missing_ones_are_named(study: Path) -> None:
     write(study, {**STUDY, "gpus": 3})
     assert ended(on_slurm(study, GENERATOR), study) != 0
-    assert "gpus: 3 was asked for, but no node of the cluster has more than 2" in said(study)
+    assert "gpus: 3 was asked for, but no node of the default partition has more than 2" in said(study)
     assert "has been submitted" not in said(study)
     write(study, {**STUDY, "gpus": 2})
     run = on_slurm(study, GENERATOR, "--retries", "0", "--default-resources", "gpu_partition=gpu")

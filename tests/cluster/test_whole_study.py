@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import own_slurm as slurm
 import pytest
 from studies import BIN, ROOT, digests, finish, on_slurm, said, snakemake, write
 
@@ -57,6 +58,18 @@ def test_a_study_on_slurm_makes_what_one_machine_makes(cluster: None, local: Pat
     assert len(logs) - len(tasks) == 6, "prepare, split, train, and a group of fits, one of evaluations, report"
     finish(on_slurm(tmp_path), tmp_path)
     assert "Nothing to be done" in said(tmp_path)
+
+
+def test_groups_fit_a_node_of_one_cpu(cluster: None, tmp_path: Path) -> None:
+    study = {**STUDY, "replicates": 3, "methods": ["none", "weighted", "bootstrap"], "generators": {}, "shards": 1}
+    local = write(tmp_path / "local", study)
+    finish(snakemake(local, "--cores", "1"), local)
+    folder = write(tmp_path / "slurm", study)
+    finish(on_slurm(folder), folder)
+    assert digests(folder) == digests(local)
+    own = [job for job in slurm.jobs() if f"SLURM jobid {job['id']} " in said(folder)]
+    assert len(own) == 12, "prepare, the splits, and of each replicate a generator, fits and evaluations; report"
+    assert {job["cpus"] for job in own} == {"1"}
 
 
 def test_shards_that_the_queue_cannot_hold_go_one_by_one(cluster: None, local: Path, tmp_path: Path) -> None:

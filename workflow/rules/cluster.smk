@@ -1,10 +1,20 @@
 # What a scheduler is asked for: memory and minutes by size and attempt, GPUs, partitions, groups;
 # and what is checked before the first job.
+from copy import copy
+from math import ceil
+
 from snakemake.settings.types import DeploymentMethod
 
 from codsa import preflight, verify
 
 SLURM = "slurm"
+FITS, EVALUATIONS, SPLITS = "fit-{replicate}", "evaluate-{replicate}", "split"
+
+
+# Each member of a group of fits, evaluations or splits takes a slot. The profile says how many slots
+# a job has; so many members run at once, and CPUs and memory are asked for so many, not for all.
+resource_scopes:
+    group_slots="local",
 
 
 def megabytes(files):
@@ -12,16 +22,34 @@ def megabytes(files):
     return sum(Path(f).stat().st_size for f in map(str, files) if Path(f).is_file()) / 1e6
 
 
-def memory(base, each=0, factor=lambda w: 1):
-    """Megabytes asked for: so many, so many for each of input, and twice as many at each attempt."""
+def abreast(group):
+    """How many members of a group run at once: all, where the profile does not limit its slots."""
+    members = workflow.group_settings.group_components.get(group, 1)
+    slots = workflow.global_resources.get("group_slots").value
+    return members if slots is None else min(slots, members)
+
+
+def turns(group):
+    """How many times the members of a group follow one another."""
+    return ceil(workflow.group_settings.group_components.get(group, 1) / abreast(group))
+
+
+def memory(base, each=0, factor=lambda w: 1, gpus=lambda w: 0, share=lambda: 1):
+    """Megabytes asked for: so many, so many for each of input, and twice as many at each attempt.
+
+    They end at the memory of the partition's largest node, over which a job would wait forever, or at
+    its share of it where several rules run at once in a job; but they are never less than the base.
+    """
 
     def asked(wildcards, input, attempt):
-        return round((base + each * factor(wildcards) * megabytes(input)) * 2 ** (attempt - 1))
+        wanted = round((base + each * factor(wildcards) * megabytes(input)) * 2 ** (attempt - 1))
+        most = largest(partition(gpus(wildcards)))
+        return wanted if most is None else max(base, min(wanted, int(most * share())))
 
     return asked
 
 
-def minutes(base, each=0, factor=lambda w: 1, gpus=lambda w: 0, share=1):
+def minutes(base, each=0, factor=lambda w: 1, gpus=lambda w: 0, share=lambda: 1):
     """Minutes asked for: so many, so many for each megabyte of input, and as many again at each attempt.
 
     They end at the limit of the partition, over which a job would wait forever, or at its share of it
@@ -31,7 +59,7 @@ def minutes(base, each=0, factor=lambda w: 1, gpus=lambda w: 0, share=1):
     def asked(wildcards, input, attempt):
         wanted = round((base + each * factor(wildcards) * megabytes(input)) * attempt)
         limit = longest(partition(gpus(wildcards)))
-        return wanted if limit is None else min(wanted, int(limit * share))
+        return wanted if limit is None else min(wanted, int(limit * share()))
 
     return asked
 
@@ -40,6 +68,13 @@ def minutes(base, each=0, factor=lambda w: 1, gpus=lambda w: 0, share=1):
 def longest(name):
     """The minutes that a partition allows; None where it has no limit or this is no scheduling process."""
     return preflight.longest_minutes(name) if workflow.is_main_process else None
+
+
+@cache
+def largest(name):
+    """The megabytes of a partition's largest node; None where nobody knows, or in a job."""
+    nodes = preflight.nodes_of(name) if workflow.is_main_process else []
+    return max((node.megabytes for node in nodes), default=None)
 
 
 def default(resource):
@@ -80,6 +115,35 @@ def most_gpus():
     )
 
 
+def requests():
+    """What the jobs will ask for of a node, one of each kind: those of other replicates ask for the same.
+
+    A group is looked at in a copy, since it keeps what it once computed, and its inputs are yet to come.
+    """
+    kinds = {}
+    for job in workflow.dag.needrun_jobs():
+        group = workflow.dag.get_job_group(job)
+        members = sorted(
+            (m.rule.name, m.wildcards_dict.get("study", ""), m.wildcards_dict.get("generator", ""))
+            for m in (group.jobs if group else [job])
+        )
+        kinds.setdefault(tuple(members), copy(group) if group else job)
+    return [request(job) for job in kinds.values() if not job.is_local]
+
+
+def request(job):
+    """What a job, or a group of jobs, asks for."""
+    resources = job.resources
+    name = f"the group '{job.groupid}'" if job.is_group() else f"rule {job.rule.name}"
+    return preflight.Request(
+        name,
+        resources.get("slurm_partition"),
+        cpus=job.threads,
+        megabytes=resources.get("mem_mb", 0),
+        gpus=resources.get("gpu", 0),
+    )
+
+
 def containers_asked():
     """Whether commands run in an image."""
     return (
@@ -97,6 +161,7 @@ def check_start():
                 preflight.check_partition(partition(gpus))
             if most_gpus():
                 preflight.check_slurm_gpus(most_gpus(), partition(most_gpus()))
+            preflight.check_requests(requests())
         elif most_gpus():
             preflight.check_local_gpus(most_gpus())
         if containers_asked():

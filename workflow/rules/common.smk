@@ -1,15 +1,14 @@
 import gc
 import re
-import shlex
 from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from codsa.config import Config, load_experiment, validated
+from codsa.config import NAME, Config, load_experiment, validated
 from codsa import digests
 from codsa.errors import CodsaError
-from codsa.study import Study
+from codsa.study import Study, raw_files, settings
 
 # A plan of thousands of jobs is millions of objects that stay; looking for others among them took a tenth of its time.
 gc.set_threshold(100_000, 50, 50)
@@ -21,14 +20,16 @@ stage_digest = cache(digests.stage_digest)
 def load_studies():
     """Read config.yaml and the experiments that it names."""
     try:
-        settings = validated(Config, config, "config.yaml")
-        found = [load_experiment(Path(file), settings.scale) for file in settings.experiments]
+        configuration = validated(Config, config, "config.yaml")
+        found = [
+            load_experiment(Path(file), configuration.scale) for file in configuration.experiments
+        ]
         studies = {label: Study(label, experiment).checked() for label, experiment in found}
     except CodsaError as error:
         raise WorkflowError(str(error)) from None
     if len(studies) < len(found):
         raise WorkflowError("config.yaml: two experiments have the same name")
-    return settings, studies
+    return configuration, studies
 
 
 SETTINGS, STUDIES = load_studies()
@@ -41,28 +42,24 @@ GENERATOR = f"{REPLICATE}/gen~{{generator}}/r~{{r}}"
 wildcard_constraints:
     study="|".join(map(re.escape, STUDIES)),
     replicate=r"\d+",
-    generator=r"[^/]+",
-    method=r"[^/]+",
+    generator=rf"_*{NAME}",
+    method=NAME,
     kind=r"(encoder|denoiser|rows|fresh|inverter)(-\d+)?",
     further="source|fresh",
-    r=r"[0-9.]+(-fold\d+|-cross)?",
-    shard=r"\d{4}",
-    shards=r"\d{4}",
+    r=r"[0-9.]+(e-\d+)?(-fold\d+|-cross)?",
+    shard=r"\d\d\d\d+",
+    shards=r"\d\d\d\d+",
+
+
+# `logged FILE COMMAND…` runs a command with its output in a log, of which a failure shows the end.
+shell.prefix("""
+    set -euo pipefail
+    logged() {{ local log=$1; shift; "$@" >"$log" 2>&1 || {{ tail -n 5 "$log" >&2; exit 2; }}; }}
+    """)
 
 
 def study_of(wildcards):
     return STUDIES[wildcards.study]
-
-
-def words(arguments):
-    """Quote a list of arguments for the shell."""
-    return shlex.join(arguments)
-
-
-def raw_file(data):
-    """The local files and folders that a dataset is made from: none for simulations and URLs."""
-    parts = [place for part in data.parts or [] for place in (part.path, part.labels) if place]
-    return [data.path] if data.path is not None else parts
 
 
 def apart_of(wildcards):
@@ -73,7 +70,7 @@ def apart_of(wildcards):
 
 def cache_of(data):
     """Where computed embeddings are kept, for all studies: an option of codsa-prepare."""
-    return words(["--embeddings", f"{RESULTS}/embeddings"]) if data.texts else ""
+    return ["--embeddings", f"{RESULTS}/embeddings"] if data.texts else []
 
 
 def pretrained_of(wildcards):
@@ -147,8 +144,8 @@ def folders(manifests):
 
 
 def repeated(option, values):
-    """An option repeated for each value, quoted for the shell."""
-    return words([word for one in values for word in (option, str(one))])
+    """An option repeated for each value, as words that the rule quotes."""
+    return [word for value in values for word in (option, str(value))]
 
 
 def evaluations_of(wildcards):

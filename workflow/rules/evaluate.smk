@@ -15,19 +15,21 @@ rule evaluate:
     benchmark:
         f"{REPLICATE}/benchmarks/eval~{{method}}.tsv"
     group:
-        "evaluate-{replicate}"
+        EVALUATIONS
     threads: 1
     resources:
-        mem_mb=memory(2000, each=20),
-        runtime=minutes(60, each=0.5),
+        mem_mb=memory(2000, each=20, share=lambda: 1 / abreast(EVALUATIONS)),
+        runtime=minutes(60, each=0.5, share=lambda: 1 / turns(EVALUATIONS)),
+        group_slots=1,
     params:
-        arguments=lambda w: words(study_of(w).evaluate(w.replicate, w.method)),
+        data=subpath(input.rows, parent=True),
+        arguments=lambda w: study_of(w).evaluate(w.replicate, w.method),
+        out=subpath(output.metrics, parent=True),
         fits=lambda w, input: repeated("--fits", input.fits),
         pools=lambda w, input: repeated("--pool", folders(input.pools)),
         code=lambda w: stage_digest("codsa.cli.eval", study_of(w).estimator_module()),
     shell:
         """
-        codsa-eval --data "$(dirname {input.rows})" --split {input.split} {params.fits} \
-            {params.pools} {params.arguments} --out "$(dirname {output.metrics})" \
-            >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
+        logged {log:q} codsa-eval --data {params.data:q} --split {input.split:q} \
+            {params.fits:q} {params.pools:q} {params.arguments:q} --out {params.out:q}
         """

@@ -12,17 +12,19 @@ rule fit:
     benchmark:
         f"{REPLICATE}/benchmarks/fit~{{method}}-r~{{r}}.tsv"
     group:
-        "fit-{replicate}"
+        FITS
     threads: 1
     resources:
-        mem_mb=memory(2000, each=20, factor=synthetic),
-        runtime=minutes(120, each=1, factor=synthetic),
+        mem_mb=memory(2000, each=20, factor=synthetic, share=lambda: 1 / abreast(FITS)),
+        runtime=minutes(120, each=1, factor=synthetic, share=lambda: 1 / turns(FITS)),
+        group_slots=1,
     params:
-        arguments=lambda w: words(study_of(w).fit(w.replicate, w.method, w.r)),
+        data=subpath(input.rows, parent=True),
+        arguments=lambda w: study_of(w).fit(w.replicate, w.method, w.r),
         pools=lambda w, input: repeated("--pool", folders(input.pools)),
         code=lambda w: stage_digest("codsa.cli.fit", study_of(w).estimator_module()),
     shell:
         """
-        codsa-fit --data "$(dirname {input.rows})" --split {input.split} {params.pools} --cores {threads} \
-            {params.arguments} --out {output.fits} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
+        logged {log:q} codsa-fit --data {params.data:q} --split {input.split:q} \
+            {params.pools:q} --cores {threads} {params.arguments:q} --out {output.fits:q}
         """

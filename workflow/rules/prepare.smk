@@ -1,6 +1,6 @@
 rule prepare:
     input:
-        raw=lambda w: raw_file(study_of(w).experiment.data),
+        raw=lambda w: raw_files(study_of(w).experiment.data),
     output:
         rows=f"{STUDY}/data/rows.parquet",
         schema=f"{STUDY}/data/schema.json",
@@ -14,18 +14,19 @@ rule prepare:
         mem_mb=memory(1500, each=8),
         runtime=minutes(20, each=0.2),
     params:
-        arguments=lambda w: words(study_of(w).prepare(study_of(w).experiment.data)),
+        arguments=lambda w: study_of(w).prepare(study_of(w).experiment.data),
+        out=subpath(output.rows, parent=True),
         cache=lambda w: cache_of(study_of(w).experiment.data),
         code=stage_digest("codsa.cli.prepare"),
     shell:
         """
-        codsa-prepare {params.arguments} {params.cache} --out "$(dirname {output.rows})" >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
+        logged {log:q} codsa-prepare {params.arguments:q} {params.cache:q} --out {params.out:q}
         """
 
 
 rule prepare_further:
     input:
-        raw=lambda w: raw_file(study_of(w).further(w.further)),
+        raw=lambda w: raw_files(study_of(w).further(w.further)),
         apart=apart_of,
     output:
         rows=f"{STUDY}/{{further}}/rows.parquet",
@@ -40,12 +41,13 @@ rule prepare_further:
         mem_mb=memory(1500, each=8),
         runtime=minutes(20, each=0.2),
     params:
-        arguments=lambda w: words(study_of(w).prepare(study_of(w).further(w.further))),
+        arguments=lambda w: study_of(w).prepare(study_of(w).further(w.further)),
+        out=subpath(output.rows, parent=True),
         cache=lambda w: cache_of(study_of(w).further(w.further)),
         apart=lambda w, input: repeated("--apart-from", folders(input.apart)),
         code=stage_digest("codsa.cli.prepare"),
     shell:
         """
-        codsa-prepare {params.arguments} {params.cache} {params.apart} --out "$(dirname {output.rows})" \
-            >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
+        logged {log:q} codsa-prepare {params.arguments:q} {params.cache:q} \
+            {params.apart:q} --out {params.out:q}
         """

@@ -20,10 +20,10 @@ rule report:
         runtime=minutes(30),
     params:
         evaluations=lambda w, input: repeated("--eval", folders(input.metrics)),
-        title=lambda w: words(["--title", study_of(w).experiment.title or w.study]),
+        title=lambda w: study_of(w).experiment.title or w.study,
+        out=subpath(output.page, parent=True),
         code=stage_digest("codsa.cli.report"),
     shell:
         """
-        codsa-report {params.evaluations} {params.title} \
-            --out "$(dirname {output.page})" >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
+        logged {log:q} codsa-report {params.evaluations:q} --title {params.title:q} --out {params.out:q}
         """

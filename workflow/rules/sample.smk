@@ -16,17 +16,18 @@ rule sample:
         generation
     threads: 1
     resources:
-        mem_mb=memory(2000, each=8),
-        runtime=minutes(60, each=1, gpus=gpus_of, share=0.4),
+        mem_mb=memory(2000, each=8, gpus=gpus_of),
+        runtime=minutes(60, each=1, gpus=gpus_of, share=lambda: 0.4),
         gpu=lambda w: min(gpus_of(w), 1),
         slurm_partition=lambda w: partition(gpus_of(w)),
     params:
-        arguments=lambda w: words(study_of(w).sample(w.replicate, w.generator, w.r)),
+        data=subpath(input.rows, parent=True),
+        arguments=lambda w: study_of(w).sample(w.replicate, w.generator, w.r),
+        out=subpath(output.manifest, parent=True),
         shard=lambda w: f"{int(w.shard) + 1}/{int(w.shards)}",
         code=lambda w: stage_digest("codsa.cli.sample", study_of(w).generator_module(w.generator)),
     shell:
         """
-        codsa-sample --generator {input.generator} --data "$(dirname {input.rows})" \
-            --split {input.split} {params.arguments} --shard {params.shard} \
-            --out "$(dirname {output.manifest})" >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
+        logged {log:q} codsa-sample --generator {input.generator:q} --data {params.data:q} \
+            --split {input.split:q} {params.arguments:q} --shard {params.shard:q} --out {params.out:q}
         """

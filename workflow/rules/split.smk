@@ -10,16 +10,17 @@ rule split:
     benchmark:
         f"{REPLICATE}/benchmarks/split.tsv"
     group:
-        "split"
+        SPLITS
     threads: 1
     resources:
-        mem_mb=memory(1500, each=8),
-        runtime=minutes(20, each=0.05),
+        mem_mb=memory(1500, each=8, share=lambda: 1 / abreast(SPLITS)),
+        runtime=minutes(20, each=0.05, share=lambda: 1 / turns(SPLITS)),
+        group_slots=1,
     params:
-        arguments=lambda w: words(study_of(w).split(w.replicate)),
+        data=subpath(input.rows, parent=True),
+        arguments=lambda w: study_of(w).split(w.replicate),
         code=stage_digest("codsa.cli.split"),
     shell:
         """
-        codsa-split --data "$(dirname {input.rows})" {params.arguments} \
-            --out {output.split} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
+        logged {log:q} codsa-split --data {params.data:q} {params.arguments:q} --out {output.split:q}
         """

@@ -10,13 +10,14 @@ rule pretrain:
         f"{STUDY}/benchmarks/pretrain-{{kind}}.tsv"
     threads: lambda w: max(pretraining_gpus_of(w), 1)
     resources:
-        mem_mb=memory(2000, each=8),
+        mem_mb=memory(2000, each=8, gpus=pretraining_gpus_of),
         runtime=minutes(120, each=1, gpus=pretraining_gpus_of),
         gpu=pretraining_gpus_of,
         nodes=1,
         slurm_partition=lambda w: partition(pretraining_gpus_of(w)),
     params:
-        arguments=lambda w: words(study_of(w).pretrain(w.kind)),
+        data=subpath(input.rows, parent=True),
+        arguments=lambda w: study_of(w).pretrain(w.kind),
         code=lambda w: stage_digest(
             "codsa.cli.train_gen",
             "codsa.encoders.autoencoder",
@@ -25,8 +26,8 @@ rule pretrain:
     shell:
         """
         trap : TERM # let the training write its checkpoint
-        codsa-train-gen --data "$(dirname {input.rows})" {params.arguments} \
-            --out {output.pretrained} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
+        logged {log:q} codsa-train-gen --data {params.data:q} {params.arguments:q} \
+            --out {output.pretrained:q}
         """
 
 
@@ -48,21 +49,24 @@ rule train_generator:
         generation
     threads: lambda w: max(gpus_of(w), 1)
     resources:
-        mem_mb=memory(2000, each=8),
-        runtime=minutes(120, each=1, gpus=gpus_of, share=0.6),
+        mem_mb=memory(2000, each=8, gpus=gpus_of),
+        runtime=minutes(120, each=1, gpus=gpus_of, share=lambda: 0.6),
         gpu=gpus_of,
         nodes=1,
         slurm_partition=lambda w: partition(gpus_of(w)),
     params:
-        arguments=lambda w: words(study_of(w).train(w.replicate, w.generator, w.r)),
+        data=subpath(input.rows, parent=True),
+        arguments=lambda w: study_of(w).train(w.replicate, w.generator, w.r),
         pretrained=lambda w, input: repeated("--pretrained", input.pretrained),
-        inverter=lambda w, input: repeated("--set", [f"inverter={i}" for i in input.inverter]),
+        inverter=lambda w, input: [
+            word for folder in input.inverter for word in settings({"inverter": folder})
+        ],
         code=lambda w: stage_digest(
             "codsa.cli.train_gen", study_of(w).generator_module(w.generator)
         ),
     shell:
         """
         trap : TERM # let the training write its checkpoint
-        codsa-train-gen --data "$(dirname {input.rows})" --split {input.split} \
-            {params.arguments} {params.pretrained} {params.inverter} --out {output.generator} >{log} 2>&1 || {{ tail -n 5 {log} >&2; exit 2; }}
+        logged {log:q} codsa-train-gen --data {params.data:q} --split {input.split:q} \
+            {params.arguments:q} {params.pretrained:q} {params.inverter:q} --out {output.generator:q}
         """
