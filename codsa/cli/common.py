@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import json
 import logging
 import os
 import sys
@@ -15,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codsa import __version__
-from codsa.errors import CodsaError
+from codsa.errors import CodsaError, shortened
+from codsa.io.yamls import parse_value as parse_value
+from codsa.limits import LONGEST_NAME, LONGEST_TITLE, MOST_SEED, check_line
 from codsa.processes import is_main
 
 if TYPE_CHECKING:
@@ -33,6 +33,12 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def one_line(parameter: typer.CallbackParam, given: str | None) -> str | None:
+    """Check, as the callback of an option, that a name or a title is one line of text."""
+    longest = LONGEST_TITLE if parameter.name == "title" else LONGEST_NAME
+    return None if given is None else check_line(f"--{parameter.name}", given, longest)
+
+
 Version = Annotated[
     bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
 ]
@@ -41,11 +47,18 @@ SplitFile = Annotated[Path, typer.Option("--split", help="split.parquet written 
 Ratio = Annotated[float, typer.Option("--r", help="Split ratio in (0, 1]: the share of training rows in S_g.")]
 Fold = Annotated[
     int | None,
-    typer.Option("--fold", help="Cross-fitting: S_g is all training rows outside this fold; instead of --r."),
+    typer.Option(
+        "--fold", min=0, max=4, help="Cross-fitting: S_g is all training rows outside this fold; instead of --r."
+    ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Root seed of the study.")]
-Experiment = Annotated[str, typer.Option("--experiment", help="Name of the study; part of every random stream.")]
-Replicate = Annotated[int, typer.Option("--replicate", min=0, help="Replicate; part of every random stream.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Root seed of the study.")]
+Experiment = Annotated[
+    str,
+    typer.Option("--experiment", callback=one_line, help="Name of the study; part of every random stream."),
+]
+Replicate = Annotated[
+    int, typer.Option("--replicate", min=0, max=10**6, help="Replicate; part of every random stream.")
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; give it as often as needed.")
 ]
@@ -66,25 +79,15 @@ Focus = Annotated[str | None, typer.Option("--focus", help="Region that a numeri
 
 def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
     """Return KEY=VALUE pairs as a dict, the values read as YAML."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for pair in pairs or []:
         key, equals, value = pair.partition("=")
-        if not equals:
-            raise CodsaError(f"--set {pair}: write it as KEY=VALUE")
-        found[key] = parse_value(value)
-    return found
-
-
-def parse_value(text: str) -> Any:
-    """Return a value written as JSON or YAML: a number (1e-4 too), a word, a list, a mapping."""
-    import yaml
-
-    with contextlib.suppress(ValueError):
-        return json.loads(text)
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise CodsaError(f"'{text}': cannot be read as a value") from None
+        if not equals or not key.isidentifier():
+            raise CodsaError(f"--set {shortened(pair)}: write it as KEY=VALUE")
+        if key in settings:
+            raise CodsaError(f"--set {shortened(pair)}: '{key}' is set twice; keep one of them")
+        settings[key] = parse_value(value)
+    return settings
 
 
 def work_of(seed: int, experiment: str, replicate: int) -> Work:
@@ -104,6 +107,10 @@ def new_app() -> typer.Typer:
 OUTSIDE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS}
 OUTSIDE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 """Errors of the system that the user can mend: no space, no permission, a file where a folder is needed."""
+
+
+MESSAGE = 1500
+"""Characters of a line of error; what a user gave may be longer."""
 
 
 def runner(app: typer.Typer) -> Callable[[], None]:
@@ -127,5 +134,5 @@ def runner(app: typer.Typer) -> Callable[[], None]:
 
 def _fail(message: str) -> None:
     if is_main():
-        print("error:", " ".join(message.split()), file=sys.stderr)
+        print("error:", shortened(message, MESSAGE), file=sys.stderr)
     raise SystemExit(2)

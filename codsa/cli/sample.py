@@ -17,7 +17,8 @@ from codsa.cli.common import (
     runner,
     work_of,
 )
-from codsa.errors import CodsaError
+from codsa.errors import CodsaError, shortened
+from codsa.limits import MOST_ROWS, MOST_SHARDS
 
 app = new_app()
 
@@ -31,7 +32,9 @@ def sample(
     region: Annotated[
         list[str] | None, typer.Option("--region", help="Region to draw; repeatable; default: all.")
     ] = None,
-    rows: Annotated[int | None, typer.Option("--rows", min=1, help="Rows of each region in the whole pool.")] = None,
+    rows: Annotated[
+        int | None, typer.Option("--rows", min=1, max=MOST_ROWS, help="Rows of each region in the whole pool.")
+    ] = None,
     grid: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,6 +68,9 @@ def sample(
     from codsa.sample import parse_shard, region_counts, write_shard
     from codsa.train import load_generator
 
+    part, parts = parse_shard(shard)
+    if parts > MOST_SHARDS:
+        raise CodsaError(f"--shard {shortened(shard)}: at most {MOST_SHARDS} shards")
     trained = load_generator(generator)
     if (rows is None) == (grid is None):
         raise CodsaError("give either --rows, or --grid with --data and --split")
@@ -76,7 +82,7 @@ def sample(
     else:
         asked = region_counts(trained, data, split, [parse_value(text) for text in grid or []])
         counts = {k: asked[k] for k in wanted}
-    write_shard(out, trained, counts, *parse_shard(shard), work_of(seed, experiment, replicate))
+    write_shard(out, trained, counts, part, parts, work_of(seed, experiment, replicate))
 
 
 main = runner(app)
