@@ -78,7 +78,7 @@ def write_experiment(table: Path, target: str, region: str | None, name: str | N
     """
     title = re.sub(r"[^A-Za-z0-9._-]+", "-", name or table.name.split(".")[0]).strip("-.") or "study"
     path = out or Path(f"{title}.yaml")
-    if path.exists():
+    if path.exists() or path.is_symlink():
         raise CodsaError(f"{path}: is there already; give another --out")
     rule = RegionRule(by="column", column=region) if region else RegionRule()
     rows, schema = prepare(read_table(table), Declared(target), rule)

@@ -14,6 +14,7 @@ import typer
 
 from codsa import __version__
 from codsa.errors import CodsaError, shortened
+from codsa.io.yamls import is_unicode
 from codsa.io.yamls import parse_value as parse_value
 from codsa.limits import LONGEST_NAME, LONGEST_TITLE, MOST_SEED, check_line
 from codsa.processes import is_main
@@ -105,7 +106,7 @@ def new_app() -> typer.Typer:
 
 
 OUTSIDE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS}
-OUTSIDE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+OUTSIDE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
 """Errors of the system that the user can mend: no space, no permission, a file where a folder is needed."""
 
 
@@ -121,6 +122,7 @@ def runner(app: typer.Typer) -> Callable[[], None]:
         logging.basicConfig(level=level, format="%(levelname)s %(message)s", stream=sys.stderr)
         logging.captureWarnings(True)
         try:
+            _check_arguments(sys.argv[1:])
             app()
         except CodsaError as error:
             _fail(str(error))
@@ -130,6 +132,15 @@ def runner(app: typer.Typer) -> Callable[[], None]:
             _fail(f"{error.filename or 'output'}: {error.strerror}; nothing half-written was left")
 
     return main
+
+
+def _check_arguments(arguments: list[str]) -> None:
+    """Refuse what no option means: nothing at all, of which a path makes the current folder, and bytes that are no text."""
+    for before, argument in zip(["argument", *arguments], arguments, strict=False):
+        if not argument:
+            raise CodsaError(f"{shortened(before)}: an empty value; leave it out or fill it (is a variable unset?)")
+        if not is_unicode(argument):
+            raise CodsaError(f"{shortened(before)}: {shortened(ascii(argument))} is not UTF-8 text; rename the file")
 
 
 def _fail(message: str) -> None:

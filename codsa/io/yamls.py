@@ -279,7 +279,7 @@ def _checked(content: Any, where: str) -> Any:
             raise CodsaError(f"{where}: lists and mappings lie more than {MAX_DEPTH} deep in each other")
         if count > MAX_NODES:
             raise CodsaError(f"{where}: holds more than {MAX_NODES} values")
-        if isinstance(value, str) and not _is_unicode(value):
+        if isinstance(value, str) and not is_unicode(value):
             raise CodsaError(f"{where}: {shortened(ascii(value))} is not Unicode text")
     return content
 
@@ -296,7 +296,8 @@ def _walk(content: Any) -> Iterator[tuple[Any, int]]:
         waiting += [(item, depth + 1) for item in inner]
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Say whether text can be written as UTF-8: it holds no half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:
