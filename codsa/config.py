@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sys
@@ -11,15 +12,31 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from codsa import __version__
-from codsa.errors import CodsaError, suggest
+from codsa.errors import CodsaError, shortened, suggest
+from codsa.io.yamls import read_yaml
+from codsa.limits import (
+    LONGEST_TITLE,
+    MOST_DRAWN,
+    MOST_PIXELS,
+    MOST_PROCESSES,
+    MOST_ROWS,
+    MOST_SEED,
+    MOST_SHARDS,
+    MOST_WORDS,
+    check_line,
+)
 
 Ratio = Annotated[float, Field(gt=0, le=1)]
-Multiple = Annotated[float, Field(ge=0)]
-Alpha = Annotated[float, Field(ge=0, le=1)] | Literal["balance", "training", "target"] | dict[str, float]
-Size = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)]
+Multiple = Annotated[float, Field(ge=0, le=1e6)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Alpha = Share | Literal["balance", "training", "target"] | dict[str, Share]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Pixels = Annotated[int, Field(ge=1, le=MOST_PIXELS)]
+Title = Annotated[str, AfterValidator(lambda text: text and check_line("title", text, LONGEST_TITLE))]
+Size = Annotated[int, Field(ge=1, le=MOST_ROWS)] | Annotated[float, Field(gt=0, lt=1)]
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 SEGMENT = r"\.?\w[\w .+@=,-]*"
@@ -48,7 +65,18 @@ class Strict(BaseModel):
             if key not in cls.model_fields:
                 where = f"{cls.section}: " if cls.section else ""
                 raise CodsaError(f"{where}unknown key '{key}'; {suggest(str(key), cls.model_fields)}")
+            if _has_truth(content[key]) and not re.search("bool|Any|codsa", repr(cls.model_fields[key].annotation)):
+                raise CodsaError(
+                    f"{cls.section}: {key} = {shortened(repr(content[key]))}: a truth value where a number or text is "
+                    "needed; quote text, as YAML reads yes, no, on and off as truths"
+                )
         return content
+
+
+def _has_truth(value: Any) -> bool:
+    """Say whether a value is true or false, or a list or mapping of which one is; pydantic would take it as 1 or 0."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else [value]
+    return any(isinstance(item, bool) for item in inner)
 
 
 class Simulation(Strict):
@@ -56,9 +84,9 @@ class Simulation(Strict):
 
     section: ClassVar[str] = "simulation"
     name: str = Field(description="imbalanced-classification (4.1) or undersampled-regression (4.2)")
-    minority: int = Field(default=2000, ge=1, description="rows of the minority")
-    majority: int = Field(default=4400, ge=1, description="rows of the majority")
-    seed: int = Field(default=0, ge=0, description="seed of the draw, apart from the study's")
+    minority: int = Field(default=2000, ge=1, le=MOST_DRAWN, description="rows of the minority")
+    majority: int = Field(default=4400, ge=1, le=MOST_DRAWN, description="rows of the majority")
+    seed: int = Field(default=0, ge=0, le=MOST_SEED, description="seed of the draw, apart from the study's")
 
 
 class ColumnConfig(Strict):
@@ -86,7 +114,9 @@ class ImagesConfig(Strict):
     """What images are brought to."""
 
     section: ClassVar[str] = "images"
-    size: Annotated[int, Field(ge=1)] | list[int] | None = Field(default=None, description="pixels, or [height, width]")
+    size: Pixels | Annotated[list[Pixels], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="pixels, or [height, width]"
+    )
     mode: Literal["L", "RGB"] | None = Field(default=None, description="default: as they are")
     fit: Literal["stretch", "crop", "pad"] = Field(default="stretch", description="how others meet the size")
     broken: Literal["refuse", "skip"] = Field(default="refuse", description="unreadable or unlabelled images")
@@ -97,7 +127,7 @@ class TextsConfig(Strict):
 
     section: ClassVar[str] = "texts"
     column: str = Field(description="column that holds the texts")
-    words: list[Annotated[int, Field(ge=0)]] = Field(
+    words: list[Annotated[int, Field(ge=0, le=MOST_WORDS)]] = Field(
         default=[1, 0], min_length=2, max_length=2, description="least and most words; 0: no most"
     )
     broken: Literal["refuse", "skip"] = Field(default="refuse", description="empty texts and those beyond the limits")
@@ -145,23 +175,28 @@ class RegionsConfig(Strict):
         default=None, description="default: class for classification, quantile of the target for regression"
     )
     column: str | None = Field(default=None, description="column that decides; default: the target")
-    quantiles: int = Field(default=3, ge=2, description="number of ranges by quantile")
+    quantiles: int = Field(default=3, ge=2, le=1000, description="number of ranges by quantile")
     edges: list[float | str] | None = Field(default=None, description="inner edges of ranges")
     expressions: dict[str, str] | None = Field(default=None, description="name: pandas query")
     pool: bool | None = Field(default=None, description="join small regions; default: unless explicit")
-    min_rows: int = Field(default=20, ge=1, description="regions under so many rows are pooled")
+    min_rows: int = Field(default=20, ge=1, le=MOST_ROWS, description="regions under so many rows are pooled")
 
     @field_validator("edges", mode="before")
     @classmethod
     def _dates_as_text(cls, edges: Any) -> Any:
-        return [e.isoformat() if isinstance(e, date) else e for e in edges] if isinstance(edges, list) else edges
+        if not isinstance(edges, list):
+            return edges
+        for edge in edges:
+            if isinstance(edge, float) and not math.isfinite(edge):
+                raise CodsaError(f"regions: edges: {edge} is not a finite number")
+        return [e.isoformat() if isinstance(e, date) else e for e in edges]
 
 
 class SplitConfig(Strict):
     """The law Q and the sizes of what is drawn under it."""
 
     section: ClassVar[str] = "split"
-    law: Literal["balanced", "training"] | dict[str, float] = Field(default="balanced", description="Q")
+    law: Literal["balanced", "training"] | dict[str, Weight] = Field(default="balanced", description="Q")
     validation: Size = Field(default=0.2, description="rows under Q, or a share of every region")
     test: Size = Field(default=0.2, description="rows under Q, or a share of every region")
 
@@ -205,7 +240,9 @@ class Method(Strict):
         default=None,
         description="what is carried over from the source set (see codsa-train-gen --pretrain); fresh: the fresh rows",
     )
-    source_rows: int | None = Field(default=None, ge=1, description="so many of the source set's rows; default: all")
+    source_rows: int | None = Field(
+        default=None, ge=1, le=MOST_ROWS, description="so many of the source set's rows; default: all"
+    )
     weighted: bool = Field(default=False, description="weigh real rows by q/p")
     reserve: Literal["disjoint", "all"] = Field(
         default="disjoint", description="real rows of the estimator: S_r, or all, which uses rows twice"
@@ -246,9 +283,9 @@ class Experiment(Strict):
 
     section: ClassVar[str] = "experiment"
     name: Name
-    title: str = Field(default="", description="heading of the report")
-    seed: int = Field(default=0, ge=0, description="root of all random streams")
-    replicates: int = Field(default=5, ge=1, description="independent splits")
+    title: Title = Field(default="", description="heading of the report")
+    seed: int = Field(default=0, ge=0, le=MOST_SEED, description="root of all random streams")
+    replicates: int = Field(default=5, ge=1, le=10_000, description="independent splits")
     data: Data
     source: Data | None = Field(default=None, description="independent related rows, for transfer")
     fresh: Data | None = Field(default=None, description="more real rows of the data's own law: what an oracle has")
@@ -262,10 +299,11 @@ class Experiment(Strict):
     metric: str | None = Field(default=None, description="by which all is judged; default: cross-entropy or mse")
     choose_by: str | None = Field(default=None, description="metric by which validation chooses λ; default: metric")
     keep_grid: bool = Field(default=False, description="measure the whole grid on test rows, for figures")
-    shards: int = Field(default=1, ge=1, description="sampling jobs per pool")
+    shards: int = Field(default=1, ge=1, le=MOST_SHARDS, description="sampling jobs per pool")
     gpus: int = Field(
         default=0,
         ge=0,
+        le=MOST_PROCESSES,
         description="GPUs, each with a process, that train a generator; 0: one process, on what is there",
     )
     scales: dict[Name, dict[str, Any]] = Field(default={}, description="overrides by scale")
@@ -273,7 +311,9 @@ class Experiment(Strict):
     @field_validator("methods", mode="before")
     @classmethod
     def _presets(cls, given: Any) -> Any:
-        return [_expand(one) for one in given or ["none", "weighted", "bootstrap", "smote", "codsa"]]
+        if given is not None and not isinstance(given, list):
+            raise CodsaError(f"methods = {shortened(repr(given))}: give a list, as [none, codsa]")
+        return [_expand(method) for method in given or ["none", "weighted", "bootstrap", "smote", "codsa"]]
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
@@ -314,8 +354,8 @@ def _expand(method: Any) -> Any:
         if method not in PRESETS:
             raise CodsaError(f"methods: no method '{method}'; {suggest(method, PRESETS)}")
         return {"name": method, **PRESETS[method]}
-    if isinstance(method, Mapping) and method.get("name") in PRESETS:
-        return {**PRESETS[method["name"]], **method}
+    if isinstance(method, Mapping) and str(method.get("name")) in PRESETS:
+        return {**PRESETS[str(method["name"])], **method}
     return method
 
 
@@ -374,21 +414,22 @@ def validated(model: type[Strict], content: Any, where: str) -> Any:
     except CodsaError as error:
         raise CodsaError(f"{where}: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise CodsaError(f"{where}: {key} = {first['input']!r}: {first['msg']}") from None
+        first = _nearest(error)
+        key = ".".join(str(part) for part in first["loc"] if not _UNION.match(str(part)))
+        raise CodsaError(f"{where}: {key} = {shortened(repr(first['input']))}: {first['msg']}") from None
 
 
-def read_yaml(path: Path) -> Any:
-    """Read a YAML file; a missing or broken one is a `CodsaError` naming it."""
-    import yaml
+_UNION = re.compile(r"(?:constrained|function|literal|dict|list|bool|int|float|str|none)(?:$|[-\[])")
+"""How pydantic calls a kind of value where several are allowed."""
 
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CodsaError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CodsaError(f"{path}: not readable as YAML ({str(error).splitlines()[0]})") from None
+
+def _nearest(error: ValidationError) -> Mapping[str, Any]:
+    """Return the first error; where several kinds of value are allowed, that of the kind which is given."""
+    errors = error.errors(include_url=False)
+    first = errors[0]["loc"]
+    place = [str(part) for part in first]
+    union = next((k for k, part in enumerate(place) if _UNION.match(part)), len(place))
+    return max((e for e in errors if e["loc"][:union] == first[:union]), key=lambda e: len(e["loc"]))
 
 
 def load_experiment(path: Path, scale: str) -> tuple[str, Experiment]:

@@ -50,6 +50,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"did you mean '{near[0]}'?" if near else "known: " + (", ".join(names) or "none")
 
 
+def shortened(text: str, most: int = 60) -> str:
+    """Return a value as errors quote it: on one line, without control characters, a long one without its middle."""
+    line = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in " ".join(text.split()))
+    return line if len(line) <= most else f"{line[: most * 2 // 3]}…{line[-(most // 3) :]}"
+
+
 def system_reason(error: BaseException) -> str | None:
     """Say in words what an error of the system means for the user; None where the error is of another kind.
 

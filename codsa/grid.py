@@ -12,6 +12,7 @@ import numpy as np
 
 from codsa.allocation import balancing_allocation, focused, least_balancing_m, whole_counts
 from codsa.errors import CodsaError, suggest
+from codsa.limits import MOST_ROWS
 from codsa.schema import Schema, check_choice
 from codsa.split import TRAIN, Split
 
@@ -95,6 +96,8 @@ def arms(grid: Grid, r: float, split: Split, schema: Schema, fold: int | None = 
     for ratio in grid.m:
         if not 0 <= ratio < math.inf:
             raise CodsaError(f"m = {ratio} times n: it must be finite and not negative")
+        if ratio * split.n > MOST_ROWS:
+            raise CodsaError(f"m = {ratio:g} times n = {split.n}: more than {MOST_ROWS} synthetic rows; lower m")
         m = round(ratio * split.n)
         if m == 0:
             made += [] if any(arm.m == 0 for arm in made) else _without_synthetic(n_r, schema)
@@ -124,7 +127,7 @@ def label(alpha: Alpha) -> str:
     """Return how an allocation is written in tables."""
     if isinstance(alpha, Mapping):
         return ", ".join(f"{name}: {weight:g}" for name, weight in alpha.items())
-    return alpha if isinstance(alpha, str) else f"{alpha:g}"
+    return alpha if isinstance(alpha, str) else f"{alpha + 0.0:g}"
 
 
 def allocation(
@@ -145,7 +148,7 @@ def allocation(
         if alpha == "balance":
             return balancing_allocation(m, n_r, split.q, split.p)
         return (split.p if alpha == "training" else split.q), True
-    if not isinstance(alpha, (int, float)):
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)):
         raise CodsaError(f"alpha = {alpha}: give a weight, {', '.join(RULES)}, or weights by region")
     if not 0 <= alpha <= 1:
         raise CodsaError(f"alpha = {alpha}: the weight of the region in focus must lie in [0, 1]")
@@ -166,7 +169,7 @@ def focus_region(focus: str | None, split: Split, schema: Schema) -> int:
 def _weights(alpha: Mapping[str, float], schema: Schema) -> np.ndarray:
     vector = np.zeros(len(schema.regions))
     for name, weight in alpha.items():
-        if not isinstance(weight, (int, float)):
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)):
             raise CodsaError(f"alpha = {dict(alpha)}: the weight of region '{name}' is not a number")
         vector[schema.regions.index(str(name))] = weight
     if not ((vector >= 0).all() and abs(vector.sum() - 1) <= 1e-6):
@@ -205,6 +208,12 @@ def grid_from(record: Mapping[str, Any]) -> Grid:
         if not isinstance(record.get(key), list):
             raise CodsaError(f"grid: {key} = {record.get(key)}: give a list, as '{{m: [1.0], alpha: [balance]}}'")
     for m in record["m"]:
-        if not isinstance(m, (int, float)):
+        if isinstance(m, bool) or not isinstance(m, (int, float)):
             raise CodsaError(f"grid: m = {m}: give numbers, multiples of n")
-    return Grid(**record)
+    focus = record.get("focus")
+    if focus is not None and (isinstance(focus, bool) or not isinstance(focus, (str, int, float))):
+        raise CodsaError(f"grid: focus = {focus}: give the name of a region (in quotes, as yes and no are truths)")
+    reserve = record.get("reserve", "disjoint")
+    if not isinstance(reserve, str):
+        raise CodsaError(f"grid: reserve = {reserve}: give {' or '.join(RESERVES)}")
+    return Grid(record["m"], record["alpha"], reserve, None if focus is None else str(focus))

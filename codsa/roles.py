@@ -17,7 +17,9 @@ import numpy as np
 import pandas as pd
 
 from codsa.allocation import whole_counts
-from codsa.errors import CodsaError
+from codsa.errors import CodsaError, shortened
+from codsa.io.yamls import parse_decimal
+from codsa.limits import MOST_ROWS
 from codsa.rows import AnyDataset
 from codsa.schema import Schema
 from codsa.split import FOLDS, TEST, TRAIN, UNUSED, VALIDATION
@@ -60,15 +62,15 @@ def parse_size(text: str | float) -> Size:
     CodsaError
         For anything else.
     """
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
+    written = str(text)
+    number = parse_decimal(written) or -1.0
     if 0 < number < 1:
         return Size(fraction=number)
+    if number > MOST_ROWS:
+        raise CodsaError(f"size '{shortened(written)}': more than {MOST_ROWS} rows; lower it")
     if number >= 1 and number.is_integer():
         return Size(count=int(number))
-    raise CodsaError(f"size '{text}': give a whole number of rows, or a share between 0 and 1")
+    raise CodsaError(f"size '{shortened(written)}': give a whole number of rows, or a share between 0 and 1")
 
 
 def target_law(law: str | Mapping[str, float], schema: Schema, regions: np.ndarray) -> np.ndarray:
@@ -94,11 +96,13 @@ def target_law(law: str | Mapping[str, float], schema: Schema, regions: np.ndarr
         raise CodsaError(f"law '{law}' is not known; give balanced, training or weights by region")
     q = np.zeros(len(names))
     for name, weight in law.items():
-        if not isinstance(weight, (int, float)) or not math.isfinite(weight):
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight):
             raise CodsaError(f"law {dict(law)}: the weight of region '{name}' is not a finite number")
         q[schema.regions.index(str(name))] = weight
     if (q < 0).any() or q.sum() <= 0:
         raise CodsaError(f"law {dict(law)}: weights must not be negative and must not all be 0")
+    if not math.isfinite(q.sum()):
+        raise CodsaError(f"law {dict(law)}: the weights' sum is not finite; scale them down")
     return q / q.sum()
 
 

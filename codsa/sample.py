@@ -228,7 +228,7 @@ def shard_blocks(rows: int, shard: int, shards: int, size: int) -> tuple[int, in
 
 def parse_shard(text: str) -> tuple[int, int]:
     """Read 'I/N', counted from 1, as (shard, shards), counted from 0."""
-    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise CodsaError(f"--shard {text}: write I/N with I from 1 to N")
     return int(found[1]) - 1, int(found[2])

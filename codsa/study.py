@@ -19,6 +19,7 @@ from codsa.errors import CodsaError
 from codsa.estimators.base import Judge, check_judge
 from codsa.generators.base import generator_class
 from codsa.io.digests import digest
+from codsa.io.yamls import parse_value
 from codsa.registry import ESTIMATORS, GENERATORS, LIGHT, WITHOUT_GPU, locate
 from codsa.split import FOLD_RATIO, FOLDS, part_label
 
@@ -42,17 +43,21 @@ def options(**given: Any) -> list[str]:
 
 
 def settings(given: Mapping[str, Any]) -> list[str]:
-    """Return settings as repeated --set KEY=VALUE; a text that YAML would not read as itself is quoted."""
+    """Return settings as repeated --set KEY=VALUE, which `parse_settings` reads back as they are."""
+    for key in given:
+        if not key.isidentifier():
+            raise CodsaError(f"setting '{key}': its name must be letters, digits and _, as a keyword argument's is")
     return [word for key, thing in sorted(given.items()) for word in ("--set", f"{key}={_quoted(thing)}")]
 
 
 def _quoted(thing: Any) -> str:
-    import yaml
-
+    """Return a value as `value` does, but text that would be read as another value in quotes."""
+    if not isinstance(thing, str):
+        return value(thing)
     try:
-        return value(thing) if yaml.safe_load(value(thing)) == thing else json.dumps(thing, sort_keys=True)
-    except yaml.YAMLError:
-        return json.dumps(thing, sort_keys=True)
+        return thing if parse_value(thing) == thing else json.dumps(thing)
+    except CodsaError:
+        return json.dumps(thing)
 
 
 def own_code(name: str) -> str | None:

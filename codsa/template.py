@@ -13,6 +13,7 @@ from codsa.columns import Declared
 from codsa.config import Experiment, validated
 from codsa.errors import CodsaError
 from codsa.io.files import atomic_write
+from codsa.io.yamls import parse_yaml
 from codsa.prepare import prepare
 from codsa.region_rules import RegionRule
 from codsa.schema import Schema
@@ -77,7 +78,7 @@ def write_experiment(table: Path, target: str, region: str | None, name: str | N
     """
     title = re.sub(r"[^A-Za-z0-9._-]+", "-", name or table.name.split(".")[0]).strip("-.") or "study"
     path = out or Path(f"{title}.yaml")
-    if path.exists():
+    if path.exists() or path.is_symlink():
         raise CodsaError(f"{path}: is there already; give another --out")
     rule = RegionRule(by="column", column=region) if region else RegionRule()
     rows, schema = prepare(read_table(table), Declared(target), rule)
@@ -102,9 +103,13 @@ def write_experiment(table: Path, target: str, region: str | None, name: str | N
 
 def _quote(text: str) -> str:
     """Return text as YAML reads it back: quoted where it is not plain, or would be a number, a truth or null."""
-    if re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./-]*", text) and yaml.safe_load(text) == text:
+    if re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./-]*", text) and _reads_as_itself(text):
         return text
     return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf).strip()
+
+
+def _reads_as_itself(text: str) -> bool:
+    return parse_yaml(text, text) == text and next(iter(parse_yaml(f"{text}: 0", text))) == text
 
 
 def _comment(text: str) -> str:
@@ -130,4 +135,4 @@ def _regions(schema: Schema, region: str | None) -> str:
 
 
 def _check(text: str, path: Path) -> None:
-    validated(Experiment, yaml.safe_load(text), str(path))
+    validated(Experiment, parse_yaml(text, str(path)), str(path))

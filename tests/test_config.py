@@ -19,9 +19,10 @@ from codsa import digests
 from codsa.cli.common import parse_settings, parse_value
 from codsa.cli.main import main as codsa
 from codsa.cli.prepare import main as codsa_prepare
-from codsa.config import PRESETS, Config, Experiment, load_experiment, merge, read_yaml, validated
+from codsa.config import PRESETS, Config, Experiment, load_experiment, merge, validated
 from codsa.dataset import load_dataset
 from codsa.errors import CodsaError
+from codsa.io.yamls import read_yaml
 from codsa.study import Study, settings
 from codsa.template import write_experiment
 
@@ -194,7 +195,7 @@ def test_wrong_scales_are_refused(scales: Any, message: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: [", "not readable as YAML"),
+        ("name: [", "cannot be read as YAML"),
         ("- a\n- b\n", "holds no keys"),
         ("", "holds no keys"),
         ("1: 2\n", "experiment: unknown key '1'"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 import os
 import sys
@@ -15,7 +13,10 @@ import typer
 
 from codsa import __version__
 from codsa.cli.limits import reserve_buffers
-from codsa.errors import CodsaError, system_reason
+from codsa.errors import CodsaError, shortened, system_reason
+from codsa.io.yamls import is_unicode
+from codsa.io.yamls import parse_value as parse_value
+from codsa.limits import LONGEST_NAME, LONGEST_TITLE, MOST_SEED, check_line
 from codsa.processes import is_main
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def one_line(parameter: typer.CallbackParam, given: str | None) -> str | None:
+    """Check, as the callback of an option, that a name or a title is one line of text."""
+    longest = LONGEST_TITLE if parameter.name == "title" else LONGEST_NAME
+    return None if given is None else check_line(f"--{parameter.name}", given, longest)
+
+
 Version = Annotated[
     bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
 ]
@@ -41,11 +48,18 @@ SplitFile = Annotated[Path, typer.Option("--split", help="split.parquet written 
 Ratio = Annotated[float, typer.Option("--r", help="Split ratio in (0, 1]: the share of training rows in S_g.")]
 Fold = Annotated[
     int | None,
-    typer.Option("--fold", help="Cross-fitting: S_g is all training rows outside this fold; instead of --r."),
+    typer.Option(
+        "--fold", min=0, max=4, help="Cross-fitting: S_g is all training rows outside this fold; instead of --r."
+    ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Root seed of the study.")]
-Experiment = Annotated[str, typer.Option("--experiment", help="Name of the study; part of every random stream.")]
-Replicate = Annotated[int, typer.Option("--replicate", min=0, help="Replicate; part of every random stream.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Root seed of the study.")]
+Experiment = Annotated[
+    str,
+    typer.Option("--experiment", callback=one_line, help="Name of the study; part of every random stream."),
+]
+Replicate = Annotated[
+    int, typer.Option("--replicate", min=0, max=10**6, help="Replicate; part of every random stream.")
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; give it as often as needed.")
 ]
@@ -75,25 +89,15 @@ Focus = Annotated[str | None, typer.Option("--focus", help="Region that a numeri
 
 def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
     """Return KEY=VALUE pairs as a dict, the values read as YAML."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for pair in pairs or []:
         key, equals, value = pair.partition("=")
-        if not equals:
-            raise CodsaError(f"--set {pair}: write it as KEY=VALUE")
-        found[key] = parse_value(value)
-    return found
-
-
-def parse_value(text: str) -> Any:
-    """Return a value written as JSON or YAML: a number (1e-4 too), a word, a list, a mapping."""
-    import yaml
-
-    with contextlib.suppress(ValueError):
-        return json.loads(text)
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise CodsaError(f"'{text}': cannot be read as a value") from None
+        if not equals or not key.isidentifier():
+            raise CodsaError(f"--set {shortened(pair)}: write it as KEY=VALUE")
+        if key in settings:
+            raise CodsaError(f"--set {shortened(pair)}: '{key}' is set twice; keep one of them")
+        settings[key] = parse_value(value)
+    return settings
 
 
 def work_of(seed: int, experiment: str, replicate: int) -> Work:
@@ -110,6 +114,10 @@ def new_app() -> typer.Typer:
     )
 
 
+MESSAGE = 1500
+"""Characters of a line of error; what a user gave may be longer."""
+
+
 def runner(app: typer.Typer) -> Callable[[], None]:
     """Return an entry point that turns a user's mistake into one line and exit code 2."""
 
@@ -119,6 +127,7 @@ def runner(app: typer.Typer) -> Callable[[], None]:
         logging.captureWarnings(True)
         try:
             reserve_buffers()
+            _check_arguments(sys.argv[1:])
             app()
         except CodsaError as error:
             _fail(str(error))
@@ -131,7 +140,16 @@ def runner(app: typer.Typer) -> Callable[[], None]:
     return main
 
 
+def _check_arguments(arguments: list[str]) -> None:
+    """Refuse what no option means: nothing at all, of which a path makes the current folder, and bytes that are no text."""
+    for before, argument in zip(["argument", *arguments], arguments, strict=False):
+        if not argument:
+            raise CodsaError(f"{shortened(before)}: an empty value; leave it out or fill it (is a variable unset?)")
+        if not is_unicode(argument):
+            raise CodsaError(f"{shortened(before)}: {shortened(ascii(argument))} is not UTF-8 text; rename the file")
+
+
 def _fail(message: str) -> None:
     if is_main():
-        print("error:", " ".join(message.split()), file=sys.stderr)
+        print("error:", shortened(message, MESSAGE), file=sys.stderr)
     raise SystemExit(2)

@@ -16,6 +16,7 @@ from codsa.cli.common import (
     Trust,
     Version,
     new_app,
+    one_line,
     runner,
     work_of,
 )
@@ -34,7 +35,9 @@ def evaluate(
     pool: Annotated[
         list[Path] | None, typer.Option("--pool", help="The pools that --fits drew on, for diagnostics; repeatable.")
     ] = None,
-    method: Annotated[str, typer.Option("--method", help="Name of the method in tables.")] = "method",
+    method: Annotated[
+        str, typer.Option("--method", callback=one_line, help="Name of the method in tables.")
+    ] = "method",
     encoder: Annotated[
         str | None,
         typer.Option("--encoder", help="The texts' sentence encoder, to embed generated texts again (round trip)."),

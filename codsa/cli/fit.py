@@ -26,6 +26,7 @@ from codsa.cli.common import (
     runner,
     work_of,
 )
+from codsa.limits import MOST_PROCESSES
 
 app = new_app()
 
@@ -68,7 +69,10 @@ def fit(
         bool, typer.Option("--keep-grid", help="Keep every arm's estimator, for figures over the grid.")
     ] = False,
     cores: Annotated[
-        int, typer.Option("--cores", min=1, help="Arms of trees and the like that are fitted side by side.")
+        int,
+        typer.Option(
+            "--cores", min=1, max=MOST_PROCESSES, help="Arms of trees and the like that are fitted side by side."
+        ),
     ] = 1,
     seed: Seed = 0,
     experiment: Experiment = "study",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,9 @@ from typing import Annotated
 import typer
 
 from codsa.cli.common import Version, new_app, parse_value, runner
-from codsa.errors import CodsaError
+from codsa.errors import CodsaError, shortened
+from codsa.io.yamls import parse_decimal
+from codsa.limits import MOST_DRAWN, MOST_PIXELS, MOST_ROWS, MOST_SEED, MOST_WORDS
 
 app = new_app()
 
@@ -51,7 +54,7 @@ def prepare(
     region_column: Annotated[
         str | None, typer.Option("--region-column", help="Column that parts the rows; default: the target.")
     ] = None,
-    quantiles: Annotated[int, typer.Option("--quantiles", help="Number of ranges by quantile.")] = 3,
+    quantiles: Annotated[int, typer.Option("--quantiles", min=2, max=1000, help="Number of ranges by quantile.")] = 3,
     edge: Annotated[list[str] | None, typer.Option("--edge", help="Inner edge of a range; repeatable.")] = None,
     expression: Annotated[
         list[str] | None,
@@ -65,12 +68,16 @@ def prepare(
             "--pool/--no-pool", help="Join small regions; default: unless they are explicit.", show_default=False
         ),
     ] = None,
-    min_rows: Annotated[int, typer.Option("--min-rows", help="Regions under so many rows are pooled.")] = 20,
-    rows: Annotated[tuple[int, int], typer.Option("--rows", help="Simulation: minority and majority rows.")] = (
+    min_rows: Annotated[
+        int, typer.Option("--min-rows", min=1, max=MOST_ROWS, help="Regions under so many rows are pooled.")
+    ] = 20,
+    rows: Annotated[
+        tuple[int, int], typer.Option("--rows", min=1, max=MOST_DRAWN, help="Simulation: minority and majority rows.")
+    ] = (
         2000,
         4400,
     ),
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Simulation: its seed.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Simulation: its seed.")] = 0,
     part: Annotated[
         list[str] | None,
         typer.Option(
@@ -106,7 +113,8 @@ def prepare(
     ] = None,
     text: Annotated[str | None, typer.Option("--text", help="Texts: the column that holds them.")] = None,
     words: Annotated[
-        tuple[int, int], typer.Option("--words", help="Texts: the least and the most words; 0: no most.")
+        tuple[int, int],
+        typer.Option("--words", min=0, max=MOST_WORDS, help="Texts: the least and the most words; 0: no most."),
     ] = (1, 0),
     near: Annotated[
         float, typer.Option("--near", help="Texts: so similar ones (0 to 1) stay on one side of a split.")
@@ -208,18 +216,19 @@ def _size(text: str | None) -> tuple[int, int] | None:
     """Read 'N' or 'HEIGHTxWIDTH'."""
     if text is None:
         return None
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdigit() for side in sides):
-        raise CodsaError(f"--size {text}: write N or HEIGHTxWIDTH, in pixels")
-    return int(sides[0]), int(sides[-1])
+    written = re.fullmatch(r"([0-9]{1,9})(?:[xX]([0-9]{1,9}))?", text)
+    if not written:
+        raise CodsaError(f"--size {shortened(text)}: write N or HEIGHTxWIDTH, in pixels")
+    height, width = int(written[1]), int(written[2] or written[1])
+    if not (1 <= height <= MOST_PIXELS and 1 <= width <= MOST_PIXELS):
+        raise CodsaError(f"--size {text}: a side has from 1 to {MOST_PIXELS} pixels")
+    return height, width
 
 
 def _edge(text: str) -> float | str:
     """Read an edge: a number, or else a date as text."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    number = parse_decimal(text)
+    return text if number is None else number
 
 
 def _pairs(texts: list[str], option: str) -> dict[str, str]:
@@ -228,6 +237,8 @@ def _pairs(texts: list[str], option: str) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals:
             raise CodsaError(f"{option} {text}: write it as NAME=VALUE")
+        if name in found:
+            raise CodsaError(f"{option} {text}: '{name}' is given twice; give one another name")
         found[name] = value
     return found
 

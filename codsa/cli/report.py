@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from codsa.cli.common import Version, new_app, runner
+from codsa.cli.common import Version, new_app, one_line, runner
 
 app = new_app()
 
@@ -20,7 +20,8 @@ def report(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.", show_default=False)],
     title: Annotated[
-        str | None, typer.Option("--title", help="Title of the page; default: the experiment's name.")
+        str | None,
+        typer.Option("--title", callback=one_line, help="Title of the page; default: the experiment's name."),
     ] = None,
     version: Version = False,
 ) -> None:

@@ -18,7 +18,8 @@ from codsa.cli.common import (
     runner,
     work_of,
 )
-from codsa.errors import CodsaError
+from codsa.errors import CodsaError, shortened
+from codsa.limits import MOST_ROWS, MOST_SHARDS
 
 app = new_app()
 
@@ -32,7 +33,9 @@ def sample(
     region: Annotated[
         list[str] | None, typer.Option("--region", help="Region to draw; repeatable; default: all.")
     ] = None,
-    rows: Annotated[int | None, typer.Option("--rows", min=1, help="Rows of each region in the whole pool.")] = None,
+    rows: Annotated[
+        int | None, typer.Option("--rows", min=1, max=MOST_ROWS, help="Rows of each region in the whole pool.")
+    ] = None,
     grid: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,6 +70,9 @@ def sample(
     from codsa.sample import parse_shard, region_counts, write_shard
     from codsa.train import load_generator
 
+    part, parts = parse_shard(shard)
+    if parts > MOST_SHARDS:
+        raise CodsaError(f"--shard {shortened(shard)}: at most {MOST_SHARDS} shards")
     trained = load_generator(generator, trust or ())
     if (rows is None) == (grid is None):
         raise CodsaError("give either --rows, or --grid with --data and --split")
@@ -78,7 +84,7 @@ def sample(
     else:
         asked = region_counts(trained, data, split, [parse_value(text) for text in grid or []])
         counts = {k: asked[k] for k in wanted}
-    write_shard(out, trained, counts, *parse_shard(shard), work_of(seed, experiment, replicate))
+    write_shard(out, trained, counts, part, parts, work_of(seed, experiment, replicate))
 
 
 main = runner(app)

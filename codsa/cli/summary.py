@@ -12,7 +12,8 @@ def summary(
     config: Annotated[Path, typer.Option("--config", help="The configuration that was run.")] = Path("config.yaml"),
 ) -> None:
     """Print, for every experiment of a configuration, its verdict, its table and the path of its report."""
-    from codsa.config import Config, load_experiment, read_yaml, validated
+    from codsa.config import Config, load_experiment, validated
+    from codsa.io.yamls import read_yaml
     from codsa.report import summarise
 
     settings = validated(Config, read_yaml(config), str(config))

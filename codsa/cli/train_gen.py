@@ -22,6 +22,7 @@ from codsa.cli.common import (
     work_of,
 )
 from codsa.errors import CodsaError
+from codsa.limits import MOST_PROCESSES, MOST_ROWS
 
 app = new_app()
 
@@ -54,14 +55,21 @@ def train_gen(
         ),
     ] = None,
     source_rows: Annotated[
-        int | None, typer.Option("--source-rows", min=1, help="With --pretrain: only so many rows, at random.")
+        int | None,
+        typer.Option("--source-rows", min=1, max=MOST_ROWS, help="With --pretrain: only so many rows, at random."),
     ] = None,
     gpus: Annotated[
         int | None,
-        typer.Option("--gpus", min=1, help="Train on so many GPUs of this machine, one process each; fail with fewer."),
+        typer.Option(
+            "--gpus",
+            min=1,
+            max=MOST_PROCESSES,
+            help="Train on so many GPUs of this machine, one process each; fail with fewer.",
+        ),
     ] = None,
     processes: Annotated[
-        int | None, typer.Option("--processes", min=1, help="Train in so many processes on the CPU instead.")
+        int | None,
+        typer.Option("--processes", min=1, max=MOST_PROCESSES, help="Train in so many processes on the CPU instead."),
     ] = None,
     seed: Seed = 0,
     experiment: Experiment = "study",

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from codsa.cli.common import Seed, Settings, Version, new_app, parse_settings, runner, work_of
+from codsa.limits import MOST_WORDS
 
 app = new_app()
 
@@ -28,7 +29,12 @@ def train_inverter(
     text: Annotated[str, typer.Option("--text", help="Column that holds the texts.")] = "text",
     words: Annotated[
         int | None,
-        typer.Option("--words", help="Cut longer texts into pieces of whole sentences, of at most so many words."),
+        typer.Option(
+            "--words",
+            min=1,
+            max=MOST_WORDS,
+            help="Cut longer texts into pieces of whole sentences, of at most so many words.",
+        ),
     ] = None,
     apart_from: Annotated[
         Path | None, typer.Option("--apart-from", help="Leave out texts that are nearly one of this dataset's.")
