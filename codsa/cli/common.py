@@ -114,6 +114,8 @@ def new_app() -> typer.Typer:
     )
 
 
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended."""
 MESSAGE = 1500
 """Characters of a line of error; what a user gave may be longer."""
 
@@ -129,6 +131,8 @@ def runner(app: typer.Typer) -> Callable[[], None]:
             reserve_buffers()
             _check_arguments(sys.argv[1:])
             app()
+        except KeyboardInterrupt:
+            raise SystemExit(INTERRUPTED) from None
         except CodsaError as error:
             _fail(str(error))
         except Exception as error:

@@ -40,16 +40,16 @@ def checkpoint_dir(out: Path, inputs: Mapping[str, str], parameters: Mapping[str
         yield mine
     except BaseException:
         if is_main() and [path.name for path in mine.glob("*")] == [MARK]:
-            _remove(folder, [mine])
+            _remove(folder, mine)
         raise
     if is_main():
-        _remove(folder, [path for path in folder.iterdir() if re.fullmatch("[0-9a-f]{16}", path.name)])
+        others = [path for path in folder.glob("*") if re.fullmatch("[0-9a-f]{16}", path.name) and path != mine]
+        _remove(folder, mine, *(path for path in others if (path / MARK).is_file()))
 
 
-def _remove(folder: Path, made: list[Path]) -> None:
+def _remove(folder: Path, *made: Path) -> None:
     for path in made:
-        if (path / MARK).is_file():
-            remove_own(path)
+        remove_own(path)
     with suppress(OSError):  # something else lies there
         folder.rmdir()
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
+SECONDS = 120
+"""A command that takes longer hangs."""
 TESTS = Path(__file__).parents[1]
 WARM = ("codsa.train", "codsa.sample", "codsa.evaluate", "codsa.report", "codsa.generators.tabular_diffusion",
         "codsa.generators.smote", "codsa.estimators.store", "sklearn.ensemble", "codsa.diffusion.training")  # fmt: skip
@@ -18,7 +22,7 @@ WARM = ("codsa.train", "codsa.sample", "codsa.evaluate", "codsa.report", "codsa.
 
 
 def start(argv: Sequence[object], log: Path, limits: dict[int, int] | None = None) -> BaseProcess:
-    """Start a command.
+    """Start a command, and return once it is about to begin.
 
     Parameters
     ----------
@@ -33,25 +37,34 @@ def start(argv: Sequence[object], log: Path, limits: dict[int, int] | None = Non
     os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["faults.children", *WARM])
-    process = context.Process(target=run, args=([str(word) for word in argv], str(log), limits or {}, os.getcwd()))
+    ready = context.Event()
+    words = [str(word) for word in argv]
+    process = context.Process(target=run, args=(words, str(log), limits or {}, os.getcwd(), ready))
     process.start()
+    assert ready.wait(SECONDS)
     return process
 
 
-def run(argv: list[str], log: str, limits: dict[int, int], folder: str) -> None:
+def run(argv: list[str], log: str, limits: dict[int, int], folder: str, ready: Event) -> None:
     """Run a command in this process, its output in a file."""
     import importlib
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir(folder)
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     sys.argv = ["command", *argv[1:]]
     main = importlib.import_module(argv[0]).main
+    ready.set()
     for kind, value in limits.items():
         most = value + (taken() if kind == resource.RLIMIT_AS else 0)
         resource.setrlimit(kind, (most, resource.getrlimit(kind)[1]))
-    main()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        main()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def taken() -> int:
@@ -59,7 +72,7 @@ def taken() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
 
 
-def ended(process: BaseProcess, seconds: float = 120) -> int:
+def ended(process: BaseProcess, seconds: float = SECONDS) -> int:
     """Wait for a process and return its exit code, negative for a signal; one that hangs is killed and fails."""
     process.join(seconds)
     if process.is_alive():
