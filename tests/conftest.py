@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 from toy_texts import ToyEncoder
 
 from codsa.columns import Declared
@@ -23,6 +25,14 @@ from codsa.roles import Size, target_law
 from codsa.roles import split as split_rows
 from codsa.split import Split, load_split, write_split
 from codsa.streams import rng, stream
+
+# Property-based tests: few examples, always the same ones; more with CODSA_THOROUGH=1 or --hypothesis-profile thorough.
+_COMMON: dict[str, Any] = {"derandomize": True, "deadline": None, "database": None}
+_COMMON["suppress_health_check"] = list(HealthCheck)
+_QUICK = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target)
+settings.register_profile("quick", max_examples=6, phases=_QUICK, **_COMMON)
+settings.register_profile("thorough", max_examples=200, phases=(*_QUICK, Phase.shrink), **_COMMON)
+settings.load_profile("thorough" if os.environ.get("CODSA_THOROUGH") == "1" else "quick")
 
 
 class Ended(NamedTuple):
@@ -90,7 +100,7 @@ def mixed_table() -> pd.DataFrame:
 
 def write_prepared(folder: Path, raw: pd.DataFrame, rule: RegionRule | None = None, **said: object) -> Dataset:
     """Prepare a table with target `y`, write it and load it back."""
-    rows, schema = prepare(raw, Declared(target="y", **said), rule or RegionRule())  # type: ignore[arg-type]
+    rows, schema = prepare(raw, Declared(target="y", **said), rule or RegionRule())
     write_dataset(folder, rows, schema, {})
     return load_dataset(folder)
 

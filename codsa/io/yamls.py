@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -134,7 +135,7 @@ def _usable(read: Callable[[str], float], text: str) -> float:
         raise CodsaError(f"{text} is not a number; leave it out, or quote it if it is text")
     if number == 0 and re.search("[1-9]", text.lower().partition("e")[0]):
         raise CodsaError(f"{shortened(text)} is too small for a number; write 0, or quote it if it is text")
-    if not (abs(number) < 2**1023 or "inf" in text.lower()):
+    if not (abs(number) <= sys.float_info.max or "inf" in text.lower()):
         raise CodsaError(f"{shortened(text)} is too large for a number; quote it if it is text")
     return number
 
