@@ -25,6 +25,7 @@ from codsa.grid import grid_from, pool_counts
 from codsa.io.artifacts import files_output, new_files, remove_files
 from codsa.io.checkpoints import checkpoint_dir
 from codsa.io.digests import file_digest
+from codsa.io.files import real_path
 from codsa.io.manifests import write_manifest
 from codsa.io.names import SAMPLE
 from codsa.io.records import read_as, write_json
@@ -269,7 +270,7 @@ def write_shard(pool: Path, trained: Trained, counts: Mapping[int, int], shard: 
     Path
         The shard's manifest, written last.
     """
-    pool = pool.resolve()
+    pool = real_path(pool)
     names = [f"{region_folder(trained.schema, k)}/{part_name(shard, shards)}" for k in counts]
     path = pool / shard_name(shard, shards)
     files_output(path, SAMPLE, tuple(names))

@@ -13,6 +13,7 @@ import pandas as pd
 from codsa.errors import CodsaError
 from codsa.io.artifacts import files_output, new_files
 from codsa.io.digests import digest
+from codsa.io.files import real_path
 from codsa.io.manifests import check_files, facts_as, read_manifest, write_manifest
 from codsa.io.names import SPLIT
 from codsa.io.tables import read_parquet, write_parquet
@@ -107,7 +108,7 @@ def write_split(
 ) -> None:
     """Write `split.parquet` and, beside it, `split.json` with the laws and sizes."""
     facts = {"q": q, "p": training_shares(frame, dataset.schema), "sizes": role_sizes(frame)}
-    path = path.resolve()
+    path = real_path(path)
     with new_files(record_of(path), SPLIT) as staged:
         write_parquet(staged / path.name, frame)
         write_manifest(staged / record_of(path).name, SPLIT, {"dataset": dataset.digest}, parameters, **facts)
@@ -122,7 +123,7 @@ def split_output(path: Path) -> None:
     """Raise a `CodsaError` where a split cannot be written: a name ending in .json, or a file in the way."""
     if record_of(path) == path:
         raise CodsaError(f"{path}: the .json beside a split is its manifest; give another name, split.parquet say")
-    files_output(record_of(path.resolve()), SPLIT, (path.resolve().name,))
+    files_output(record_of(real_path(path)), SPLIT, (real_path(path).name,))
 
 
 @dataclass(frozen=True)

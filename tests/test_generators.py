@@ -77,7 +77,9 @@ def test_a_saved_generator_draws_the_same_rows(name: str, dataset: Dataset, tmp_
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_pickle_is_written(name: str, dataset: Dataset, tmp_path: Path) -> None:
-    write_generator(tmp_path / "g", fitted(name, dataset), dataset.schema, {}, {"generator": name})
+    write_generator(
+        tmp_path / "g", fitted(name, dataset), dataset.schema, {}, {"generator": name, "settings": {}, "r": 1.0}
+    )
     suffixes = {p.suffix for p in (tmp_path / "g").rglob("*") if p.is_file()}
     assert suffixes <= {".json", ".parquet", ".safetensors", ".csv", ".skops"}
 

@@ -86,7 +86,9 @@ def test_the_stream_alone_decides_and_disk_keeps_all(name: str, images: Dataset,
     first = conform(generator.sample(1, 20, stream(0, "draw")), images.schema)
     pd.testing.assert_frame_equal(first, conform(again.sample(1, 20, stream(0, "draw")), images.schema))
     assert not first.equals(conform(again.sample(1, 20, stream(1, "draw")), images.schema))
-    write_generator(tmp_path / "g", generator, images.schema, {}, {"generator": name, "settings": SMALL.get(name, {})})
+    write_generator(
+        tmp_path / "g", generator, images.schema, {}, {"generator": name, "settings": SMALL.get(name, {}), "r": 1.0}
+    )
     read = load_generator(tmp_path / "g").generator
     pd.testing.assert_frame_equal(first, conform(read.sample(1, 20, stream(0, "draw")), images.schema))
     suffixes = {p.suffix for p in (tmp_path / "g").rglob("*") if p.is_file()}

@@ -40,7 +40,7 @@ def raw(tmp_path: Path) -> Path:
 # ------------------------------------------------------------------ checksums and downloads
 
 
-@pytest.mark.parametrize("text", ["md5:{md5}", "{md5}", "", "0" * 63, "g" * 64, " {sha256}"])
+@pytest.mark.parametrize("text", ["md5:{md5}", "{md5}", "0" * 63, "g" * 64, " {sha256}"])
 @pytest.mark.parametrize("kind", ["file", "url"])
 def test_a_checksum_is_a_sha256(text: str, kind: str, raw: Path, tmp_path: Path) -> None:
     content = raw.read_bytes()

@@ -533,6 +533,7 @@ def test_names_of_the_data_are_text_in_figures(name: str, tmp_path: Path) -> Non
                 frame = read_parquet(folder / table)
                 frame["alpha"] = frame["alpha"].replace({"balance": name})
                 write_parquet(folder / table, frame)
+        write_manifest(folder / "manifest.json", "eval", {}, {})
     study = read_study(folders)
     verdict = write_report(tmp_path / "out", study)
     pixel = base64.b64encode(encode(np.zeros((4, 4, 1), dtype=np.uint8))).decode()

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 from conftest import call
+from pydantic import ValidationError
 from test_bad_input import given, refused, study  # noqa: F401
 
 from codsa.cli.fit import main as codsa_fit
@@ -94,7 +95,8 @@ def test_right_values_are_taken_as_they_are() -> None:
 @pytest.mark.parametrize("value", ["abc", ".nan", "null", "[1]", "1.5", "true", "1e9", "NaN", "Infinity"])
 def test_the_command_refuses_it_before_any_work(value: str, given: Any, tmp_path: Path) -> None:  # noqa: F811
     options = ("--set", f"steps={value}", "--out", tmp_path / "out")
-    assert refused(call(codsa_train_gen, *given, *options), "tabular-diffusion", "steps = ", "a whole number")
+    words = ("is not a number",) if value.lower() in (".nan", "nan") else ("tabular-diffusion", "a whole number")
+    assert refused(call(codsa_train_gen, *given, *options), *words)
     assert not list(tmp_path.iterdir())
 
 
@@ -212,8 +214,8 @@ def test_wrong_settings_of_light_kinds_are_found_before_the_first_job() -> None:
         Study("toy", experiment(generators={"smote": {"k_neighbors": "abc"}})).checked()
     with pytest.raises(CodsaError, match="max_iter = 'abc'"):
         Study("toy", experiment(estimator={"name": "gradient-boosting", "settings": {"max_iter": "abc"}})).checked()
-    with pytest.raises(CodsaError, match="write it as module:Class"):
-        Study("toy", experiment(estimator={"name": "../x:y"})).checked()
+    with pytest.raises(ValidationError, match="should match pattern"):
+        experiment(estimator={"name": "../x:y"})
 
 
 def test_light_kinds_are_light() -> None:

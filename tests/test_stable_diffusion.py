@@ -72,9 +72,8 @@ def test_rows_stand_beside_images_and_diffusers_reads_the_updates(images: Datase
     assert list(first.columns) == ["image", "domain", "age", "y"] and pixels(first).shape == (6, 12, 12, 1)
     assert in_bounds(first, images.schema).all() and (images.schema.regions.assign(first) == 1).all()
     settings = {**SMALL, "model": str(base)}
-    write_generator(
-        tmp_path / "g", generator, images.schema, {}, {"generator": "stable-diffusion", "settings": settings}
-    )
+    parameters = {"generator": "stable-diffusion", "settings": settings, "r": 1.0}
+    write_generator(tmp_path / "g", generator, images.schema, {}, parameters)
     again = load_generator(tmp_path / "g").generator
     pd.testing.assert_frame_equal(first, conform(drawn(again), images.schema))
     pipe = StableDiffusionPipeline.from_pretrained(base, safety_checker=None, requires_safety_checker=False)

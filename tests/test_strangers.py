@@ -22,6 +22,7 @@ import torch
 from conftest import Ended, call
 from safetensors.numpy import save_file
 from skops.io import _trusted_types
+from test_artifacts import resealed
 from test_bad_input import given, refused, study  # noqa: F401
 from toy_pipeline import make_pipeline
 
@@ -271,7 +272,7 @@ def test_a_generator_s_folder_names_no_code(name: str, study: Path, tmp_path: Pa
     shutil.copytree(study / "gen", tmp_path / "g")
     manifest = read_json(tmp_path / "g" / "manifest.json")
     manifest["parameters"]["generator"] = name
-    write_json(tmp_path / "g" / "manifest.json", manifest)
+    resealed(tmp_path / "g" / "manifest.json", manifest)
     ended = call(codsa_sample, "--generator", tmp_path / "g", "--rows", 5, "--out", tmp_path / "pool")
     assert refused(ended, f"give --trust {name}")
 
@@ -281,7 +282,7 @@ def test_a_generator_s_manifest_is_read_by_type(parameters: Any, study: Path, tm
     shutil.copytree(study / "gen", tmp_path / "g")
     manifest = read_json(tmp_path / "g" / "manifest.json")
     manifest["parameters"] = parameters and {**manifest["parameters"], **parameters}
-    write_json(tmp_path / "g" / "manifest.json", manifest)
+    resealed(tmp_path / "g" / "manifest.json", manifest)
     assert refused(call(codsa_sample, "--generator", tmp_path / "g", "--rows", 5, "--out", tmp_path / "pool"))
 
 

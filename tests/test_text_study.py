@@ -182,7 +182,7 @@ def test_an_inverter_by_its_own_command(study: Path, run_cli: RunCli, caplog: py
     assert f"{near} of 300 texts left out: nearly one of" in caplog.text
     bad = [
         ([*tables, "--encoder", "toy", "--sha256", "0"], "--sha256 is the checksum of one table, and here are 2"),
-        ([*tables, "--encoder", "toy", "--words", 0], "--words 0"),
+        ([*tables, "--encoder", "toy", "--words", 0], "greater than or equal to 1"),
         ([*tables, "--encoder", "toy", "--apart-from", study], "holds no texts 'text' to keep apart from"),
         (["--encoder", "toy"], "give either tables of texts or --data"),
         ([study / "reviews.jsonl", "--encoder", "toy", "--text", "texts"], "did you mean 'text'"),

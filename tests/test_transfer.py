@@ -31,7 +31,9 @@ def simulated(rows: int, seed: int, name: str = "imbalanced-classification") -> 
 
 
 def pretrained(folder: Path, kind: str, source: Dataset, rows: int | None = None, **settings: object) -> Path:
-    write_pretrained(folder, kind, source, settings, Work(0, "t", 0), folder / "scratch", {}, {}, rows)
+    write_pretrained(
+        folder, kind, source, settings, Work(0, "t", 0), folder.with_name(f"{folder.name}-checkpoints"), {}, {}, rows
+    )
     return folder
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from codsa.errors import CodsaError
 from codsa.io.digests import file_digest
-from codsa.io.files import staging, sync, sync_folder
+from codsa.io.files import real_path, staging, sync, sync_folder
 from codsa.io.manifests import Manifest, listed_files, read_manifest
 from codsa.io.names import MANIFEST
 
@@ -103,7 +103,7 @@ def folder_output(folder: Path, stage: str) -> Path:
         For the working folder, the home folder, their parents, a file, or a folder that holds anything but an
         artefact of this stage.
     """
-    place = folder.resolve()
+    place = real_path(folder)
     for name, kept in (("working folder", Path.cwd()), ("home folder", Path.home())):
         if kept.resolve().is_relative_to(place):
             raise CodsaError(f"{folder}: is the {name} or one above it and would be replaced; give a folder of its own")
@@ -180,7 +180,7 @@ def new_files(manifest: Path, stage: str) -> Iterator[Path]:
     CodsaError
         When a file is in the way that this stage has not made.
     """
-    manifest = manifest.resolve()
+    manifest = real_path(manifest)
     listed = files_output(manifest, stage)
     manifest.parent.mkdir(parents=True, exist_ok=True)
     with staging(manifest) as staged:
@@ -218,7 +218,7 @@ def files_output(manifest: Path, stage: str, names: tuple[str, ...] = ()) -> dic
     CodsaError
         Where `manifest` or a file of these names is there and was not made by this stage.
     """
-    manifest = manifest.resolve()
+    manifest = real_path(manifest)
     for folder in manifest.parents:
         if folder.exists() and not folder.is_dir():
             raise CodsaError(f"{folder}: is not a folder; give another name or move it away")

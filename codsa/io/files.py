@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+from codsa.errors import CodsaError
+
 STAGED = ".part"
 """How the name of a temporary file or folder ends."""
 
@@ -27,7 +29,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     path : Path
         A file, which is replaced, or a folder that is not there yet. A link is followed.
     """
-    path = path.resolve()
+    path = real_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with staging(path) as temporary:
         yield temporary
@@ -46,6 +48,20 @@ def staging(path: Path) -> Iterator[Path]:
         yield temporary
     finally:
         remove_own(temporary)
+
+
+def real_path(path: Path) -> Path:
+    """Return where a path leads, links followed.
+
+    Raises
+    ------
+    CodsaError
+        For a link that leads to itself.
+    """
+    try:
+        return path.resolve()
+    except (RuntimeError, OSError):  # which of them depends on Python's version
+        raise CodsaError(f"{path}: is a link that leads in a circle; give another place") from None
 
 
 def remove_abandoned(path: Path) -> None:
