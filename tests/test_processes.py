@@ -35,7 +35,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(folder: Path, out: Path, *arguments: str) -> list[str]:
-    given = ["--data", str(folder / "data"), "--split", str(folder / "split.parquet"), "--out", str(out), *SETTINGS]
+    """The command, with the settings above where the arguments do not give others."""
+    said = {word.partition("=")[0] for word in arguments}
+    settings = [word for word in SETTINGS if word.removeprefix("--set=").partition("=")[0] not in said]
+    given = ["--data", str(folder / "data"), "--split", str(folder / "split.parquet"), "--out", str(out), *settings]
     return [str(COMMAND / "codsa-train-gen"), *given, *arguments]
 
 

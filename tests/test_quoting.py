@@ -42,7 +42,7 @@ STUDY: dict[str, Any] = {
     ],
     "grid": {"r": [0.5], "m": [1.0], "alpha": ["balance", {HOSTILE: 0.5}], "focus": HOSTILE},
     "pretrain": {"encoder": {"name": HOSTILE}, "inverter": {"name": HOSTILE}},
-    "estimator": {"settings": {HOSTILE: HOSTILE}},
+    "estimator": {"name": "own:Estimator", "settings": {"x": HOSTILE}},
     "metric": HOSTILE,
 }
 
@@ -102,8 +102,7 @@ def test_images_are_plain(image: str) -> None:
 
 @pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
 def test_text_that_no_command_can_take_is_refused(text: str) -> None:
-    with pytest.raises(CodsaError, match="title"):
-        refuse({"title": text})
+    assert "title" in refuse({"title": text})
     assert "experiment 'toy': generators" in refuse({"generators": {"tabular-diffusion": {"x": [text]}}})
 
 
