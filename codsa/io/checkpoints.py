@@ -55,12 +55,18 @@ def _remove(folder: Path, *made: Path) -> None:
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
-    """Write tensors and JSON-like facts as one safetensors file, with a checksum of both."""
+    """Write tensors and JSON-like facts as one safetensors file, with a checksum of both.
+
+    Where another run for the same output ends meanwhile and removes the folder, the work goes on without.
+    """
     from safetensors.torch import save_file
 
     text = json.dumps(facts)
-    with atomic_write(path) as part:
-        save_file(dict(tensors), part, metadata={"facts": text, "sha256": _checksum(tensors, text)})
+    try:
+        with atomic_write(path) as part:
+            save_file(dict(tensors), part, metadata={"facts": text, "sha256": _checksum(tensors, text)})
+    except FileNotFoundError:
+        log.warning("%s: not written, another run has removed its folder", path)
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
