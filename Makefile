@@ -17,7 +17,7 @@ export OMP_NUM_THREADS := 1
 LOCKED := $(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 PACKAGE := $(BIN)/python -m pip install --quiet --no-build-isolation --constraint constraints.txt --editable
 
-.PHONY: run test test-cluster bench check format schemas lock cluster image clean
+.PHONY: run test test-all test-cluster bench check format schemas lock cluster image clean
 
 run: $(VENV)/run.stamp
 	snakemake --cores $(CORES) --quiet rules
@@ -25,6 +25,11 @@ run: $(VENV)/run.stamp
 
 test: check
 	pytest -n $(CORES) --dist worksteal
+	pytest tests/cluster -m short -rs
+
+# More of what `make test` draws a part of: faults, kills, random tables and values of options.
+test-all: check
+	CODSA_FAULTS=3000 CODSA_KILLS=10 CODSA_THOROUGH=1 pytest -n $(CORES) --dist worksteal
 	pytest tests/cluster -m short -rs
 
 # All tests that start a real Slurm of their own: as root, on a machine that has none in use. `make test` runs two.

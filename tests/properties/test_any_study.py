@@ -19,7 +19,8 @@ from codsa.cli.main import main as codsa
 from codsa.dataset import Dataset, load_dataset
 from codsa.io.tables import read_parquet
 from codsa.metrics import law_weights
-from codsa.sample import in_bounds, load_pool
+from codsa.pool import load_pool
+from codsa.sample import in_bounds
 from codsa.split import TEST, TRAIN, VALIDATION, Split, load_split
 
 LEVELS = ["no", "007", "1e3", "a b", "=x", "ü", "null", "2020-01-01", "True", "%d", "a,b", "'", '"q"', "-1"]
