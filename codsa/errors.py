@@ -56,6 +56,12 @@ def shortened(text: str, most: int = 60) -> str:
     return line if len(line) <= most else f"{line[: most * 2 // 3]}…{line[-(most // 3) :]}"
 
 
+def quoted_value(value: object) -> str:
+    """Return a value as Python writes it, a long one cut."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
 def system_reason(error: BaseException) -> str | None:
     """Say in words what an error of the system means for the user; None where the error is of another kind.
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BeforeValidator, Field
 
-from codsa.errors import CodsaError, suggest
+from codsa.errors import CodsaError, quoted_value, suggest
 
 MOST_ROWS = 2**20
 """A batch has so many rows at most."""
@@ -70,7 +70,7 @@ def check(kind: str, name: str, parameters: Mapping[str, inspect.Parameter], set
             continue
         wanted = _refusal(parameters[key], value)
         if wanted is not None:
-            raise CodsaError(f"{kind} '{name}': {key} = {shortened(value)}: should be {wanted}")
+            raise CodsaError(f"{kind} '{name}': {key} = {quoted_value(value)}: should be {wanted}")
 
 
 def _refusal(parameter: inspect.Parameter, value: Any) -> str | None:
@@ -138,9 +138,3 @@ def describe(annotation: Any) -> str:
     if origin in (dict, Mapping):
         return "a mapping" if len(parts) < 2 or parts[1] is Any else f"a mapping, each value {describe(parts[1])}"
     return PLAIN.get(annotation, getattr(annotation, "__name__", str(annotation)))
-
-
-def shortened(value: Any) -> str:
-    """Return a value as it is shown in an error."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:59] + "…"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from codsa.dataset import Dataset
-from codsa.errors import CodsaError
+from codsa.errors import CodsaError, quoted_value
 from codsa.generators.base import Generator, generator_class, make
 from codsa.io.artifacts import new_folder
 from codsa.io.digests import file_digest
@@ -24,7 +24,6 @@ from codsa.io.tensors import readable
 from codsa.registry import check_settings
 from codsa.rows import AnyDataset, in_memory
 from codsa.schema import Schema, check_choice
-from codsa.settings import shortened
 from codsa.split import TRAIN, Split, part_label
 from codsa.streams import Work, rng
 
@@ -120,7 +119,7 @@ def pretrain_denoiser(
     schema = source.schema.wordless
     name = settings.get("generator", "tabular-diffusion")
     if not isinstance(name, str):
-        raise CodsaError(f"denoiser: generator = {shortened(name)}: should be a generator's name")
+        raise CodsaError(f"denoiser: generator = {quoted_value(name)}: should be a generator's name")
     given = {key: value for key, value in settings.items() if key != "generator"}
     made = make(name, {**given, **generator_class(name, given).pretraining})
     made.fit(source.rows[[c.name for c in schema.modelled]], source.regions(), schema, stream, scratch).save(folder)

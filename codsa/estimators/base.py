@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from codsa.encoders.mixed import is_ordered, level_codes, to_float
-from codsa.errors import CodsaError
+from codsa.errors import CodsaError, quoted_value
 from codsa.io.tensors import readable
 from codsa.payload import arrays
 from codsa.registry import ESTIMATORS, check_settings, load
 from codsa.schema import Column, Schema, check_choice
-from codsa.settings import shortened
 from codsa.streams import integer
 
 TEXTS = "tfidf-logistic"
@@ -323,7 +322,7 @@ def validated(name: str, model: Any) -> Any:
         getattr(model, "_validate_params", lambda: None)()
     except InvalidParameterError as error:
         hit = re.fullmatch(r"The '(\w+)' parameter of \S+ must be (.*)\. Got .* instead\.", str(error), re.DOTALL)
-        said = f"{hit[1]} = {shortened(getattr(model, hit[1], None))}: should be {hit[2]}" if hit else str(error)
+        said = f"{hit[1]} = {quoted_value(getattr(model, hit[1], None))}: should be {hit[2]}" if hit else str(error)
         raise CodsaError(f"estimator '{name}': {said}") from None
     return model
 

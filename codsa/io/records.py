@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from codsa.errors import CodsaError
+from codsa.errors import CodsaError, quoted_value
 from codsa.io.files import atomic_write
 
 T = TypeVar("T")
@@ -83,9 +83,8 @@ def parse_as(content: bytes | str, kind: type[T], where: str) -> T:
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "json_invalid":
             raise CodsaError(f"{where}: not readable as JSON ({first['msg']}); delete it and re-run") from None
-        what = (
-            f"'{key or 'content'}' is {_short(first['input'])}" if first["type"] != "missing" else f"'{key}' is missing"
-        )
+        seen = "missing" if first["type"] == "missing" else quoted_value(first["input"])
+        what = f"'{key or 'content'}' is {seen}"
         raise CodsaError(f"{where}: {what}: {first['msg']}; delete it and re-run the stage that writes it") from None
     return parsed
 
@@ -95,8 +94,3 @@ def _adapter(kind: Any) -> Any:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:59] + "…"
