@@ -56,8 +56,8 @@ format: $(VENV)/dev.stamp
 	snakefmt Snakefile workflow
 
 schemas: $(VENV)/run.stamp
-	python -m codsa.config Config > workflow/schemas/config.schema.json
-	python -m codsa.config Experiment > workflow/schemas/experiment.schema.json
+	python -m codsa.workflow.config Config > workflow/schemas/config.schema.json
+	python -m codsa.workflow.config Experiment > workflow/schemas/experiment.schema.json
 
 # After constraints.txt was edited: the hashes of its files, as the package index gives them.
 lock: $(VENV)/dev.stamp

@@ -17,8 +17,8 @@ from typing import Any
 
 import pandas as pd
 
-from codsa.config import Method, load_experiment
-from codsa.study import Study
+from codsa.workflow.config import Method, load_experiment
+from codsa.workflow.study import Study
 
 STEPS = {"tabular-diffusion": 3000, "encoder": 3000, "denoiser": 3000}
 """Gradient steps where the experiment does not say."""

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from codsa.config import load_experiment
-from codsa.dataset import load_dataset
-from codsa.payload import arrays
-from codsa.pool import load_pool
-from codsa.split import TRAIN, load_split
-from codsa.study import Study
+from codsa.data.dataset import load_dataset
+from codsa.data.pool import load_pool
+from codsa.data.split import TRAIN, load_split
+from codsa.io.array_columns import arrays
+from codsa.workflow.config import load_experiment
+from codsa.workflow.study import Study
 
 SHOWN = 20
 

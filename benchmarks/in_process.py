@@ -21,8 +21,8 @@ from typing import Any
 
 from codsa.cli import eval as eval_
 from codsa.cli import fit, prepare, report, sample, split, train_gen
-from codsa.config import load_experiment
-from codsa.study import Study
+from codsa.workflow.config import load_experiment
+from codsa.workflow.study import Study
 
 
 def call(stage: Any, out: Path, *arguments: object) -> None:

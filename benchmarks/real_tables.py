@@ -21,7 +21,7 @@ import pandas as pd
 import yaml
 from in_process import run
 
-from codsa.report.verdict import best_of, compare
+from codsa.evidence.verdict import best_of, compare
 
 TABLES: dict[str, dict[str, Any]] = {
     "german_credit": {"files": ["german_credit.csv"], "target": "class"},

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from in_process import conclude, replicate
 
-from codsa.config import EstimatorConfig, load_experiment
 from codsa.errors import CodsaError
-from codsa.study import Study
+from codsa.workflow.config import EstimatorConfig, load_experiment
+from codsa.workflow.study import Study
 
 
 def link(made: Path, there: Path) -> None:

@@ -12,21 +12,21 @@ from codsa.errors import CodsaError, suggest
 from codsa.settings import check
 
 GENERATORS = {
-    "adasyn": "codsa.generators.adasyn:Adasyn",
-    "bootstrap": "codsa.generators.bootstrap:Bootstrap",
-    "distortions": "codsa.generators.distortions:Distortions",
-    "gaussian": "codsa.generators.gaussian:Gaussian",
-    "image-diffusion": "codsa.generators.image_diffusion:ImageDiffusion",
-    "oracle": "codsa.generators.oracle:Oracle",
-    "restyled": "codsa.generators.distortions:Restyled",
-    "smogn": "codsa.generators.smogn:Smogn",
-    "smote": "codsa.generators.smote:Smote",
-    "source-rows": "codsa.generators.source_rows:SourceRows",
-    "stable-diffusion": "codsa.generators.stable_diffusion:StableDiffusion",
-    "tabular-diffusion": "codsa.generators.tabular_diffusion:TabularDiffusion",
-    "text-diffusion": "codsa.generators.text_diffusion:TextDiffusion",
-    "text-gaussian": "codsa.generators.text_diffusion:TextGaussian",
-    "text-noise": "codsa.generators.text_noise:TextNoise",
+    "adasyn": "codsa.generators.tables.adasyn:Adasyn",
+    "bootstrap": "codsa.generators.tables.bootstrap:Bootstrap",
+    "distortions": "codsa.generators.images.distortions:Distortions",
+    "gaussian": "codsa.generators.tables.gaussian:Gaussian",
+    "image-diffusion": "codsa.generators.images.image_diffusion:ImageDiffusion",
+    "oracle": "codsa.generators.tables.oracle:Oracle",
+    "restyled": "codsa.generators.images.distortions:Restyled",
+    "smogn": "codsa.generators.tables.smogn:Smogn",
+    "smote": "codsa.generators.tables.smote:Smote",
+    "source-rows": "codsa.generators.tables.source_rows:SourceRows",
+    "stable-diffusion": "codsa.generators.images.stable_diffusion:StableDiffusion",
+    "tabular-diffusion": "codsa.generators.tables.tabular_diffusion:TabularDiffusion",
+    "text-diffusion": "codsa.generators.texts.text_diffusion:TextDiffusion",
+    "text-gaussian": "codsa.generators.texts.text_diffusion:TextGaussian",
+    "text-noise": "codsa.generators.texts.text_noise:TextNoise",
 }
 
 WITHOUT_GPU = (
@@ -44,14 +44,14 @@ WITHOUT_GPU = (
 """Generators that would leave a GPU idle; any other may want one."""
 
 ESTIMATORS = {
-    "autoencoder": "codsa.estimators.detectors:autoencoder",
-    "cnn": "codsa.estimators.cnn:cnn",
-    "gradient-boosting": "codsa.estimators.trees:gradient_boosting",
-    "local-outliers": "codsa.estimators.local:local_outliers",
-    "logistic": "codsa.estimators.linear:logistic",
-    "mlp": "codsa.estimators.mlp:mlp",
-    "random-forest": "codsa.estimators.trees:random_forest",
-    "tfidf-logistic": "codsa.estimators.words:tfidf_logistic",
+    "autoencoder": "codsa.estimators.tables.detectors:autoencoder",
+    "cnn": "codsa.estimators.images.cnn:cnn",
+    "gradient-boosting": "codsa.estimators.tables.trees:gradient_boosting",
+    "local-outliers": "codsa.estimators.tables.local:local_outliers",
+    "logistic": "codsa.estimators.tables.linear:logistic",
+    "mlp": "codsa.estimators.tables.mlp:mlp",
+    "random-forest": "codsa.estimators.tables.trees:random_forest",
+    "tfidf-logistic": "codsa.estimators.texts.words:tfidf_logistic",
 }
 
 

@@ -17,14 +17,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from toy_texts import ToyEncoder
 
-from codsa.columns import Declared
-from codsa.dataset import Dataset, load_dataset, write_dataset
-from codsa.prepare import prepare
-from codsa.region_rules import RegionRule
-from codsa.roles import Size, target_law
-from codsa.roles import split as split_rows
-from codsa.split import Split, load_split, write_split
-from codsa.streams import rng, stream
+from codsa.data.columns import Declared
+from codsa.data.dataset import Dataset, load_dataset, write_dataset
+from codsa.data.region_rules import RegionRule
+from codsa.data.split import Split, load_split, write_split
+from codsa.io.seeds import rng, stream
+from codsa.stages.prepare import prepare
+from codsa.stages.split import Size, target_law
+from codsa.stages.split import split as split_rows
 
 # Property-based tests: few examples, always the same ones; more with CODSA_THOROUGH=1 or --hypothesis-profile thorough.
 _COMMON: dict[str, Any] = {"derandomize": True, "deadline": None, "database": None}

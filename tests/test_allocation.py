@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from codsa.allocation import (
+from codsa.data.allocation import (
     balancing_allocation,
     domain_adaptation_index,
     focused,
@@ -14,12 +14,12 @@ from codsa.allocation import (
     region_shares,
     whole_counts,
 )
+from codsa.data.grid import Grid, arms, grid_from, label, pool_counts, real_rows
+from codsa.data.regions import Regions
+from codsa.data.schema import Column, Schema
+from codsa.data.split import Split
 from codsa.errors import CodsaError
-from codsa.grid import Grid, arms, grid_from, label, pool_counts, real_rows
-from codsa.regions import Regions
-from codsa.roles import rank_training
-from codsa.schema import Column, Schema
-from codsa.split import Split
+from codsa.stages.split import rank_training
 
 Q = np.array([0.5, 0.5])
 P = np.array([0.2, 0.8])

@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa.columns import Declared
-from codsa.dataset import Dataset
+from codsa.data.columns import Declared
+from codsa.data.dataset import Dataset
+from codsa.data.region_rules import RegionRule
+from codsa.data.schema import Column, Schema, cast, describe
 from codsa.encoders.autoencoder import pretrain
 from codsa.encoders.blocks import LevelBlock, OrderedBlock
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators import make
 from codsa.generators.base import BLOCK
-from codsa.prepare import prepare
-from codsa.region_rules import RegionRule
-from codsa.sample import Drawn, draw
-from codsa.schema import Column, Schema, cast, describe
-from codsa.streams import Work, stream
-from codsa.train import Trained, Training
+from codsa.io.seeds import Work, stream
+from codsa.stages.prepare import prepare
+from codsa.stages.sample import Drawn, draw
+from codsa.stages.train_generator import Trained, Training
 
 TINY: dict[str, Any] = {"steps": 30, "batch": 64, "width": 32, "depth": 1, "sampler_steps": 6}
 

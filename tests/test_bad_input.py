@@ -33,7 +33,7 @@ from codsa.io.files import atomic_write
 from codsa.io.manifests import write_manifest
 from codsa.io.records import read_json
 from codsa.io.tables import read_parquet, write_parquet
-from codsa.sources import read_table
+from codsa.readers.tables import read_table
 
 FAST = ("--estimator", "gradient-boosting", "--set", "max_iter=3")
 
@@ -622,7 +622,7 @@ def test_a_file_where_a_folder_is_needed(study: Path, tmp_path: Path) -> None:
 
 
 def test_errors_of_ours_keep_their_traceback(study: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("codsa.rows.open_dataset", lambda folder: {}["ours"])
+    monkeypatch.setattr("codsa.data.rows.open_dataset", lambda folder: {}["ours"])
     with pytest.raises(KeyError, match="ours"):
         call(codsa_split, "--data", study / "data", "--out", out)
 

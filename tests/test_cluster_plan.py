@@ -13,11 +13,12 @@ import yaml
 from stub_stage import write_stubs
 from test_workflow import ROOT, snakemake, write_study
 
-from codsa import __version__, preflight
-from codsa.config import Experiment, load_experiment
-from codsa.digests import package_digest
+from codsa import __version__
 from codsa.errors import CodsaError
-from codsa.study import Study
+from codsa.workflow import preflight
+from codsa.workflow.code_digests import package_digest
+from codsa.workflow.config import Experiment, load_experiment
+from codsa.workflow.study import Study
 
 PLUGIN = pytest.importorskip("snakemake_executor_plugin_slurm", reason="the Slurm plugin (codsa[cluster]) is missing")
 

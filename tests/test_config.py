@@ -15,16 +15,16 @@ import pytest
 import yaml
 from conftest import RunCli, call, make_mixed_table
 
-from codsa import digests
 from codsa.cli.common import parse_settings, parse_value
 from codsa.cli.main import main as codsa
 from codsa.cli.prepare import main as codsa_prepare
-from codsa.config import PRESETS, Config, Experiment, load_experiment, merge, validated
-from codsa.dataset import load_dataset
+from codsa.data.dataset import load_dataset
 from codsa.errors import CodsaError
 from codsa.io.yamls import read_yaml
-from codsa.study import Study, settings
-from codsa.template import write_experiment
+from codsa.workflow import code_digests
+from codsa.workflow.config import PRESETS, Config, Experiment, load_experiment, merge, validated
+from codsa.workflow.study import Study, settings
+from codsa.workflow.template import write_experiment
 
 ROOT = Path(__file__).parents[1]
 BASE: dict[str, Any] = {
@@ -371,18 +371,18 @@ def test_values_of_the_command_line() -> None:
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the package whose code the digests are taken of."""
-    shutil.copytree(digests.PACKAGE, tmp_path / "codsa", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(digests, "PACKAGE", tmp_path / "codsa")
+    shutil.copytree(code_digests.PACKAGE, tmp_path / "codsa", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(code_digests, "PACKAGE", tmp_path / "codsa")
     return tmp_path / "codsa"
 
 
 def digest_of(*modules: str) -> str:
-    for cached in (digests._tree, digests._imports, digests._code):
+    for cached in (code_digests._tree, code_digests._imports, code_digests._code):
         cached.cache_clear()
     try:
-        return digests.stage_digest(*modules)
+        return code_digests.stage_digest(*modules)
     finally:
-        for cached in (digests._tree, digests._imports, digests._code):
+        for cached in (code_digests._tree, code_digests._imports, code_digests._code):
             cached.cache_clear()
 
 

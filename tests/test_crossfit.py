@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa.dataset import Dataset
+from codsa.data.dataset import Dataset
+from codsa.data.grid import Grid
+from codsa.data.pool import Pool
+from codsa.data.split import FOLD_RATIO, FOLDS, TRAIN, Split
 from codsa.errors import CodsaError
 from codsa.estimators import Average, Judge
 from codsa.estimators.store import load_fitted
-from codsa.evaluate import Fits, choose, read_fits
-from codsa.fit import Outcome, fit_grid, write_fits
-from codsa.grid import Grid
-from codsa.pool import Pool
-from codsa.split import FOLD_RATIO, FOLDS, TRAIN, Split
-from codsa.streams import Work
+from codsa.io.seeds import Work
+from codsa.stages.evaluate import Fits, choose, read_fits
+from codsa.stages.fit import Outcome, fit_grid, write_fits
 
 JUDGE = Judge("logistic")
 GRID = Grid([1.0], ["target"])
@@ -63,7 +63,7 @@ def test_an_estimator_meets_only_rows_that_its_generator_did_not_see(
 ) -> None:
     met: list[np.ndarray] = []
     monkeypatch.setattr(
-        "codsa.fit.real_rows", lambda s, r, reserve, fold: met.append(s.reserved_rows(r, fold)) or met[-1]
+        "codsa.stages.fit.real_rows", lambda s, r, reserve, fold: met.append(s.reserved_rows(r, fold)) or met[-1]
     )
     cross(dataset, split)
     assert len(met) == FOLDS

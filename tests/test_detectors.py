@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from test_image_generators import make_images
 
-from codsa import payload
-from codsa.dataset import Dataset
+from codsa.data.dataset import Dataset
+from codsa.data.metrics import by_region
 from codsa.errors import CodsaError
 from codsa.estimators import Judge, Problem, fit_all
 from codsa.estimators.base import layout_of, problem
 from codsa.estimators.store import load_fitted, save_fitted
-from codsa.metrics import by_region
-from codsa.streams import stream
+from codsa.io import array_columns
+from codsa.io.seeds import stream
 
 FAST: dict[str, dict[str, Any]] = {
     "autoencoder": {"hidden": [32, 4, 32], "batch": 16, "epochs": 40, "learning_rate": 3e-3},
@@ -112,7 +112,7 @@ def test_every_setting_changes_the_scores(name: str, setting: str, value: Any, o
 
 
 def test_training_stops_after_patience_checks(odd: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    from codsa.estimators.detectors import Autoencoder
+    from codsa.estimators.tables.detectors import Autoencoder
 
     train, check = arms(odd, 60)
     found = iter([3.0, 2.0, 2.5, 2.5, 2.5, 1.0])
@@ -131,7 +131,7 @@ def test_the_network_learns_classes_and_numbers(tmp_path: Path) -> None:
     predicted = fitted.predict(check.x)
     np.testing.assert_allclose(predicted.sum(axis=1), 1)
     assert (predicted.argmax(axis=1) == check.y).mean() > 0.95
-    brightness = payload.arrays(data.rows["image"]).mean(axis=(1, 2, 3))
+    brightness = array_columns.arrays(data.rows["image"]).mean(axis=(1, 2, 3))
     number = Problem(whole.x, brightness, whole.weight)
     schema = make_images(tmp_path / "r", 240).schema
     layout = layout_of(schema, 160)
@@ -147,7 +147,7 @@ def test_the_network_learns_classes_and_numbers(tmp_path: Path) -> None:
 
 def test_the_papers_network_has_the_papers_layers() -> None:
     from codsa.estimators.base import Layout
-    from codsa.estimators.cnn import Cnn
+    from codsa.estimators.images.cnn import Cnn
 
     net = Cnn(Layout("regression", 0, [], [], 1, [64, 64, 3]), {"channels": [32, 64, 128, 256], "hidden": 256}).net
     shapes = [tuple(p.shape) for name, p in net.named_parameters() if name.endswith("weight")]
@@ -193,7 +193,7 @@ def test_repeats_do_not_make_a_neighbourhood_dense(odd: Dataset) -> None:
 
 def test_gradients_are_counted_by_orientation() -> None:
     """A vertical edge has a horizontal gradient: orientation 0; a horizontal edge has π/2, between bins 4 and 5."""
-    from codsa.estimators.local import oriented_gradients
+    from codsa.estimators.tables.local import oriented_gradients
 
     upright = np.zeros((1, 8, 8), dtype=np.float32)
     upright[:, :, 4:] = 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from codsa.dataset import Dataset
-from codsa.diagnostics import diagnose, marginals, nearest_ratio, two_sample_auc, wasserstein
+from codsa.data.dataset import Dataset
+from codsa.diagnostics.tables import diagnose, marginals, nearest_ratio, two_sample_auc, wasserstein
 
 
 def test_wasserstein_of_a_shift_is_its_length() -> None:

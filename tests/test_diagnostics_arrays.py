@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa import payload
-from codsa.diagnostics_arrays import coverage, frechet, nearest
+from codsa.diagnostics.arrays import coverage, frechet, nearest
 from codsa.encoders.principal import PrincipalSpace
+from codsa.io import array_columns
 
 
 def test_frechet_of_known_samples() -> None:
@@ -56,10 +56,10 @@ def test_principal_components_keep_what_varies(shape: tuple[int, ...]) -> None:
 
 def test_payload_columns_behave_as_columns() -> None:
     values = np.arange(24, dtype=np.float32).reshape(6, 4)
-    column = payload.column("vector", values)
+    column = array_columns.column("vector", values)
     frame = pd.DataFrame({"v": column, "k": list("aabbcc")})
     both = pd.concat([frame[frame["k"] == "b"], frame.iloc[:1]], ignore_index=True)
-    np.testing.assert_array_equal(payload.arrays(both["v"]), values[[2, 3, 0]])
+    np.testing.assert_array_equal(array_columns.arrays(both["v"]), values[[2, 3, 0]])
     assert column.dtype == pd.api.types.pandas_dtype("vector[4]") and (column.array == column.array).all()
     hashes = pd.util.hash_pandas_object(both[["v"]], index=False)
     assert hashes[2] == pd.util.hash_pandas_object(frame[["v"]], index=False)[0] and hashes.nunique() == 3
@@ -68,12 +68,12 @@ def test_payload_columns_behave_as_columns() -> None:
 
 
 def test_vectors_survive_the_disk(tmp_path: object) -> None:
+    from codsa.data.schema import Column, cast
     from codsa.io.tables import read_parquet, write_parquet
-    from codsa.schema import Column, cast
 
-    frame = pd.DataFrame({"v": payload.column("vector", np.eye(3))})
+    frame = pd.DataFrame({"v": array_columns.column("vector", np.eye(3))})
     write_parquet(tmp_path / "v.parquet", frame)  # type: ignore[operator]
     read = read_parquet(tmp_path / "v.parquet")  # type: ignore[operator]
     assert read["v"][1].tolist() == [0.0, 1.0, 0.0]
     column = Column("v", "vector", shape=[3])
-    np.testing.assert_array_equal(payload.arrays(cast(read["v"], column)), np.eye(3))
+    np.testing.assert_array_equal(array_columns.arrays(cast(read["v"], column)), np.eye(3))

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from codsa.dataset import Dataset
+from codsa.data.dataset import Dataset
+from codsa.data.schema import Column, cast, describe
 from codsa.encoders.blocks import ONE_HOT_LIMIT, LevelBlock, OrderedBlock
 from codsa.encoders.evidence import determines, steps, surprise
 from codsa.encoders.grain import Grain
@@ -18,7 +19,6 @@ from codsa.encoders.mixed import MixedTable, from_float
 from codsa.encoders.scaling import Asinh, NormalScore, suited
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
-from codsa.schema import Column, cast, describe
 
 
 def column_of(values: pd.Series, kind: str) -> tuple[Column, pd.Series]:

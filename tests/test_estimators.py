@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codsa.dataset import Dataset
+from codsa.data.dataset import Dataset
+from codsa.data.metrics import by_region
 from codsa.errors import CodsaError
 from codsa.estimators import Fitted, Judge, Problem, fit_all
 from codsa.estimators.base import Layout, feature_matrix, layout_of, problem
-from codsa.estimators.mlp import Mlp, _Run
 from codsa.estimators.store import load_fitted, save_fitted
-from codsa.metrics import by_region
+from codsa.estimators.tables.mlp import Mlp, _Run
+from codsa.io.seeds import stream
 from codsa.registry import ESTIMATORS
-from codsa.streams import stream
 
 FAST: dict[str, dict[str, Any]] = {
     "gradient-boosting": {"max_iter": 10},

@@ -14,11 +14,11 @@ from test_bad_input import files, refused
 
 from codsa.cli.prepare import main as codsa_prepare
 from codsa.cli.split import main as codsa_split
+from codsa.data.expressions import DEPTH, LENGTH, Expression, parse
+from codsa.data.region_rules import RegionRule
+from codsa.data.regions import Regions
 from codsa.errors import CodsaError
-from codsa.expressions import DEPTH, LENGTH, Expression, parse
 from codsa.io.records import read_json, write_json
-from codsa.region_rules import RegionRule
-from codsa.regions import Regions
 
 
 @pytest.fixture(scope="module")

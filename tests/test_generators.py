@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa.dataset import Dataset
+from codsa.data.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.generators import Generator, make
+from codsa.io.seeds import stream
 from codsa.registry import GENERATORS
-from codsa.sample import conform, in_bounds
-from codsa.streams import stream
-from codsa.train import load_generator, write_generator
+from codsa.stages.sample import conform, in_bounds
+from codsa.stages.train_generator import load_generator, write_generator
 
 SMALL: dict[str, dict[str, Any]] = {
     "tabular-diffusion": {"steps": 40, "batch": 64, "width": 32, "depth": 1, "sampler_steps": 5}
@@ -133,9 +133,9 @@ def test_bootstrap_draws_rows_of_the_region(dataset: Dataset) -> None:
 
 
 def test_smote_lies_between_rows_of_the_region() -> None:
-    from codsa.columns import Declared
-    from codsa.prepare import prepare
-    from codsa.region_rules import RegionRule
+    from codsa.data.columns import Declared
+    from codsa.data.region_rules import RegionRule
+    from codsa.stages.prepare import prepare
 
     frame = pd.DataFrame({"x": [0.0, 1.0, *np.linspace(5, 9, 30)], "y": ["rare"] * 2 + ["usual"] * 30})
     rows, schema = prepare(frame, Declared("y"), RegionRule(pool=False))
@@ -146,9 +146,9 @@ def test_smote_lies_between_rows_of_the_region() -> None:
 
 
 def test_adasyn_draws_more_where_other_regions_are_near() -> None:
-    from codsa.columns import Declared
-    from codsa.prepare import prepare
-    from codsa.region_rules import RegionRule
+    from codsa.data.columns import Declared
+    from codsa.data.region_rules import RegionRule
+    from codsa.stages.prepare import prepare
 
     random = np.random.default_rng(0)
     rare = np.r_[random.normal(0, 0.3, 40), random.normal(10, 0.3, 40)]
@@ -162,9 +162,9 @@ def test_adasyn_draws_more_where_other_regions_are_near() -> None:
 
 def test_diffusion_learns_two_clusters_apart() -> None:
     """Two regions with different means: a short training tells them apart."""
-    from codsa.columns import Declared
-    from codsa.prepare import prepare
-    from codsa.region_rules import RegionRule
+    from codsa.data.columns import Declared
+    from codsa.data.region_rules import RegionRule
+    from codsa.stages.prepare import prepare
 
     random = np.random.default_rng(0)
     x = np.r_[random.normal(-3, 0.5, 200), random.normal(3, 0.5, 400)]
@@ -208,10 +208,10 @@ def test_transfer_draws_through_the_frozen_encoder(dataset: Dataset, tmp_path: P
 
 
 def test_an_encoder_of_other_columns_is_refused(dataset: Dataset, tmp_path: Path) -> None:
-    from codsa.columns import Declared
+    from codsa.data.columns import Declared
+    from codsa.data.region_rules import RegionRule
     from codsa.encoders.autoencoder import pretrain
-    from codsa.prepare import prepare
-    from codsa.region_rules import RegionRule
+    from codsa.stages.prepare import prepare
 
     other, schema = prepare(pd.DataFrame({"w": np.arange(100) / 7, "y": [0, 1] * 50}), Declared("y"), RegionRule())
     pretrain(other, schema, stream(0, "p"), tmp_path, steps=5, width=8)
@@ -222,9 +222,9 @@ def test_an_encoder_of_other_columns_is_refused(dataset: Dataset, tmp_path: Path
 
 
 def test_a_gaussian_has_the_means_and_the_covariance_of_its_rows() -> None:
-    from codsa.columns import Declared
-    from codsa.prepare import prepare
-    from codsa.region_rules import RegionRule
+    from codsa.data.columns import Declared
+    from codsa.data.region_rules import RegionRule
+    from codsa.stages.prepare import prepare
 
     random = np.random.default_rng(0)
     label = np.r_[np.zeros(400, dtype=int), np.ones(200, dtype=int)]

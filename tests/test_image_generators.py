@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa import payload
-from codsa.columns import Declared
-from codsa.dataset import Dataset, load_dataset, write_dataset
+from codsa.data.columns import Declared
+from codsa.data.dataset import Dataset, load_dataset, write_dataset
+from codsa.data.region_rules import RegionRule
 from codsa.errors import CodsaError
 from codsa.generators import Generator, make
-from codsa.prepare import prepare
-from codsa.region_rules import RegionRule
-from codsa.sample import conform, in_bounds
-from codsa.streams import stream
-from codsa.train import PRETRAINERS, load_generator, write_generator
+from codsa.io import array_columns
+from codsa.io.seeds import stream
+from codsa.stages.prepare import prepare
+from codsa.stages.sample import conform, in_bounds
+from codsa.stages.train_generator import PRETRAINERS, load_generator, write_generator
 
 SMALL: dict[str, dict[str, Any]] = {
     "image-diffusion": {
@@ -46,7 +46,7 @@ def make_images(folder: Path, n: int = 60, side: int = 8, channels: int = 1, **s
         made[i, :, half] += (180 if domain[i] else 90) + age[i] // 4
     raw = pd.DataFrame(
         {
-            "image": payload.column("image", made.astype(np.uint8)),
+            "image": array_columns.column("image", made.astype(np.uint8)),
             "domain": np.where(domain, "u", "v"),
             "age": age,
             "y": np.where(kind == 0, "a", "b"),
@@ -128,7 +128,7 @@ def test_every_setting_changes_the_images(name: str, setting: str, value: Any, i
     AcceleratorState._reset_state()  # its precision holds for a process, and a command is one
     changed = fitted(name, images, **{setting: value}).sample(1, 12, stream(0, "draw"))
     AcceleratorState._reset_state()
-    assert not np.array_equal(payload.arrays(usual["image"]), payload.arrays(changed["image"]))
+    assert not np.array_equal(array_columns.arrays(usual["image"]), array_columns.arrays(changed["image"]))
 
 
 def test_what_is_told_decides_the_image(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_what_is_told_decides_the_image(tmp_path: Path) -> None:
     made = {}
     for label in ("a", "b"):
         generator.told["y"] = label  # type: ignore[attr-defined]
-        made |= {(label, k): payload.arrays(generator.sample(k, 24, stream(0, k))["image"]) for k in (0, 1)}
+        made |= {(label, k): array_columns.arrays(generator.sample(k, 24, stream(0, k))["image"]) for k in (0, 1)}
     left, right = ({key: made[key][:, :, part].mean() for key in made} for part in (slice(0, 4), slice(4, 8)))
     assert all(right["b", k] > left["b", k] + 30 and left["a", k] > right["a", k] + 30 for k in (0, 1))
     assert right["b", 0] > right["b", 1] + 30 and left["a", 0] > left["a", 1] + 30
@@ -149,7 +149,7 @@ def test_what_is_told_decides_the_image(tmp_path: Path) -> None:
 def test_any_channels_and_odd_sizes(channels: int, tmp_path: Path) -> None:
     data = make_images(tmp_path, side=9, channels=channels)
     made = fitted("image-diffusion", data, patch=2).sample(0, 3, stream(0, "d"))
-    assert payload.arrays(made["image"]).shape == (3, 9, 9, channels)
+    assert array_columns.arrays(made["image"]).shape == (3, 9, 9, channels)
 
 
 @pytest.fixture
@@ -169,18 +169,20 @@ def pretrained(tmp_path: Path) -> Path:
 
 
 def test_simple_ways_stay_near_real_images(images: Dataset) -> None:
-    real = payload.arrays(images.rows["image"]).astype(int)
+    real = array_columns.arrays(images.rows["image"]).astype(int)
     domain = images.rows["domain"].to_numpy()
-    drawn = payload.arrays(fitted("bootstrap", images).sample(0, 30, stream(0, "d"))["image"]).astype(int)
+    drawn = array_columns.arrays(fitted("bootstrap", images).sample(0, 30, stream(0, "d"))["image"]).astype(int)
     assert all((one == real[domain == "u"]).all(axis=(1, 2, 3)).any() for one in drawn)
-    bent = payload.arrays(fitted("distortions", images, elastic=0.0).sample(0, 30, stream(0, "d"))["image"]).astype(int)
+    bent = array_columns.arrays(
+        fitted("distortions", images, elastic=0.0).sample(0, 30, stream(0, "d"))["image"]
+    ).astype(int)
     gap = np.abs(bent - drawn).mean(axis=(1, 2, 3))  # the same rows are drawn, then bent
     assert 1 < gap.mean() < 40 and gap.min() > 0
     still = {"rotation": 0, "stretch": 0, "shear": 0, "shift": 0, "elastic": 0}
     turned = fitted("distortions", images, mirror=1.0, **still).sample(0, 30, stream(0, "d"))["image"]
-    np.testing.assert_array_equal(payload.arrays(turned), drawn[:, :, ::-1])
+    np.testing.assert_array_equal(array_columns.arrays(turned), drawn[:, :, ::-1])
     styled = fitted("restyled", images, size=8).sample(1, 30, stream(0, "d"))  # 8 pixels are all there are
-    assert all((one == real[domain == "u"]).all(axis=(1, 2, 3)).any() for one in payload.arrays(styled["image"]))
+    assert all((one == real[domain == "u"]).all(axis=(1, 2, 3)).any() for one in array_columns.arrays(styled["image"]))
     assert set(styled["domain"]) == {"v"}
 
 
@@ -197,11 +199,11 @@ def test_fresh_rows_leave_out_what_is_anomalous(tmp_path: Path) -> None:
     write_parquet(tmp_path / "rows.parquet", fresh.rows[["image", "domain", "age", "y"]])
     drawn = fitted("source-rows", study, pretrained=tmp_path).sample(0, 50, stream(0, "d"))
     assert set(drawn["y"]) == {"a"}
-    known = {one.tobytes() for one in payload.arrays(fresh.rows["image"])}
-    found = {one.tobytes() for one in payload.arrays(drawn["image"])}
+    known = {one.tobytes() for one in array_columns.arrays(fresh.rows["image"])}
+    found = {one.tobytes() for one in array_columns.arrays(drawn["image"])}
     assert found <= known
     mixed = fitted("source-rows", study, pretrained=tmp_path, mixed=True).sample(0, 200, stream(0, "d"))
-    assert not {one.tobytes() for one in payload.arrays(mixed["image"])} <= known
+    assert not {one.tobytes() for one in array_columns.arrays(mixed["image"])} <= known
 
 
 def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:

@@ -19,17 +19,17 @@ import pytest
 from conftest import RunCli
 from PIL import Image
 
-from codsa import payload
-from codsa.columns import Declared
-from codsa.dataset import load_dataset, write_dataset
+from codsa.data.columns import Declared
+from codsa.data.dataset import load_dataset, write_dataset
+from codsa.data.region_rules import RegionRule
 from codsa.errors import CodsaError
-from codsa.images.codec import Format, decode, encode, open_image, resized
-from codsa.images.files import Part, find
-from codsa.images.table import read_images
-from codsa.prepare import prepare
-from codsa.region_rules import RegionRule
-from codsa.roles import Size, split, target_law
-from codsa.streams import rng, stream
+from codsa.io import array_columns
+from codsa.io.image_codec import Format, decode, encode, open_image, resized
+from codsa.io.seeds import rng, stream
+from codsa.readers.image_tables import read_images
+from codsa.readers.images import Part, find
+from codsa.stages.prepare import prepare
+from codsa.stages.split import Size, split, target_law
 
 PLAIN = Format()
 RANDOM = np.random.default_rng(5)
@@ -62,7 +62,7 @@ def test_a_folder_of_sub_folders(tmp_path: Path) -> None:
     table = images_of(Part(tmp_path))
     assert table["label"].tolist() == ["cat", "cat", "dog", "dog"]
     assert table["file"].tolist() == ["cat/0.png", "cat/1.png", "dog/2.png", "dog/3.png"]
-    np.testing.assert_array_equal(payload.arrays(table["image"]), made)
+    np.testing.assert_array_equal(array_columns.arrays(table["image"]), made)
 
 
 def test_labels_from_file_names(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_idx_with_its_labels_beside_it(tmp_path: Path, ending: str) -> None:
     write_idx(tmp_path / f"train-images-idx3-ubyte{ending}", made[..., 0])
     write_idx(tmp_path / f"train-labels-idx1-ubyte{ending}", np.arange(5, dtype=np.uint8))
     table = images_of(Part(tmp_path / f"train-images-idx3-ubyte{ending}", columns={"domain": "a"}))
-    np.testing.assert_array_equal(payload.arrays(table["image"]), made)
+    np.testing.assert_array_equal(array_columns.arrays(table["image"]), made)
     assert table["label"].tolist() == [0, 1, 2, 3, 4] and set(table["domain"]) == {"a"}
 
 
@@ -97,7 +97,7 @@ def test_npz_by_name_and_by_guess(tmp_path: Path) -> None:
     assert table["digit"].tolist() == [4, 5]
     np.savez(tmp_path / "b.npz", images=made / 255.0, digits=[7, 8, 9])
     table = images_of(Part(tmp_path / "b.npz"))
-    np.testing.assert_array_equal(payload.arrays(table["image"]), made)
+    np.testing.assert_array_equal(array_columns.arrays(table["image"]), made)
     assert table["label"].tolist() == [7, 8, 9]
     with pytest.raises(CodsaError, match="2 arrays may be images"):
         images_of(Part(tmp_path / "a.npz"))
@@ -110,7 +110,7 @@ def test_parquet_with_encoded_images(tmp_path: Path, kind: str) -> None:
     cells = cells if kind == "bytes" else [{"bytes": cell, "path": f"{i}.png"} for i, cell in enumerate(cells)]
     pd.DataFrame({"photo": cells, "age": [1, 2, 3]}).to_parquet(tmp_path / "a.parquet")
     table = images_of(Part(tmp_path / "a.parquet"))
-    np.testing.assert_array_equal(payload.arrays(table["image"]), made)
+    np.testing.assert_array_equal(array_columns.arrays(table["image"]), made)
     assert table["age"].tolist() == [1, 2, 3]
     assert table["file"][1] == ("a.parquet:1" if kind == "bytes" else "1.png")
 
@@ -128,7 +128,7 @@ def test_a_hugging_face_folder_with_splits(tmp_path: Path) -> None:
             writer.write_table(table)
         (tmp_path / name / "state.json").write_text('{"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}')
     table = images_of(Part(tmp_path, split="test"))
-    np.testing.assert_array_equal(payload.arrays(table["image"]), made[2:])
+    np.testing.assert_array_equal(array_columns.arrays(table["image"]), made[2:])
     assert table["label"].tolist() == [2, 3]
     with pytest.raises(CodsaError, match="it has train, test"):
         images_of(Part(tmp_path))
@@ -145,15 +145,15 @@ def test_a_hub_folder_of_parquet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("fit", "corner"), [("stretch", 255), ("crop", 255), ("pad", 0)])
 def test_other_shapes_meet_the_size(tmp_path: Path, fit: str, corner: int) -> None:
     save(tmp_path / "wide.png", np.full((8, 16, 1), 255, dtype=np.uint8))
-    made = payload.arrays(images_of(Part(tmp_path), wanted=Format((8, 8), None, fit))["image"])
+    made = array_columns.arrays(images_of(Part(tmp_path), wanted=Format((8, 8), None, fit))["image"])
     assert made.shape == (1, 8, 8, 1) and made[0, 0, 0, 0] == corner and made[0, 4, 4, 0] == 255
 
 
 def test_gray_beside_colour_becomes_colour_unless_told(tmp_path: Path) -> None:
     save(tmp_path / "a.png", pixels(1)[0])
     save(tmp_path / "b.png", pixels(1, channels=3)[0])
-    assert payload.arrays(images_of(Part(tmp_path))["image"]).shape == (2, 8, 8, 3)
-    assert payload.arrays(images_of(Part(tmp_path), wanted=Format(mode="L"))["image"]).shape == (2, 8, 8, 1)
+    assert array_columns.arrays(images_of(Part(tmp_path))["image"]).shape == (2, 8, 8, 3)
+    assert array_columns.arrays(images_of(Part(tmp_path), wanted=Format(mode="L"))["image"]).shape == (2, 8, 8, 1)
 
 
 @pytest.mark.parametrize("mode", ["1", "P", "LA", "RGBA", "CMYK", "I;16", "F"])
@@ -243,7 +243,9 @@ def test_mixed_sizes_need_a_rule(tmp_path: Path) -> None:
 
 
 def prepared(folder: Path, labels: list[Any], made: np.ndarray, **said: Any) -> Any:
-    raw = pd.DataFrame({"image": payload.column("image", made), **{"y": labels, "g": ["a", "b"] * (len(labels) // 2)}})
+    raw = pd.DataFrame(
+        {"image": array_columns.column("image", made), **{"y": labels, "g": ["a", "b"] * (len(labels) // 2)}}
+    )
     rows, schema = prepare(raw, Declared("y", **said), RegionRule(by="column", column="g", min_rows=2))
     write_dataset(folder, rows, schema, {})
     return load_dataset(folder)
@@ -265,7 +267,7 @@ def test_copies_stay_on_one_side_whatever_their_labels(tmp_path: Path) -> None:
 def test_arrays_survive_the_disk_and_others_can_read_them(tmp_path: Path) -> None:
     made = pixels(6)
     dataset = prepared(tmp_path, [0, 1] * 3, made)
-    np.testing.assert_array_equal(payload.arrays(dataset.rows["image"]), made)
+    np.testing.assert_array_equal(array_columns.arrays(dataset.rows["image"]), made)
     cell = pd.read_parquet(tmp_path / "rows.parquet")["image"][2]
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(cell["bytes"]))), made[2, ..., 0])
     assert dataset.schema.column("g").role == "attribute" and dataset.schema.features == ["image"]
@@ -322,7 +324,7 @@ def test_downloads_are_checked(tmp_path: Path, mirror: tuple[Path, str], monkeyp
     import bz2
     import hashlib
 
-    from codsa.images import download as module
+    from codsa.readers import download as module
 
     folder, address = mirror
     lines = b"".join(b"%d 1:-1 2:%d 256:1\n" % (digit + 1, digit % 2) for digit in range(10))

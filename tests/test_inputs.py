@@ -18,16 +18,16 @@ from conftest import call, make_mixed_table, write_prepared
 from PIL import Image
 from test_bad_input import files, refused
 
-from codsa import sources
 from codsa.cli.prepare import main as codsa_prepare
-from codsa.dataset import load_dataset
+from codsa.data.dataset import load_dataset
 from codsa.errors import CodsaError
-from codsa.images.codec import FORMATS, Format, open_image
-from codsa.images.files import SUFFIXES, Part, find
-from codsa.images.table import read_images
+from codsa.io.image_codec import FORMATS, Format, open_image
 from codsa.io.records import read_json, write_json
-from codsa.reading import part_from
-from codsa.sources import fetch, read_table
+from codsa.readers import tables
+from codsa.readers.datasets import part_from
+from codsa.readers.image_tables import read_images
+from codsa.readers.images import SUFFIXES, Part, find
+from codsa.readers.tables import fetch, read_table
 
 
 @pytest.fixture
@@ -76,11 +76,11 @@ def address() -> Iterator[str]:
 @pytest.mark.parametrize("name", ["said.csv", "unsaid.csv"])
 def test_a_download_has_a_limit(name: str, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sha256 = hashlib.sha256(bytes(100_000)).hexdigest()
-    monkeypatch.setattr(sources, "DOWNLOAD_BYTES", 99_999)
+    monkeypatch.setattr(tables, "DOWNLOAD_BYTES", 99_999)
     with pytest.raises(CodsaError, match="more than 99,999 bytes"):
         fetch(f"{address}/{name}", sha256, tmp_path / "raw")
     assert not files(tmp_path)
-    monkeypatch.setattr(sources, "DOWNLOAD_BYTES", 100_000)
+    monkeypatch.setattr(tables, "DOWNLOAD_BYTES", 100_000)
     assert fetch(f"{address}/{name}", sha256, tmp_path / "raw").stat().st_size == 100_000
     assert list(files(tmp_path)) == [f"raw/{name}"]
 

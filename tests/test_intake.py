@@ -8,19 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa import intake
-from codsa import rows as stored
-from codsa.columns import Declared
-from codsa.dataset import load_dataset
+from codsa.data import rows as stored
+from codsa.data.columns import Declared
+from codsa.data.dataset import load_dataset
+from codsa.data.grid import Grid
+from codsa.data.region_rules import RegionRule
+from codsa.data.rows import StoredDataset, open_dataset
+from codsa.data.split import Split, load_split
 from codsa.errors import CodsaError
 from codsa.estimators import Judge
-from codsa.fit import fit_grid
-from codsa.grid import Grid
-from codsa.intake import prepare_to, read_raw
-from codsa.region_rules import RegionRule
-from codsa.rows import StoredDataset, open_dataset
-from codsa.split import Split, load_split
-from codsa.streams import Work
+from codsa.io.seeds import Work
+from codsa.readers import intake
+from codsa.readers.intake import prepare_to, read_raw
+from codsa.stages.fit import fit_grid
 
 RULES = {
     "by class": RegionRule(),

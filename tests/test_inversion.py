@@ -14,22 +14,22 @@ import torch
 from safetensors.torch import load_file, save_file
 from toy_texts import ToyEncoder, toy_reviews
 
-from codsa import payload
-from codsa.columns import Declared
-from codsa.dataset import Dataset
+from codsa.data.columns import Declared
+from codsa.data.dataset import Dataset
+from codsa.data.pool import load_pool
+from codsa.data.region_rules import RegionRule
+from codsa.encoders.sentences import SentenceEncoder, model_folder
 from codsa.errors import CodsaError
 from codsa.generators import make
-from codsa.pool import load_pool
-from codsa.prepare import prepare
-from codsa.reading import Raw
-from codsa.region_rules import RegionRule
-from codsa.sample import write_shard
-from codsa.streams import Work, stream
-from codsa.texts.encoder import SentenceEncoder, model_folder
-from codsa.texts.inversion import invert, load_inverter
-from codsa.texts.table import TextRule, read_texts
-from codsa.texts.training import train_inverter
-from codsa.train import Trained, Training
+from codsa.generators.texts.inversion import invert, load_inverter
+from codsa.generators.texts.training import train_inverter
+from codsa.io import array_columns
+from codsa.io.seeds import Work, stream
+from codsa.readers.datasets import Raw
+from codsa.readers.texts import TextRule, read_texts
+from codsa.stages.prepare import prepare
+from codsa.stages.sample import write_shard
+from codsa.stages.train_generator import Trained, Training
 
 NOUNS = ["food", "place", "staff", "room", "coffee", "bread", "waiter", "view"]
 SIZES: dict[str, Any] = {
@@ -107,8 +107,8 @@ def test_corrections_never_lead_away(trained: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from codsa.diffusion.training import Trainer
-    from codsa.processes import Notice
+    from codsa.io.processes import Notice
+    from codsa.nn.trainer import Trainer
 
     model, texts = ToyEncoder(), sentences()
     vectors, few = model.encode(texts), {**SIZES, "steps": 20, "corrector_steps": 10}
@@ -234,7 +234,7 @@ def fitted(dataset: Dataset, **settings: Any) -> Any:
 def test_decoding_resumes_and_shards_are_one_call(
     trained: Path, tmp_path: Path, toy: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("codsa.generators.worded.SLOW_BLOCK", 8)
+    monkeypatch.setattr("codsa.generators.texts.decoded.SLOW_BLOCK", 8)
     dataset = dataset_of(tmp_path)
     generator = fitted(dataset, inverter=str(trained))
     one = Trained(generator, dataset.schema, Training("text-gaussian", {}, 1.0), {"dataset": "", "split": ""})
@@ -272,7 +272,7 @@ def test_models_that_do_not_belong(trained: Path, tmp_path: Path, toy: None) -> 
         fitted(dataset, inverter=str(folder))
     columns = [c if c.name != "embedding" else payload_column(c) for c in dataset.schema.columns]
     wide = Dataset(
-        dataset.rows.assign(embedding=payload.column("vector", np.eye(90, 20, dtype=np.float32))),
+        dataset.rows.assign(embedding=array_columns.column("vector", np.eye(90, 20, dtype=np.float32))),
         type(dataset.schema)(columns, "classification", dataset.schema.regions),
         "",
     )
@@ -338,5 +338,5 @@ def test_a_frame_of_decoded_rows_keeps_its_order(trained: Path, tmp_path: Path, 
     dataset = dataset_of(tmp_path)
     made = fitted(dataset, inverter=str(trained)).sample(1, 6, stream(0, "d"))
     models = load_inverter(str(trained), None, False)
-    assert made["text"].tolist() == invert(models, payload.arrays(made["embedding"]), None)
+    assert made["text"].tolist() == invert(models, array_columns.arrays(made["embedding"]), None)
     assert isinstance(made, pd.DataFrame) and made["stars"].tolist() == [2] * 6

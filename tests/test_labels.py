@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa.columns import Declared as Said
-from codsa.dataset import Dataset
-from codsa.generators.labels import Labels, _draw_codes, _mixtures, _thin
-from codsa.prepare import prepare
-from codsa.region_rules import RegionRule
-from codsa.schema import Schema
-from codsa.streams import rng, stream
+from codsa.data.columns import Declared as Said
+from codsa.data.dataset import Dataset
+from codsa.data.region_rules import RegionRule
+from codsa.data.schema import Schema
+from codsa.generators.tables.labels import Labels, _draw_codes, _mixtures, _thin
+from codsa.io.seeds import rng, stream
+from codsa.stages.prepare import prepare
 
 
 def prepared(frame: pd.DataFrame, rule: RegionRule | None = None) -> tuple[pd.DataFrame, Schema, np.ndarray]:
@@ -145,6 +145,6 @@ def test_mixtures_are_the_simplex_in_quarters() -> None:
 
 
 def test_thinning_keeps_the_thin_regions(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("codsa.generators.labels.MOST", 50)
+    monkeypatch.setattr("codsa.generators.tables.labels.MOST", 50)
     rows, regions = _thin(dataset.rows, dataset.regions(), np.random.default_rng(0))
     assert len(rows) == 50 and np.bincount(regions).tolist() == [25, 25]

@@ -10,21 +10,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa.columns import Declared
-from codsa.dataset import Dataset, load_dataset, write_dataset
+from codsa.data.columns import Declared
+from codsa.data.dataset import Dataset, load_dataset, write_dataset
+from codsa.data.grid import Grid
+from codsa.data.region_rules import RegionRule
+from codsa.data.schema import Schema
+from codsa.data.split import TEST, TRAIN, VALIDATION, Split, load_split, write_split
 from codsa.errors import CodsaError
 from codsa.estimators import Judge
-from codsa.evaluate import Choice, Fits, evaluate
-from codsa.fit import fit_grid
 from codsa.generators import Generator
-from codsa.grid import Grid
-from codsa.prepare import prepare
-from codsa.region_rules import RegionRule
-from codsa.roles import Size, split, target_law
-from codsa.schema import Schema
-from codsa.split import TEST, TRAIN, VALIDATION, Split, load_split, write_split
-from codsa.streams import Work, rng, stream
-from codsa.train import train
+from codsa.io.seeds import Work, rng, stream
+from codsa.stages.evaluate import Choice, Fits, evaluate
+from codsa.stages.fit import fit_grid
+from codsa.stages.prepare import prepare
+from codsa.stages.split import Size, split, target_law
+from codsa.stages.train_generator import train
 
 SEEN: list[set[int]] = []
 
@@ -123,7 +123,7 @@ def test_fits_and_the_choice_do_not_depend_on_test_rows(named: tuple[Dataset, Sp
 
 
 def test_evaluation_reads_test_rows(named: tuple[Dataset, Split], tmp_path: Path) -> None:
-    from codsa.fit import write_fits
+    from codsa.stages.fit import write_fits
 
     dataset, roles = named
     judge, work = Judge("gradient-boosting", settings={"max_iter": 5}), Work(0, "leak", 0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from codsa.data.metrics import better, by_region, check_metric, default_metric, law_weights, paired_interval
 from codsa.errors import CodsaError
-from codsa.metrics import better, by_region, check_metric, default_metric, law_weights, paired_interval
 
 Y = np.array([0, 0, 1, 1])
 PROBABILITY = np.array([[0.8, 0.2], [0.4, 0.6], [0.5, 0.5], [0.1, 0.9]])

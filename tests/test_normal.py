@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from codsa.diffusion import edm
-from codsa.diffusion.network import Denoiser, NormalStart, initialise
-from codsa.generators.normal import fit_normal, smoothed
+from codsa.generators.tables.normal import fit_normal, smoothed
+from codsa.nn import edm
+from codsa.nn.denoisers import Denoiser, NormalStart, initialise
 
 
 def drawn(seed: int, true: np.ndarray, rows: list[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa import regions as partition
+from codsa.data import regions as partition
+from codsa.data.pooling import NAMED, pool_small
+from codsa.data.region_rules import RegionRule, resolve_regions
+from codsa.data.regions import MISSING, REST, Regions, range_name
 from codsa.errors import CodsaError
-from codsa.pooling import NAMED, pool_small
-from codsa.region_rules import RegionRule, resolve_regions
-from codsa.regions import MISSING, REST, Regions, range_name
 
 
 def reference(regions: Regions, frame: pd.DataFrame, least: int, ordered: bool) -> Regions:

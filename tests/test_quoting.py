@@ -12,9 +12,9 @@ import yaml
 from stub_stage import write_stubs
 from test_workflow import EXPERIMENT, ROOT, snakemake
 
-from codsa.config import Config, Experiment, load_experiment, validated
 from codsa.errors import CodsaError
-from codsa.study import Study, options
+from codsa.workflow.config import Config, Experiment, load_experiment, validated
+from codsa.workflow.study import Study, options
 
 CANARY = "$(touch canary)"
 HOSTILE = f'it\'s "{CANARY}" `touch canary`; touch canary\n& {{wildcards.study}} ${{HOME}} *'

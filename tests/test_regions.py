@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa.columns import Declared
-from codsa.dataset import Dataset
+from codsa.data.columns import Declared
+from codsa.data.dataset import Dataset
+from codsa.data.region_rules import RegionRule
+from codsa.data.regions import MISSING, Regions
+from codsa.data.schema import Schema
 from codsa.errors import CodsaError
-from codsa.prepare import prepare
-from codsa.region_rules import RegionRule
-from codsa.regions import MISSING, Regions
-from codsa.schema import Schema
+from codsa.stages.prepare import prepare
 
 
 def prepared(rule: RegionRule, y: Any = None, task: str | None = None, **columns: Any) -> tuple[pd.DataFrame, Schema]:

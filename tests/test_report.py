@@ -15,15 +15,15 @@ from typer.testing import CliRunner
 
 from codsa.cli.report import app
 from codsa.errors import CodsaError
-from codsa.images.codec import encode
+from codsa.evidence.verdict import best_of, compare, rivals_of, share_of_way
+from codsa.evidence.wording import decimals_of, enough, listed, number, percent
+from codsa.io.image_codec import encode
 from codsa.io.manifests import write_manifest
 from codsa.io.records import write_json
 from codsa.io.tables import read_parquet, write_parquet
 from codsa.report import judge, metrics_table, plain_text, read_study, summary_table, write_report
 from codsa.report.surfaces import alpha_order, surface, surface_figure, sweeps
 from codsa.report.tables import edge_note, main_table, quality_table, spreadsheet_cell
-from codsa.report.text import decimals_of, enough, listed, number, percent
-from codsa.report.verdict import best_of, compare, rivals_of, share_of_way
 
 REGIONS = ["majority", "minority"]
 LEVELS = {"none": 0.576, "bootstrap": 0.510, "smote": 0.474, "codsa": 0.464, "codsa-transfer": 0.459}

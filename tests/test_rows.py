@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa import rows as stored
-from codsa.dataset import Dataset
+from codsa.data import rows as stored
+from codsa.data.dataset import Dataset
+from codsa.data.rows import StoredDataset, StoredRows, encoded, open_dataset, thinned
+from codsa.data.split import Split, load_split
 from codsa.encoders.tabular import TabularEncoder
-from codsa.roles import Size, target_law
-from codsa.roles import split as split_rows
-from codsa.rows import StoredDataset, StoredRows, encoded, open_dataset, thinned
-from codsa.split import Split, load_split
-from codsa.streams import Work, rng, stream
-from codsa.train import train
+from codsa.io.seeds import Work, rng, stream
+from codsa.stages.split import Size, target_law
+from codsa.stages.split import split as split_rows
+from codsa.stages.train_generator import train
 
 SMALL = {"steps": 20, "batch": 64, "width": 16, "depth": 1, "sampler_steps": 4}
 

@@ -15,17 +15,17 @@ from test_bad_input import given, refused, study  # noqa: F401
 
 from codsa.cli.fit import main as codsa_fit
 from codsa.cli.train_gen import main as codsa_train_gen
-from codsa.config import Experiment
 from codsa.encoders.autoencoder import pretrain
 from codsa.encoders.scaling import NAMES
 from codsa.errors import CodsaError
 from codsa.estimators.base import Judge, Layout, check_judge, kind_of
 from codsa.generators.base import generator_class, make
+from codsa.generators.texts.inverting import GIVEN
+from codsa.generators.texts.training import train_inverter
 from codsa.registry import ESTIMATORS, GENERATORS, LIGHT, METHODS, check_settings, load, locate
 from codsa.settings import MOST_ROWS, Scaling, admits, describe
-from codsa.study import Study
-from codsa.texts.inverting import GIVEN
-from codsa.texts.training import train_inverter
+from codsa.workflow.config import Experiment
+from codsa.workflow.study import Study
 
 IMAGES = Layout("classification", 2, list(range(48)), [], 8, [4, 4, 3])
 NETWORKS = {

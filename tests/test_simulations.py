@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from codsa.errors import CodsaError
-from codsa.simulations import classification_features, classification_score, simulate
+from codsa.readers.simulations import classification_features, classification_score, simulate
 
 CLASSIFICATION, REGRESSION = "imbalanced-classification", "undersampled-regression"
 

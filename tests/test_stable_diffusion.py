@@ -14,16 +14,16 @@ import torch
 from test_image_generators import make_images
 from toy_pipeline import make_pipeline
 
-from codsa import payload
-from codsa.dataset import Dataset
+from codsa.data.dataset import Dataset
+from codsa.data.pool import load_pool
 from codsa.errors import CodsaError
 from codsa.generators import make
-from codsa.generators.stable_diffusion import StableDiffusion
-from codsa.images.prompts import Prompts
-from codsa.pool import load_pool
-from codsa.sample import conform, in_bounds, write_shard
-from codsa.streams import Work, stream
-from codsa.train import Trained, Training, load_generator, write_generator
+from codsa.generators.images.prompts import Prompts
+from codsa.generators.images.stable_diffusion import StableDiffusion
+from codsa.io import array_columns
+from codsa.io.seeds import Work, stream
+from codsa.stages.sample import conform, in_bounds, write_shard
+from codsa.stages.train_generator import Trained, Training, load_generator, write_generator
 
 SMALL: dict[str, Any] = {
     "prompt": "a {y} of {domain}, {age}",
@@ -61,7 +61,7 @@ def drawn(generator: Any, count: int = 6) -> pd.DataFrame:
 
 
 def pixels(rows: pd.DataFrame) -> np.ndarray:
-    return payload.arrays(rows["image"])
+    return array_columns.arrays(rows["image"])
 
 
 def test_rows_stand_beside_images_and_diffusers_reads_the_updates(images: Dataset, base: Path, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_two_processes_train_as_one(generator: str, base: Path, tmp_path: Path, 
     from accelerate.state import AcceleratorState
 
     from codsa.cli import split, train_gen
-    from codsa.study import settings
+    from codsa.workflow.study import settings
 
     make_images(tmp_path / "data", side=12)
     roles = tmp_path / "split.parquet"
@@ -146,7 +146,7 @@ def test_only_updates_are_trained_and_kept(images: Dataset, base: Path, tmp_path
 def test_a_killed_training_ends_in_the_same_bytes(
     images: Dataset, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import codsa.generators.stable_diffusion as module
+    import codsa.generators.images.stable_diffusion as module
 
     whole = fitted(images, base, steps=20)
     real, calls = module.noise_loss, []
@@ -191,7 +191,7 @@ def test_every_setting_changes_the_images(setting: str, value: Any, images: Data
 
 
 def test_images_are_encoded_and_drawn_in_groups(images: Dataset, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import codsa.generators.stable_diffusion as module
+    import codsa.generators.images.stable_diffusion as module
 
     sizes: list[int] = []
     real = module.latents_of
@@ -225,7 +225,7 @@ def test_velocity_is_learned_where_the_model_predicts_it(tmp_path: Path) -> None
     """A perfect network of either kind has no loss."""
     from diffusers import DDPMScheduler
 
-    from codsa.diffusion.stable import noise_loss
+    from codsa.nn.stable import noise_loss
 
     generator = torch.Generator().manual_seed(0)
     x, epsilon = (torch.randn(3, 4, 2, 2, generator=generator) for _ in range(2))
@@ -302,6 +302,6 @@ def test_prompts_are_put_into_words() -> None:
 @pytest.mark.parametrize("prompt", ["{age}-year-old {y}", "a face: {y}", "no", "31", "a {y}"])
 def test_a_prompt_goes_through_the_workflow_as_it_is(prompt: str) -> None:
     from codsa.cli.common import parse_settings
-    from codsa.study import settings
+    from codsa.workflow.study import settings
 
     assert parse_settings(settings({"prompt": prompt, "rank": 3})[1::2]) == {"prompt": prompt, "rank": 3}

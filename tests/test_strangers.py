@@ -30,21 +30,21 @@ from codsa.cli.eval import main as codsa_eval
 from codsa.cli.fit import main as codsa_fit
 from codsa.cli.sample import main as codsa_sample
 from codsa.cli.train_gen import main as codsa_train_gen
-from codsa.config import Experiment
-from codsa.diffusion.stable import load_pipeline
+from codsa.encoders.sentences import SentenceEncoder, model_folder
 from codsa.errors import CodsaError
 from codsa.estimators import Judge, Problem, fit_all
 from codsa.estimators.base import PREPROCESSING, Layout
 from codsa.estimators.store import Record, _names, load_fitted, save_fitted
 from codsa.estimators.types import FURTHER, SKLEARN, TYPES
-from codsa.hub import parted
 from codsa.io.digests import file_digest
+from codsa.io.hub import parted
 from codsa.io.records import read_json, write_json
+from codsa.io.seeds import stream
 from codsa.io.tensors import load_tensors
+from codsa.nn.stable import load_pipeline
 from codsa.registry import trusted_types
-from codsa.streams import stream
-from codsa.study import Study
-from codsa.texts.encoder import SentenceEncoder, model_folder
+from codsa.workflow.config import Experiment
+from codsa.workflow.study import Study
 
 ROWS = 40
 TABLES = {"classification": 2, "many": 3, "regression": 0}
@@ -242,7 +242,7 @@ def test_the_user_s_own_estimator_is_trusted_by_a_word_alone(
 OWN_GENERATOR = """
 from pathlib import Path
 Path({marker!r}).write_text("imported")
-from codsa.generators.bootstrap import Bootstrap
+from codsa.generators.tables.bootstrap import Bootstrap
 class Own(Bootstrap):
     pass
 """

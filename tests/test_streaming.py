@@ -10,17 +10,17 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from codsa import sample
-from codsa.dataset import Dataset
+from codsa.data.dataset import Dataset
+from codsa.data.pool import load_pool
 from codsa.generators import make
 from codsa.generators.base import BLOCK
 from codsa.io.digests import CHUNK_ROWS as CHUNK
 from codsa.io.digests import frame_digest, parts_digest
+from codsa.io.seeds import Work, stream
 from codsa.io.tables import read_parquet
-from codsa.pool import load_pool
-from codsa.sample import GROUP, write_shard
-from codsa.streams import Work, stream
-from codsa.train import Trained, Training
+from codsa.stages import sample
+from codsa.stages.sample import GROUP, write_shard
+from codsa.stages.train_generator import Trained, Training
 
 WORK = Work(0, "e", 0)
 

@@ -20,8 +20,8 @@ import codsa.cli.sample
 import codsa.cli.split
 import codsa.cli.train_gen
 import codsa.cli.train_inverter
+from codsa.diagnostics.texts import distinct, similarities, text_examples, text_quality
 from codsa.errors import CodsaError
-from codsa.texts.diagnostics import distinct, similarities, text_examples, text_quality
 
 TINY = ["steps=30", "batch=32", "width=32", "depth=1", "noise_width=16", "sampler_steps=5"]
 INVERTER = [
@@ -154,8 +154,8 @@ def test_models_that_are_missing_or_foreign_end_in_one_line(
 
 
 def test_a_round_trip_by_another_encoder_is_refused(study: Path) -> None:
-    from codsa.rows import open_dataset
-    from codsa.texts.diagnostics import round_trip, round_trip_encoder
+    from codsa.data.rows import open_dataset
+    from codsa.diagnostics.texts import round_trip, round_trip_encoder
 
     dataset = open_dataset(study / "data")
     rows, vector = dataset.rows.iloc[:20], dataset.schema.column("embedding")

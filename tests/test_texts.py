@@ -12,27 +12,27 @@ import pandas as pd
 import pytest
 from toy_texts import WORDS, ToyEncoder, toy_reviews
 
-from codsa import payload
-from codsa.columns import Declared
-from codsa.dataset import Dataset
+from codsa.data.columns import Declared
+from codsa.data.dataset import Dataset
+from codsa.data.metrics import by_region
+from codsa.data.region_rules import RegionRule
+from codsa.data.schema import Column, Schema
+from codsa.encoders import sentences as encoding
 from codsa.encoders.vectors import VectorBlock
 from codsa.errors import CodsaError
 from codsa.estimators import Judge, fit_all
 from codsa.estimators.base import layout_of, problem
 from codsa.generators import make
-from codsa.metrics import by_region
-from codsa.prepare import prepare
-from codsa.reading import Raw, part_from, read_parts
-from codsa.region_rules import RegionRule
-from codsa.roles import Size, split, target_law
-from codsa.sample import conform, in_bounds
-from codsa.schema import Column, Schema
-from codsa.sources import read_table
-from codsa.streams import rng, stream
-from codsa.texts import encoder as encoding
-from codsa.texts.clean import Limits, clean, cleaned, pieces
-from codsa.texts.near import jaccard, near_groups, shingles
-from codsa.texts.table import TextRule, read_texts
+from codsa.io import array_columns
+from codsa.io.seeds import rng, stream
+from codsa.readers.clean_texts import Limits, clean, cleaned, pieces
+from codsa.readers.datasets import Raw, part_from, read_parts
+from codsa.readers.near_duplicates import jaccard, near_groups, shingles
+from codsa.readers.tables import read_table
+from codsa.readers.texts import TextRule, read_texts
+from codsa.stages.prepare import prepare
+from codsa.stages.sample import conform, in_bounds
+from codsa.stages.split import Size, split, target_law
 
 RANDOM = np.random.default_rng(3)
 
@@ -218,16 +218,16 @@ def test_a_broken_file_of_the_cache_is_named(tmp_path: Path) -> None:
 def test_a_vector_goes_there_and_back_on_the_sphere() -> None:
     x = RANDOM.normal(size=(50, 6))
     x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
-    block = VectorBlock.fit(Column("v", "vector", shape=[6]), payload.column("vector", x))
-    encoded = block.encode(payload.column("vector", x))
+    block = VectorBlock.fit(Column("v", "vector", shape=[6]), array_columns.column("vector", x))
+    encoded = block.encode(array_columns.column("vector", x))
     assert block.unit and encoded.var(axis=0).mean() == pytest.approx(1)
-    np.testing.assert_allclose(payload.arrays(block.decode(encoded)), x, atol=1e-6)
-    drawn = payload.arrays(block.decode(RANDOM.normal(size=(20, 6))))
+    np.testing.assert_allclose(array_columns.arrays(block.decode(encoded)), x, atol=1e-6)
+    drawn = array_columns.arrays(block.decode(RANDOM.normal(size=(20, 6))))
     np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), 1, rtol=1e-6)
-    free = VectorBlock.fit(Column("v", "vector", shape=[6]), payload.column("vector", 3 * x))
+    free = VectorBlock.fit(Column("v", "vector", shape=[6]), array_columns.column("vector", 3 * x))
     assert not free.unit
     again = VectorBlock.read(block.column, block.facts(), block.arrays())
-    np.testing.assert_array_equal(again.encode(payload.column("vector", x)), encoded)
+    np.testing.assert_array_equal(again.encode(array_columns.column("vector", x)), encoded)
 
 
 # Generators
@@ -248,7 +248,7 @@ def fitted(name: str, dataset: Dataset, **settings: Any) -> Any:
 def check_rows(made: pd.DataFrame, dataset: Dataset, region: int) -> pd.DataFrame:
     rows = conform(made, dataset.schema)
     assert in_bounds(rows, dataset.schema).all() and (dataset.schema.regions.assign(rows) == region).all()
-    np.testing.assert_allclose(np.linalg.norm(payload.arrays(rows["embedding"]), axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(array_columns.arrays(rows["embedding"]), axis=1), 1, rtol=1e-5)
     return rows
 
 
@@ -288,7 +288,7 @@ def test_embeddings_alone(name: str, tmp_path: Path, toy: None) -> None:
 def test_settings_of_the_normal_start_count(name: str, setting: str, value: Any, tmp_path: Path, toy: None) -> None:
     dataset = dataset_of(tmp_path, text="ignored")
     usual, other = (fitted(name, dataset, **more).sample(0, 10, stream(0, "d")) for more in ({}, {setting: value}))
-    assert not np.allclose(payload.arrays(usual["embedding"]), payload.arrays(other["embedding"]))
+    assert not np.allclose(array_columns.arrays(usual["embedding"]), array_columns.arrays(other["embedding"]))
     with pytest.raises(CodsaError, match=setting):
         make(name, {setting: 7})
 
@@ -297,19 +297,19 @@ def test_gaussian_embeddings_tell_the_regions_apart(tmp_path: Path, toy: None) -
     dataset = dataset_of(tmp_path, text="ignored")
     generator = make("gaussian", {})
     generator.fit(modelled(dataset), dataset.regions(), dataset.schema, stream(0, "fit"))
-    real, region = payload.arrays(dataset.rows["embedding"]), dataset.regions()
+    real, region = array_columns.arrays(dataset.rows["embedding"]), dataset.regions()
     means = np.stack([real[region == k].mean(axis=0) for k in range(3)])
-    drawn = [payload.arrays(generator.sample(k, 200, stream(0, k))["embedding"]) for k in range(3)]
+    drawn = [array_columns.arrays(generator.sample(k, 200, stream(0, k))["embedding"]) for k in range(3)]
     for k in range(3):
         distance = np.linalg.norm(drawn[k].mean(axis=0) - means, axis=1)
         assert distance.argmin() == k
 
 
 def test_the_nearest_text_is_of_the_region_and_nearest(tmp_path: Path, toy: None) -> None:
-    from codsa.texts.decoders import Nearest
+    from codsa.generators.texts.decoders import Nearest
 
     dataset = dataset_of(tmp_path)
-    vectors, region = payload.arrays(dataset.rows["embedding"]), dataset.regions()
+    vectors, region = array_columns.arrays(dataset.rows["embedding"]), dataset.regions()
     decoder = Nearest(dataset.rows["text"], vectors, region)
     members = np.flatnonzero(region == 2)
     near = vectors[members] + RANDOM.normal(0, 1e-3, (len(members), vectors.shape[1])).astype(np.float32)
@@ -335,7 +335,7 @@ def test_decoders_that_cannot_be(settings: dict[str, Any], said: str, tmp_path: 
 def test_changed_words_are_embedded_anew(tmp_path: Path, toy: None) -> None:
     dataset = dataset_of(tmp_path)
     made = fitted("text-noise", dataset, drop=0.5).sample(0, 40, stream(0, "d"))
-    np.testing.assert_allclose(payload.arrays(made["embedding"]), ToyEncoder().encode(made["text"]), atol=1e-6)
+    np.testing.assert_allclose(array_columns.arrays(made["embedding"]), ToyEncoder().encode(made["text"]), atol=1e-6)
     assert made["text"].str.split().str.len().mean() < 7 and (made["text"].str.len() > 0).all()
     with pytest.raises(CodsaError, match="give encoder"):
         fitted("text-noise", dataset, encoder=None)
@@ -358,8 +358,8 @@ def test_neighbours_of_texts_are_refused(tmp_path: Path, toy: None) -> None:
 
 @pytest.mark.parametrize("tune", ["full", "head", "lora"])
 def test_a_pretrained_denoiser_is_trained_further(tune: str, tmp_path: Path, toy: None) -> None:
-    from codsa.streams import Work
-    from codsa.train import write_pretrained
+    from codsa.io.seeds import Work
+    from codsa.stages.train_generator import write_pretrained
 
     dataset = dataset_of(tmp_path)
     settings = {"generator": "text-diffusion", **TINY["text-diffusion"]}
@@ -371,8 +371,8 @@ def test_a_pretrained_denoiser_is_trained_further(tune: str, tmp_path: Path, toy
 
 @pytest.mark.parametrize("name", ["text-diffusion", "text-gaussian"])
 def test_source_rows_join_those_of_the_study(name: str, tmp_path: Path, toy: None) -> None:
-    from codsa.streams import Work
-    from codsa.train import write_pretrained
+    from codsa.io.seeds import Work
+    from codsa.stages.train_generator import write_pretrained
 
     dataset = dataset_of(tmp_path)
     write_pretrained(tmp_path / "p", "rows", dataset_of(tmp_path), {}, Work(0, "e", 0), tmp_path / "w", {}, {})
@@ -380,7 +380,7 @@ def test_source_rows_join_those_of_the_study(name: str, tmp_path: Path, toy: Non
     generator = make(name, {**TINY[name], "decoder": "nearest"})
     generator.fit(modelled(dataset), dataset.regions(), dataset.schema, stream(0, "fit"), pretrained=tmp_path / "p")
     joint = check_rows(generator.sample(0, 10, stream(0, "d")), dataset, 0)
-    assert not np.array_equal(payload.arrays(alone["embedding"]), payload.arrays(joint["embedding"]))
+    assert not np.array_equal(array_columns.arrays(alone["embedding"]), array_columns.arrays(joint["embedding"]))
     half = modelled(dataset).iloc[:45]
     generator.fit(half, dataset.regions()[:45], dataset.schema, stream(0, "fit"), pretrained=tmp_path / "p")
     assert set(generator.sample(0, 60, stream(0, "d"))["text"]) - set(half["text"])  # some are the source's

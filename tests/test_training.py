@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from codsa.diffusion.network import initialise
-from codsa.diffusion.training import Recipe, Trainer, accelerator, half_type, mixed_precision, one_cycle
+from codsa.nn.denoisers import initialise
+from codsa.nn.trainer import Recipe, Trainer, accelerator, half_type, mixed_precision, one_cycle
 
 
 class Killed(Exception):

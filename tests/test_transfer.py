@@ -8,18 +8,18 @@ import pandas as pd
 import pytest
 import torch
 
-from codsa.columns import Declared
-from codsa.dataset import Dataset
-from codsa.diffusion.network import Denoiser
-from codsa.diffusion.tuning import MODES, plain_weights, tunable
+from codsa.data.columns import Declared
+from codsa.data.dataset import Dataset
+from codsa.data.region_rules import RegionRule
 from codsa.errors import CodsaError
 from codsa.generators import Generator, make
-from codsa.generators.oracle import Oracle
-from codsa.prepare import prepare
-from codsa.region_rules import RegionRule
-from codsa.simulations import simulate
-from codsa.streams import Work, stream
-from codsa.train import write_pretrained
+from codsa.generators.tables.oracle import Oracle
+from codsa.io.seeds import Work, stream
+from codsa.nn.denoisers import Denoiser
+from codsa.nn.tuning import MODES, plain_weights, tunable
+from codsa.readers.simulations import simulate
+from codsa.stages.prepare import prepare
+from codsa.stages.train_generator import write_pretrained
 
 TINY = {"steps": 20, "batch": 64, "width": 16, "depth": 2, "sampler_steps": 3, "labels": "denoiser"}
 

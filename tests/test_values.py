@@ -18,22 +18,22 @@ import pytest
 from conftest import call, write_prepared
 from test_bad_input import refused
 
-from codsa import rows as stored
 from codsa.cli.prepare import main as codsa_prepare
-from codsa.columns import Declared
-from codsa.composed import composed_table
-from codsa.dataset import load_dataset
+from codsa.data import rows as stored
+from codsa.data.columns import Declared
+from codsa.data.dataset import load_dataset
+from codsa.data.region_rules import RegionRule
+from codsa.data.rows import open_dataset
+from codsa.data.schema import Column, cast, describe, infer_type
+from codsa.data.unicode import composed_table
 from codsa.encoders.mixed import MixedTable, from_codes, level_codes
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
-from codsa.images.files import Part
-from codsa.intake import prepare_to, read_raw
-from codsa.prepare import prepare
-from codsa.reading import kept, read_parts, read_source
-from codsa.region_rules import RegionRule
-from codsa.rows import open_dataset
-from codsa.schema import Column, cast, describe, infer_type
-from codsa.sources import read_table
+from codsa.readers.datasets import kept, read_parts, read_source
+from codsa.readers.images import Part
+from codsa.readers.intake import prepare_to, read_raw
+from codsa.readers.tables import read_table
+from codsa.stages.prepare import prepare
 
 N = 60
 LARGE = 2**60

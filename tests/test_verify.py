@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import RunCli
 
-from codsa import verify
 from codsa.cli import main
 from codsa.errors import CodsaError
+from codsa.io import verify
 from codsa.io.manifests import write_manifest
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.streams import rng, stream
+from codsa.io.seeds import rng, stream
 
 WORDS = {1: "bad awful rude slow cold", 2: "dull weak stale tired late", 3: "fine plain okay usual fair"}
 

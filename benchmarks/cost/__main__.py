@@ -24,7 +24,7 @@ from networks import sampling, study
 from shared import Section, Spent, timed
 from stable import stable
 
-from codsa.diffusion.training import mixed_precision
+from codsa.nn.trainer import mixed_precision
 
 RESULTS = Path(__file__).parent.parent / "results/cost.md"
 PARTS: dict[str, tuple[str, Callable[[Section], None]]] = {

@@ -12,13 +12,14 @@ import pandas as pd
 import torch
 from shared import WORK, Section, Spent, scratch, simulation, timed
 
-from codsa.estimators import Judge, Problem, fit_all, mlp
+from codsa.data.grid import Grid, arms
+from codsa.data.split import VALIDATION
+from codsa.estimators import Judge, Problem, fit_all
 from codsa.estimators.base import layout_of, problem
-from codsa.fit import judged_rows
-from codsa.grid import Grid, arms
-from codsa.split import VALIDATION
-from codsa.streams import stream
-from codsa.train import train
+from codsa.estimators.tables import mlp
+from codsa.io.seeds import stream
+from codsa.stages.fit import judged_rows
+from codsa.stages.train_generator import train
 
 M = [round(0.1 * i, 1) for i in range(21)]
 ALPHA = [round(0.1 * i, 1) for i in range(1, 10)]
@@ -176,7 +177,7 @@ def forests(out: Section) -> None:
     np.savez(file := scratch() / "arms.npz", **parts)
     code = (
         "import numpy as np, sys\nfrom codsa.estimators import Judge, Problem, fit_all\n"
-        "from codsa.estimators.base import Layout\nfrom codsa.streams import stream\n"
+        "from codsa.estimators.base import Layout\nfrom codsa.io.seeds import stream\n"
         f"a = np.load({str(file)!r})\n"
         "p = [Problem(a[f'x{i}'], a[f'y{i}'], np.ones(len(a[f'y{i}']))) for i in range(4)]\n"
         "l = Layout('classification', 2, list(range(10)), [], 4000)\n"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from shared import PLAIN_LABELS, SETTINGS, WORK, Section, command, peaks, scratch, simulation
 
-from codsa.train import train, write_generator
+from codsa.stages.train_generator import train, write_generator
 
 
 def streaming(out: Section) -> None:

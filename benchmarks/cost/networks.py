@@ -11,24 +11,24 @@ import numpy as np
 import pandas as pd
 from shared import PLAIN_LABELS, SETTINGS, WORK, Section, Spent, simulation, timed
 
-from codsa import diagnostics
-from codsa.columns import Declared
-from codsa.diffusion.training import mixed_precision
+from codsa.data.columns import Declared
+from codsa.data.metrics import by_region
+from codsa.data.region_rules import RegionRule
+from codsa.data.schema import Schema
+from codsa.data.split import VALIDATION
+from codsa.diagnostics.tables import tables
 from codsa.encoders.tabular import TabularEncoder
 from codsa.estimators import Judge, fit_all
 from codsa.estimators.base import layout_of, problem
-from codsa.fit import judged_rows
 from codsa.generators import Generator
 from codsa.generators.base import BLOCK
-from codsa.metrics import by_region
-from codsa.prepare import prepare
-from codsa.region_rules import RegionRule
-from codsa.sample import draw
-from codsa.schema import Schema
-from codsa.simulations import simulate
-from codsa.split import VALIDATION
-from codsa.streams import stream
-from codsa.train import Trained, Training, train
+from codsa.io.seeds import stream
+from codsa.nn.trainer import mixed_precision
+from codsa.readers.simulations import simulate
+from codsa.stages.fit import judged_rows
+from codsa.stages.prepare import prepare
+from codsa.stages.sample import draw
+from codsa.stages.train_generator import Trained, Training, train
 
 AUTHORS = 5.9
 """CPU-hours: others' extrapolation from the authors' published code; not measured here."""
@@ -133,7 +133,7 @@ def quality(made: list[pd.DataFrame], fresh: list[pd.DataFrame]) -> list[str]:
     distances = []
     for a, b in zip(made, fresh, strict=True):
         x, y = (encoder.encode(rows.iloc[:1000]) for rows in (a, b))
-        distances.append(f"{diagnostics.wasserstein(x, y):.3f}")
+        distances.append(f"{tables.wasserstein(x, y):.3f}")
     fitted_on = pd.concat([rows.iloc[:2000] for rows in made], ignore_index=True)
     judged = pd.concat(fresh, ignore_index=True)
     test = problem(judged, schema, np.ones(len(judged)))

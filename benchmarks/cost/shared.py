@@ -16,15 +16,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from codsa.columns import Declared
-from codsa.dataset import Dataset, load_dataset, write_dataset
-from codsa.prepare import prepare
-from codsa.region_rules import RegionRule
-from codsa.roles import Size, target_law
-from codsa.roles import split as split_rows
-from codsa.simulations import simulate
-from codsa.split import Split, load_split, write_split
-from codsa.streams import Work, rng, stream
+from codsa.data.columns import Declared
+from codsa.data.dataset import Dataset, load_dataset, write_dataset
+from codsa.data.region_rules import RegionRule
+from codsa.data.split import Split, load_split, write_split
+from codsa.io.seeds import Work, rng, stream
+from codsa.readers.simulations import simulate
+from codsa.stages.prepare import prepare
+from codsa.stages.split import Size, target_law
+from codsa.stages.split import split as split_rows
 
 SETTINGS: dict[str, Any] = {"steps": 1500, "batch": 512, "holdout": 0.0, "precision": "auto"}
 PLAIN_LABELS = {"labels": "denoiser"}

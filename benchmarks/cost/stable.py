@@ -13,12 +13,12 @@ import pandas as pd
 import torch
 from shared import Section, Spent, command, peaks, scratch
 
-from codsa import payload
-from codsa.columns import Declared
-from codsa.dataset import write_dataset
-from codsa.prepare import prepare
-from codsa.region_rules import RegionRule
-from codsa.study import settings as words
+from codsa.data.columns import Declared
+from codsa.data.dataset import write_dataset
+from codsa.data.region_rules import RegionRule
+from codsa.io import array_columns
+from codsa.stages.prepare import prepare
+from codsa.workflow.study import settings as words
 
 FACES = 12
 PROMPT = "A {age}-year-old of {place}"
@@ -92,7 +92,7 @@ def write_faces(folder: Path) -> Path:
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (FACES, 64, 64, 3)).astype(np.uint8)
     age, place = random.integers(1, 90, FACES), np.arange(FACES) % 2
-    raw = pd.DataFrame({"image": payload.column("image", pixels), "age": age, "place": place})
+    raw = pd.DataFrame({"image": array_columns.column("image", pixels), "age": age, "place": place})
     told = Declared("age", task="regression", columns={"place": {"type": "categorical", "role": "attribute"}})
     rows, schema = prepare(raw, told, RegionRule(by="column", column="place", min_rows=2))
     write_dataset(folder, rows, schema, {})

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from harness import Adapter, main
 
-from codsa.dataset import load_dataset
-from codsa.split import load_split
-from codsa.streams import Work
-from codsa.train import train
+from codsa.data.dataset import load_dataset
+from codsa.data.split import load_split
+from codsa.io.seeds import Work
+from codsa.stages.train_generator import train
 
 
 class Codsa(Adapter):

@@ -17,10 +17,10 @@ import pandas as pd
 from peers import HERE
 from tasks import TASKS, Piece, fitted, losses, open_piece
 
+from codsa.data.pool import Pool
 from codsa.generators.base import BLOCK
-from codsa.pool import Pool
-from codsa.sample import draw
-from codsa.train import Trained, Training, train
+from codsa.stages.sample import draw
+from codsa.stages.train_generator import Trained, Training, train
 
 CALLS = (6, 8, 10, 12, 14, 18, 24, 36)
 NAME = "tabular-diffusion"

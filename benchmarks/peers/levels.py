@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from codsa.schema import Column, Schema
+from codsa.data.schema import Column, Schema
 
 
 def coded(schema: Schema) -> list[Column]:

@@ -11,7 +11,7 @@ import pandas as pd
 from peers import PEERS
 from tasks import TASKS, TEST_ROWS, VALIDATION_ROWS, Task
 
-from codsa.metrics import paired_interval
+from codsa.data.metrics import paired_interval
 
 COLUMNS = [
     "task",

@@ -12,24 +12,24 @@ import numpy as np
 import pandas as pd
 from levels import as_codes, as_levels, code_limits
 
-from codsa.columns import Declared
-from codsa.dataset import Dataset, load_dataset, write_dataset
-from codsa.diagnostics import diagnose
+from codsa.data.columns import Declared
+from codsa.data.dataset import Dataset, load_dataset, write_dataset
+from codsa.data.grid import Grid, focus_region, pool_counts
+from codsa.data.metrics import OVERALL, default_metric
+from codsa.data.pool import Pool
+from codsa.data.region_rules import RegionRule
+from codsa.data.split import TEST, Split, load_split, write_split
+from codsa.diagnostics.tables import diagnose
 from codsa.errors import CodsaError
 from codsa.estimators import Judge
-from codsa.fit import Outcome, fit_grid, judged_rows
 from codsa.generators.base import complete
-from codsa.grid import Grid, focus_region, pool_counts
-from codsa.metrics import OVERALL, default_metric
-from codsa.pool import Pool
-from codsa.prepare import prepare
-from codsa.region_rules import RegionRule
-from codsa.roles import Size, target_law
-from codsa.roles import split as split_rows
-from codsa.sample import conform, in_bounds
-from codsa.simulations import simulate
-from codsa.split import TEST, Split, load_split, write_split
-from codsa.streams import Work, integer, rng
+from codsa.io.seeds import Work, integer, rng
+from codsa.readers.simulations import simulate
+from codsa.stages.fit import Outcome, fit_grid, judged_rows
+from codsa.stages.prepare import prepare
+from codsa.stages.sample import conform, in_bounds
+from codsa.stages.split import Size, target_law
+from codsa.stages.split import split as split_rows
 
 VALIDATION_ROWS, TEST_ROWS = 800, 1600
 SIZES = (2000, 4400)

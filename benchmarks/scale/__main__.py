@@ -25,9 +25,9 @@ from budget import STEPS, fitted_rows, parts, pool_rows
 from fits import Fit, measured
 from networks import TOKENS, Unit, images, inversion, stable_diffusion, tabular
 
-from codsa.config import load_experiment
-from codsa.split import FOLDS
-from codsa.study import Source, Study
+from codsa.data.split import FOLDS
+from codsa.workflow.config import load_experiment
+from codsa.workflow.study import Source, Study
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "benchmarks/results/scale.md"

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from codsa.config import EstimatorConfig
 from codsa.estimators.base import Judge, Layout, Problem, fit_all
-from codsa.simulations import simulate
-from codsa.streams import rng, stream
+from codsa.io.seeds import rng, stream
+from codsa.readers.simulations import simulate
+from codsa.workflow.config import EstimatorConfig
 
 ROWS = 8000
 """Real rows that an arm has where a fit is measured."""

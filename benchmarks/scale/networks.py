@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from codsa.diffusion.network import Denoiser
-from codsa.diffusion.training import half_type
-from codsa.diffusion.unet import ImageDenoiser
 from codsa.encoders.conditions import Conditions, Told
+from codsa.nn.denoisers import Denoiser
+from codsa.nn.trainer import half_type
+from codsa.nn.unet import ImageDenoiser
 
 BACKWARD = 3
 """A gradient step costs so many times its forward pass."""

@@ -22,7 +22,7 @@ def check(
 
     codsa check results --set-aside
     """
-    from codsa import verify
+    from codsa.io import verify
     from codsa.io.artifacts import set_aside
 
     if not results.is_dir():

@@ -13,14 +13,14 @@ import typer
 
 from codsa import __version__
 from codsa.cli.limits import reserve_buffers
+from codsa.data.limits import LONGEST_NAME, LONGEST_TITLE, MOST_SEED, check_line
 from codsa.errors import CodsaError, shortened, system_reason
+from codsa.io.processes import is_main
 from codsa.io.yamls import is_unicode
 from codsa.io.yamls import parse_value as parse_value
-from codsa.limits import LONGEST_NAME, LONGEST_TITLE, MOST_SEED, check_line
-from codsa.processes import is_main
 
 if TYPE_CHECKING:
-    from codsa.streams import Work
+    from codsa.io.seeds import Work
 
 # One thread per job: sums do not depend on the number of cores, and parallel jobs do not starve
 # each other. Parallelism comes from running jobs side by side.
@@ -102,7 +102,7 @@ def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
 
 def work_of(seed: int, experiment: str, replicate: int) -> Work:
     """Return the piece of work that the options name."""
-    from codsa.streams import Work
+    from codsa.io.seeds import Work
 
     return Work(seed, experiment, replicate)
 

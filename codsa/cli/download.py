@@ -29,7 +29,7 @@ def download(
 
     codsa download mnist --out data/mnist
     """
-    from codsa.images.download import download as fetch_all
+    from codsa.readers.download import download as fetch_all
 
     for path in fetch_all(name, out, base):
         typer.echo(path)

@@ -60,12 +60,12 @@ def evaluate(
 
     codsa-eval --data data --split split.parquet --fits r0.5 --pool pool0.5 --fits r1 --pool pool1 --out eval
     """
-    from codsa.evaluate import choose, evaluation_output, grid_on_test, read_fits, write_evaluation
-    from codsa.evaluate import evaluate as measure
-    from codsa.pool import load_pool
-    from codsa.rows import open_dataset
-    from codsa.split import load_split
-    from codsa.texts.diagnostics import round_trip_encoder
+    from codsa.data.pool import load_pool
+    from codsa.data.rows import open_dataset
+    from codsa.data.split import load_split
+    from codsa.diagnostics.texts import round_trip_encoder
+    from codsa.stages.evaluate import choose, evaluation_output, grid_on_test, read_fits, write_evaluation
+    from codsa.stages.evaluate import evaluate as measure
 
     evaluation_output(out)
     dataset = open_dataset(data)

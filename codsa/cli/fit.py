@@ -26,7 +26,7 @@ from codsa.cli.common import (
     runner,
     work_of,
 )
-from codsa.limits import MOST_PROCESSES
+from codsa.data.limits import MOST_PROCESSES
 
 app = new_app()
 
@@ -95,15 +95,15 @@ def fit(
 
     codsa-fit --data data --split split.parquet --pool pool --r 0.8 --m 0.5 --m 1 --alpha balance --out codsa
     """
+    from codsa.data.grid import Grid
+    from codsa.data.metrics import check_metric, default_metric
+    from codsa.data.pool import load_pool
+    from codsa.data.rows import open_dataset
+    from codsa.data.split import load_split
     from codsa.estimators import Judge
-    from codsa.fit import fit_grid, write_fits
-    from codsa.grid import Grid
     from codsa.io.artifacts import folder_output
     from codsa.io.names import FIT
-    from codsa.metrics import check_metric, default_metric
-    from codsa.pool import load_pool
-    from codsa.rows import open_dataset
-    from codsa.split import load_split
+    from codsa.stages.fit import fit_grid, write_fits
 
     folder_output(out, FIT)
     dataset = open_dataset(data)

@@ -25,7 +25,7 @@ def new(
 
     codsa new patients.csv --target outcome --region site
     """
-    from codsa.template import write_experiment
+    from codsa.workflow.template import write_experiment
 
     path = write_experiment(table, target, region, name, out)
     typer.echo(f"wrote {path}; look through it, then run\n")

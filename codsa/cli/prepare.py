@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from codsa.cli.common import Version, new_app, parse_value, runner
+from codsa.data.limits import MOST_DRAWN, MOST_PIXELS, MOST_ROWS, MOST_SEED, MOST_WORDS
 from codsa.errors import CodsaError, shortened
 from codsa.io.yamls import parse_decimal
-from codsa.limits import MOST_DRAWN, MOST_PIXELS, MOST_ROWS, MOST_SEED, MOST_WORDS
 
 app = new_app()
 
@@ -174,16 +174,16 @@ def prepare(
 
     codsa-prepare simulation:imbalanced-classification --rows 2000 4400 --out data
     """
-    from codsa.columns import Declared
-    from codsa.composed import composed
-    from codsa.dataset import dataset_output
-    from codsa.images.codec import Format
-    from codsa.images.files import Part
-    from codsa.intake import prepare_to
-    from codsa.reading import kept, part_from, read_parts, read_simulation, read_source
-    from codsa.region_rules import RegionRule
-    from codsa.texts.clean import Limits
-    from codsa.texts.table import TextRule, read_texts
+    from codsa.data.columns import Declared
+    from codsa.data.dataset import dataset_output
+    from codsa.data.region_rules import RegionRule
+    from codsa.data.unicode import composed
+    from codsa.io.image_codec import Format
+    from codsa.readers.clean_texts import Limits
+    from codsa.readers.datasets import kept, part_from, read_parts, read_simulation, read_source
+    from codsa.readers.images import Part
+    from codsa.readers.intake import prepare_to
+    from codsa.readers.texts import TextRule, read_texts
 
     dataset_output(out)
     parts = [part_from(parse_value(text)) for text in part or []]
@@ -245,7 +245,7 @@ def _pairs(texts: list[str], option: str) -> dict[str, str]:
 
 def _columns(texts: list[str]) -> dict[str, dict[str, str]]:
     """Read NAME=TYPE and NAME=ROLE, told apart by the known roles."""
-    from codsa.schema import ROLES
+    from codsa.data.schema import ROLES
 
     found: dict[str, dict[str, str]] = {}
     for text in texts:

@@ -18,8 +18,8 @@ from codsa.cli.common import (
     runner,
     work_of,
 )
+from codsa.data.limits import MOST_ROWS, MOST_SHARDS
 from codsa.errors import CodsaError, shortened
-from codsa.limits import MOST_ROWS, MOST_SHARDS
 
 app = new_app()
 
@@ -67,8 +67,8 @@ def sample(
 
     codsa-sample --generator gen --region rare --rows 20000 --shard 3/8 --out pool
     """
-    from codsa.sample import parse_shard, region_counts, write_shard
-    from codsa.train import load_generator
+    from codsa.stages.sample import parse_shard, region_counts, write_shard
+    from codsa.stages.train_generator import load_generator
 
     part, parts = parse_shard(shard)
     if parts > MOST_SHARDS:

@@ -55,11 +55,11 @@ def split(
 
     codsa-split --data data --law balanced --validation 800 --test 1600 --out rep~0/split.parquet
     """
-    from codsa.roles import parse_size, target_law
-    from codsa.roles import split as split_rows
-    from codsa.rows import open_dataset
-    from codsa.split import split_output, write_split
-    from codsa.streams import rng
+    from codsa.data.rows import open_dataset
+    from codsa.data.split import split_output, write_split
+    from codsa.io.seeds import rng
+    from codsa.stages.split import parse_size, target_law
+    from codsa.stages.split import split as split_rows
 
     split_output(out)
     dataset = open_dataset(data)

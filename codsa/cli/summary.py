@@ -12,9 +12,9 @@ def summary(
     config: Annotated[Path, typer.Option("--config", help="The configuration that was run.")] = Path("config.yaml"),
 ) -> None:
     """Print, for every experiment of a configuration, its verdict, its table and the path of its report."""
-    from codsa.config import Config, load_experiment, validated
     from codsa.io.yamls import read_yaml
     from codsa.report import summarise
+    from codsa.workflow.config import Config, load_experiment, validated
 
     settings = validated(Config, read_yaml(config), str(config))
     for file in settings.experiments:

@@ -21,8 +21,8 @@ from codsa.cli.common import (
     runner,
     work_of,
 )
+from codsa.data.limits import MOST_PROCESSES, MOST_ROWS
 from codsa.errors import CodsaError
-from codsa.limits import MOST_PROCESSES, MOST_ROWS
 
 app = new_app()
 
@@ -98,14 +98,14 @@ def train_gen(
 
     codsa-train-gen --data data --split rep~0/split.parquet --pretrained pretrained --set tune=lora --out gen
     """
-    from codsa import processes as parallel
-    from codsa.dataset import load_dataset
+    from codsa.data.dataset import load_dataset
+    from codsa.data.rows import open_dataset
+    from codsa.data.split import FOLD_RATIO, load_split
+    from codsa.io import processes as parallel
     from codsa.io.artifacts import folder_output
     from codsa.io.checkpoints import checkpoint_dir
     from codsa.io.names import PRETRAIN, TRAIN
-    from codsa.rows import open_dataset
-    from codsa.split import FOLD_RATIO, load_split
-    from codsa.train import encoder_digest, train, write_generator, write_pretrained
+    from codsa.stages.train_generator import encoder_digest, train, write_generator, write_pretrained
 
     given, work = parse_settings(settings), work_of(seed, experiment, replicate)
     if not parallel.joined():

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from codsa.cli.common import Seed, Settings, Version, new_app, parse_settings, runner, work_of
-from codsa.limits import MOST_WORDS
+from codsa.data.limits import MOST_WORDS
 
 app = new_app()
 
@@ -64,7 +64,7 @@ def train_inverter(
     codsa-train-inverter reviews.csv.gz --words 64 --apart-from study/data --encoder
     sentence-transformers/all-MiniLM-L6-v2 --out inverter
     """
-    from codsa.texts.inverting import Corpus, read_own, write_inverter
+    from codsa.generators.texts.inverting import Corpus, read_own, write_inverter
 
     given = parse_settings(settings)
     corpus = Corpus(source or (), data, text, sha256, words, apart_from)

@@ -13,17 +13,17 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from codsa.diffusion.network import initialise
-from codsa.diffusion.training import HeldOutLoss, Loss, Recipe, Trainer
+from codsa.data.regions import Regions
+from codsa.data.schema import Column, Schema
 from codsa.encoders.scaling import AUTO
 from codsa.encoders.tabular import TabularEncoder
+from codsa.io.processes import my_share
 from codsa.io.records import read_as, write_json
+from codsa.io.seeds import child, integer, rng
 from codsa.io.tensors import Tensors, fill, load_tensors, readable
-from codsa.processes import my_share
-from codsa.regions import Regions
-from codsa.schema import Column, Schema
+from codsa.nn.denoisers import initialise
+from codsa.nn.trainer import HeldOutLoss, Loss, Recipe, Trainer
 from codsa.settings import Batch, Count, Depth, PositiveInt, Rate, Width
-from codsa.streams import child, integer, rng
 
 
 def perceptron(sizes: list[int]) -> nn.Sequential:

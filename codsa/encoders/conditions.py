@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from codsa.data.schema import Column, Schema, cast
 from codsa.encoders.mixed import is_ordered, to_float
 from codsa.errors import CodsaError, suggest
-from codsa.schema import Column, Schema, cast
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from codsa.data.schema import Column, cast
+from codsa.data.whole_numbers import EXACT
 from codsa.encoders.mixed import LONGEST, to_float
 from codsa.errors import CodsaError
-from codsa.schema import Column, cast
-from codsa.whole_numbers import EXACT
 
 UNITS = [86_400_000_000_000, 3_600_000_000_000, 60_000_000_000, 1_000_000_000, 1_000_000, 1_000, 1]
 """Day, hour, minute, second, milli-, micro- and nanosecond, in nanoseconds."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.schema import Column, cast
-from codsa.whole_numbers import EXACT
+from codsa.data.schema import Column, cast
+from codsa.data.whole_numbers import EXACT
 
 LONGEST = 2.0**63 - 1024
 """The greatest float64 that is a 64-bit integer."""

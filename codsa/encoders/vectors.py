@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa import payload
-from codsa.schema import Column
+from codsa.data.schema import Column
+from codsa.io import array_columns
 
 ON_SPHERE = 2e-2
 """Vectors whose lengths differ from 1 by less than this all lie on the unit sphere (bf16 is that coarse)."""
@@ -40,7 +40,7 @@ class VectorBlock:
     @classmethod
     def fit(cls, column: Column, values: pd.Series) -> VectorBlock:
         """Learn centre and scale."""
-        x = payload.arrays(values)
+        x = array_columns.arrays(values)
         centre = x.mean(axis=0, dtype=np.float64)
         scale = float(np.sqrt(x.var(axis=0, dtype=np.float64).mean()))
         unit = bool(np.all(np.abs(np.linalg.norm(x, axis=1) - 1) < ON_SPHERE))
@@ -53,14 +53,14 @@ class VectorBlock:
 
     def encode(self, values: pd.Series, region: np.ndarray | None = None) -> np.ndarray:
         """Return coordinates, ndarray of float64, shape (n, d)."""
-        return (payload.arrays(values) - self.centre) / self.scale
+        return (array_columns.arrays(values) - self.centre) / self.scale
 
     def decode(self, array: np.ndarray, region: np.ndarray | None = None) -> pd.Series:
         """Return vectors from what `encode` gave or a model drew."""
         x = array * self.scale + self.centre
         if self.unit:
             x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-        return payload.column("vector", x.astype(np.float32))
+        return array_columns.column("vector", x.astype(np.float32))
 
     def adapt(self, values: pd.Series, column: Column, region: np.ndarray | None, count: int) -> VectorBlock:
         """Return the block for another set of rows: the same coordinates (see `OrderedBlock.adapt`)."""

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from codsa.data.schema import Column, Schema, check_choice
 from codsa.encoders.mixed import is_ordered, level_codes, to_float
 from codsa.errors import CodsaError, quoted_value
+from codsa.io.array_columns import arrays
+from codsa.io.seeds import integer
 from codsa.io.tensors import readable
-from codsa.payload import arrays
 from codsa.registry import ESTIMATORS, check_settings, load
-from codsa.schema import Column, Schema, check_choice
-from codsa.streams import integer
 
 TEXTS = "tfidf-logistic"
 """The registered estimator of texts."""

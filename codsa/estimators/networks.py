@@ -18,9 +18,9 @@ from torch import nn
 from codsa.errors import CodsaError
 from codsa.estimators.base import Layout, Problem
 from codsa.io.records import read_as, write_json
+from codsa.io.seeds import child, integer, stream
 from codsa.io.tensors import fill, load_tensors
 from codsa.settings import Budget, Stop
-from codsa.streams import child, integer, stream
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 TYPES = frozenset(
     {
         "codsa.estimators.base.fill_empty",
-        "codsa.estimators.local.LocalOutliers",
-        "codsa.estimators.words.TfidfLogistic",
+        "codsa.estimators.tables.local.LocalOutliers",
+        "codsa.estimators.texts.words.TfidfLogistic",
         "functools.partial",
         "numpy.dtype",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

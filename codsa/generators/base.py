@@ -10,9 +10,9 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from codsa.data.schema import Schema, cast
 from codsa.errors import CodsaError
 from codsa.registry import GENERATORS, check_settings, load
-from codsa.schema import Schema, cast
 
 BLOCK = 1024
 """Rows of a block, of generators that draw thousands a second."""
@@ -27,7 +27,7 @@ class Generator(ABC):
     Attributes
     ----------
     streams : bool
-        Whether `fit` also takes `codsa.rows.StoredRows`, which need not fit into memory.
+        Whether `fit` also takes `codsa.data.rows.StoredRows`, which need not fit into memory.
     slow : bool
         Whether drawing a block takes so long that a killed job had better not draw it again.
     block : int

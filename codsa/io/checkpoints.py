@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from codsa.io.digests import digest
 from codsa.io.files import atomic_write, remove_own
 from codsa.io.manifests import versions
+from codsa.io.processes import is_main
 from codsa.io.records import write_json
-from codsa.processes import is_main
 
 if TYPE_CHECKING:
     import torch

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from codsa.errors import CodsaError
+from codsa.io.array_columns import PayloadDtype
 from codsa.io.files import atomic_write
-from codsa.payload import PayloadDtype
 
 ROW_GROUP = 1 << 17
 """Rows that a reader of a Parquet file takes at once."""

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from codsa.errors import CodsaError
+from codsa.evidence.studies import Evaluation, Study, read_study
+from codsa.evidence.verdict import Verdict, judge
 from codsa.io.names import PAGE, SUMMARY_TEXT
 from codsa.report.page import report_output, write_report
-from codsa.report.study import Evaluation, Study, read_study
 from codsa.report.tables import metrics_table, plain_text, summary_table
-from codsa.report.verdict import Verdict, judge
 
 
 def summarise(folder: Path) -> str:

@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from codsa.evidence.studies import Study
+from codsa.evidence.verdict import PLAIN, Difference, Verdict, compare, is_codsa
+from codsa.evidence.wording import better_word, method_name, metric_name
 from codsa.report.drawing import COLOURS, GREY, LIGHT, label, new_figure
-from codsa.report.study import Study
 from codsa.report.tables import against_name
-from codsa.report.text import better_word, method_name, metric_name
-from codsa.report.verdict import PLAIN, Difference, Verdict, compare, is_codsa
 
 COLUMNS = 12
 """Columns whose marginals are drawn."""

@@ -11,6 +11,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from codsa.evidence.studies import Evaluation, Study
+from codsa.evidence.verdict import PLAIN, Verdict, judge
+from codsa.evidence.wording import arrow, better_word, counted, listed, method_name, metric_name
 from codsa.io.artifacts import files_output, new_files
 from codsa.io.manifests import write_manifest
 from codsa.io.names import FIGURES, METRICS_TABLE, PAGE, REPORT, REPORT_MANIFEST, SUMMARY_TABLE, SUMMARY_TEXT
@@ -18,10 +21,7 @@ from codsa.report import tables
 from codsa.report.drawing import png_bytes, style, svg_uri
 from codsa.report.figures import COLUMNS, differences_figure, marginals_figure, richest_region
 from codsa.report.panels import first_panels, panels_figure
-from codsa.report.study import Evaluation, Study
 from codsa.report.surfaces import surface_figure, sweep_figure
-from codsa.report.text import arrow, better_word, counted, listed, method_name, metric_name
-from codsa.report.verdict import PLAIN, Verdict, judge
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from codsa.images.codec import decode
+from codsa.io.image_codec import decode
 from codsa.report.drawing import label, new_figure
 
 KINDS = {"real": "real (test)", "generated": "generated", "nearest": "nearest in training"}

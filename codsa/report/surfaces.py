@@ -12,12 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
-from codsa.metrics import HIGHER_IS_BETTER
+from codsa.data.metrics import HIGHER_IS_BETTER
+from codsa.evidence.studies import Evaluation, Study
+from codsa.evidence.verdict import PLAIN
+from codsa.evidence.wording import better_word, method_name, metric_name
 from codsa.report.drawing import COLOURS, GREY, INK, LIGHT, MARKERS, is_number, label, new_figure, short_ticks
-from codsa.report.study import Evaluation, Study
 from codsa.report.tables import codsa_methods
-from codsa.report.text import better_word, method_name, metric_name
-from codsa.report.verdict import PLAIN
 
 NO_ALPHA = "none"
 KEYS = ["r", "m_ratio", "alpha"]

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.metrics import HIGHER_IS_BETTER, OVERALL
+from codsa.data.metrics import HIGHER_IS_BETTER, OVERALL
+from codsa.evidence.studies import Evaluation, Study
+from codsa.evidence.verdict import ORACLE, PLAIN, Difference, Verdict, compare, is_codsa, share_of_way
+from codsa.evidence.wording import DASH, arrow, counted, decimals_of, enough, method_name, metric_name, number, percent
 from codsa.report.drawing import is_number
-from codsa.report.study import Evaluation, Study
-from codsa.report.text import DASH, arrow, counted, decimals_of, enough, method_name, metric_name, number, percent
-from codsa.report.verdict import ORACLE, PLAIN, Difference, Verdict, compare, is_codsa, share_of_way
 
 METRICS = ["experiment", "method", "replicate", "region", "metric", "value", "m", "r", "alpha"]
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")

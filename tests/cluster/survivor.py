@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from codsa.generators.tabular_diffusion import TabularDiffusion
+from codsa.generators.tables.tabular_diffusion import TabularDiffusion
 
 HELD_AT, CHECKED = 105, 100
 """The step in which it is held up, and that of the last checkpoint before it, where 400 steps have 20."""

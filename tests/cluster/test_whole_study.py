@@ -11,8 +11,9 @@ import own_slurm as slurm
 import pytest
 from studies import BIN, ROOT, digests, finish, on_slurm, said, snakemake, write
 
-from codsa import __version__, preflight
+from codsa import __version__
 from codsa.errors import CodsaError
+from codsa.workflow import preflight
 
 pytestmark = pytest.mark.cluster
 IMAGE = ROOT / f"containers/codsa-{__version__}.sif"

@@ -16,8 +16,17 @@ from pathlib import Path
 SECONDS = 120
 """A command that takes longer hangs."""
 TESTS = Path(__file__).parents[1]
-WARM = ("codsa.train", "codsa.sample", "codsa.evaluate", "codsa.report", "codsa.generators.tabular_diffusion",
-        "codsa.generators.smote", "codsa.estimators.store", "sklearn.ensemble", "codsa.diffusion.training")  # fmt: skip
+WARM = (
+    "codsa.stages.train_generator",
+    "codsa.stages.sample",
+    "codsa.stages.evaluate",
+    "codsa.report",
+    "codsa.generators.tables.tabular_diffusion",
+    "codsa.generators.tables.smote",
+    "codsa.estimators.store",
+    "sklearn.ensemble",
+    "codsa.nn.trainer",
+)
 """What commands import while they work."""
 
 

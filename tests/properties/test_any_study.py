@@ -16,12 +16,12 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from codsa.cli.main import main as codsa
-from codsa.dataset import Dataset, load_dataset
+from codsa.data.dataset import Dataset, load_dataset
+from codsa.data.metrics import law_weights
+from codsa.data.pool import load_pool
+from codsa.data.split import TEST, TRAIN, VALIDATION, Split, load_split
 from codsa.io.tables import read_parquet
-from codsa.metrics import law_weights
-from codsa.pool import load_pool
-from codsa.sample import in_bounds
-from codsa.split import TEST, TRAIN, VALIDATION, Split, load_split
+from codsa.stages.sample import in_bounds
 
 LEVELS = ["no", "007", "1e3", "a b", "=x", "ü", "null", "2020-01-01", "True", "%d", "a,b", "'", '"q"', "-1"]
 FAST = ("--set", "max_iter=3")

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codsa.cli.common import parse_settings
-from codsa.config import PRESETS, Experiment, validated
 from codsa.errors import CodsaError
 from codsa.io.yamls import parse_decimal, parse_value, parse_yaml
-from codsa.roles import parse_size
-from codsa.study import Study
-from codsa.study import settings as written
+from codsa.stages.split import parse_size
+from codsa.workflow.config import PRESETS, Experiment, validated
+from codsa.workflow.study import Study
+from codsa.workflow.study import settings as written
 
 MANY = settings(max_examples=10 * settings().max_examples)
 WORDS = [

@@ -5,7 +5,9 @@ from math import ceil
 
 from snakemake.settings.types import DeploymentMethod
 
-from codsa import preflight, verify
+from codsa.workflow import preflight
+
+from codsa.io import verify
 
 SLURM = "slurm"
 FITS, EVALUATIONS, SPLITS = "fit-{replicate}", "evaluate-{replicate}", "split"

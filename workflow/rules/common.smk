@@ -5,16 +5,16 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from codsa.config import NAME, Config, load_experiment, validated
-from codsa import digests
+from codsa.workflow.config import NAME, Config, load_experiment, validated
+from codsa.workflow import code_digests
 from codsa.errors import CodsaError
-from codsa.study import Study, raw_files, settings
+from codsa.workflow.study import Study, raw_files, settings
 
 # A plan of thousands of jobs is millions of objects that stay; looking for others among them took a tenth of its time.
 gc.set_threshold(100_000, 50, 50)
 
 # Thousands of jobs ask for the digests of the same few stages.
-stage_digest = cache(digests.stage_digest)
+stage_digest = cache(code_digests.stage_digest)
 
 
 def load_studies():

@@ -1,0 +1,1 @@
+"""Datasets: schema, regions, split, pool, grid, allocation and metrics."""

@@ -1,0 +1,219 @@
+"""The grid of (m, α) over one pool: what each arm asks for, and how much the pool must hold."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from codsa.data.allocation import balancing_allocation, focused, least_balancing_m, whole_counts
+from codsa.data.limits import MOST_ROWS
+from codsa.data.schema import Schema, check_choice
+from codsa.data.split import TRAIN, Split
+from codsa.errors import CodsaError, suggest
+
+log = logging.getLogger(__name__)
+
+Alpha = float | str | Mapping[str, float]
+RESERVES = ("disjoint", "all")
+RULES = ("balance", "training", "target")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The values of λ that are tried over one pool.
+
+    Attributes
+    ----------
+    m : sequence of float
+        Synthetic rows as a multiple of n, the number of training rows.
+    alpha : sequence of float, str or mapping
+        A number: the weight of the region in focus, the others sharing the rest as under Q.
+        'balance': Eq. (5). 'training': α = p, as from an unconditional generator. 'target': α = q.
+        A mapping: the weight of each region, on the simplex.
+    reserve : {'disjoint', 'all'}
+        Which real rows the estimator gets: S_r, which the generator never saw, or every training
+        row, as resamplers do.
+    focus : str, optional
+        The region in focus; None: the one that Q asks for most beyond its share, largest q_k/p_k.
+    """
+
+    m: Sequence[float]
+    alpha: Sequence[Alpha]
+    reserve: str = "disjoint"
+    focus: str | None = None
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One (m, α) of the grid, in whole rows.
+
+    Attributes
+    ----------
+    m : int
+        Synthetic rows.
+    m_ratio : float
+        m/n, as the grid names it.
+    label : str
+        How the grid names α.
+    alpha : ndarray of shape (K,)
+    counts : ndarray of int64, shape (K,)
+        Rows of each region, summing to m: largest remainders of α·m.
+    exact : bool
+        False where Eq. (5) needed clipping, m being too small for it.
+    """
+
+    m: int
+    m_ratio: float
+    label: str
+    alpha: np.ndarray
+    counts: np.ndarray
+    exact: bool
+
+
+def real_rows(split: Split, r: float, reserve: str, fold: int | None = None) -> np.ndarray:
+    """Return the row_ids of the real rows that the estimator gets, ndarray of int64."""
+    check_choice("reserve", reserve, RESERVES)
+    return split.rows(TRAIN) if reserve == "all" else split.reserved_rows(r, fold)
+
+
+def arms(grid: Grid, r: float, split: Split, schema: Schema, fold: int | None = None) -> list[Arm]:
+    """Enumerate the arms of a grid at a ratio r, or with a fold left out.
+
+    m = 0 makes one arm, whatever α. It is left out where there are no real rows (r = 1).
+
+    Raises
+    ------
+    CodsaError
+        For a negative m, an α off the simplex, or a grid of which nothing is left.
+    """
+    n_r = len(real_rows(split, r, grid.reserve, fold))
+    made: list[Arm] = []
+    for ratio in grid.m:
+        if not 0 <= ratio < math.inf:
+            raise CodsaError(f"m = {ratio} times n: it must be finite and not negative")
+        if ratio * split.n > MOST_ROWS:
+            raise CodsaError(f"m = {ratio:g} times n = {split.n}: more than {MOST_ROWS} synthetic rows; lower m")
+        m = round(ratio * split.n)
+        if m == 0:
+            made += [] if any(arm.m == 0 for arm in made) else _without_synthetic(n_r, schema)
+            continue
+        made += [_arm(m, ratio, alpha, n_r, grid, split, schema) for alpha in grid.alpha]
+    if not made:
+        raise CodsaError(f"m = 0 with r = {r}: there is neither a reserved nor a synthetic row to fit on")
+    return made
+
+
+def _without_synthetic(n_r: int, schema: Schema) -> list[Arm]:
+    if n_r == 0:
+        return []
+    none = np.zeros(len(schema.regions))
+    return [Arm(0, 0.0, "none", none, none.astype(np.int64), True)]
+
+
+def _arm(m: int, ratio: float, alpha: Alpha, n_r: int, grid: Grid, split: Split, schema: Schema) -> Arm:
+    vector, exact = allocation(alpha, m, n_r, grid.focus, split, schema)
+    if not exact:
+        least = least_balancing_m(n_r, split.q, split.p)
+        log.warning("alpha: balance at m = %d is clipped; Eq. (5) needs m ≥ %.0f", m, least)
+    return Arm(m, float(ratio), label(alpha), vector, whole_counts(m, vector), exact)
+
+
+def label(alpha: Alpha) -> str:
+    """Return how an allocation is written in tables."""
+    if isinstance(alpha, Mapping):
+        return ", ".join(f"{name}: {weight:g}" for name, weight in alpha.items())
+    return alpha if isinstance(alpha, str) else f"{alpha + 0.0:g}"
+
+
+def allocation(
+    alpha: Alpha, m: int, n_r: int, focus: str | None, split: Split, schema: Schema
+) -> tuple[np.ndarray, bool]:
+    """Return the allocation vector that a grid's entry stands for.
+
+    Returns
+    -------
+    alpha : ndarray of shape (K,)
+    exact : bool
+        False where Eq. (5) was clipped.
+    """
+    if isinstance(alpha, Mapping):
+        return _weights(alpha, schema), True
+    if isinstance(alpha, str):
+        check_choice("alpha", alpha, RULES)
+        if alpha == "balance":
+            return balancing_allocation(m, n_r, split.q, split.p)
+        return (split.p if alpha == "training" else split.q), True
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)):
+        raise CodsaError(f"alpha = {alpha}: give a weight, {', '.join(RULES)}, or weights by region")
+    if not 0 <= alpha <= 1:
+        raise CodsaError(f"alpha = {alpha}: the weight of the region in focus must lie in [0, 1]")
+    region = focus_region(focus, split, schema)
+    if alpha < 1 and split.q[region] == 1:
+        raise CodsaError(
+            f"alpha = {alpha}: the law puts all weight on region '{schema.regions.names[region]}', so there is no "
+            "other region to share the rest; give alpha = 1 or weights by region"
+        )
+    return focused(region, float(alpha), split.q), True
+
+
+def focus_region(focus: str | None, split: Split, schema: Schema) -> int:
+    """Return the index of the region in focus: the named one, or the one with the largest q_k/p_k."""
+    return schema.regions.index(focus) if focus is not None else int(np.argmax(split.q / split.p))
+
+
+def _weights(alpha: Mapping[str, float], schema: Schema) -> np.ndarray:
+    vector = np.zeros(len(schema.regions))
+    for name, weight in alpha.items():
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+            raise CodsaError(f"alpha = {dict(alpha)}: the weight of region '{name}' is not a number")
+        vector[schema.regions.index(str(name))] = weight
+    if not ((vector >= 0).all() and abs(vector.sum() - 1) <= 1e-6):
+        raise CodsaError(
+            f"alpha = {dict(alpha)}: not on the simplex (weights ≥ 0 that sum to 1; these sum to {vector.sum():g})"
+        )
+    return vector
+
+
+def pool_counts(grids: Sequence[Grid], r: float, split: Split, schema: Schema, fold: int | None = None) -> np.ndarray:
+    """Return the rows of each region that a pool must hold so that every arm is a prefix of it.
+
+    Returns
+    -------
+    ndarray of int64, shape (K,)
+    """
+    asked = [arm.counts for grid in grids for arm in arms(grid, r, split, schema, fold)]
+    return np.max(asked, axis=0)
+
+
+def grid_from(record: Mapping[str, Any]) -> Grid:
+    """Read a grid from a JSON-like mapping with the fields of `Grid`.
+
+    Raises
+    ------
+    CodsaError
+        For an unknown key, or an m or α that is not a list.
+    """
+    known = ("m", "alpha", "reserve", "focus")
+    if not isinstance(record, Mapping):
+        raise CodsaError(f"grid: '{record}' is not one; write it as '{{m: [1.0], alpha: [balance]}}'")
+    for key in record:
+        if key not in known:
+            raise CodsaError(f"grid: '{key}' is not known; {suggest(str(key), known)}")
+    for key in ("m", "alpha"):
+        if not isinstance(record.get(key), list):
+            raise CodsaError(f"grid: {key} = {record.get(key)}: give a list, as '{{m: [1.0], alpha: [balance]}}'")
+    for m in record["m"]:
+        if isinstance(m, bool) or not isinstance(m, (int, float)):
+            raise CodsaError(f"grid: m = {m}: give numbers, multiples of n")
+    focus = record.get("focus")
+    if focus is not None and (isinstance(focus, bool) or not isinstance(focus, (str, int, float))):
+        raise CodsaError(f"grid: focus = {focus}: give the name of a region (in quotes, as yes and no are truths)")
+    reserve = record.get("reserve", "disjoint")
+    if not isinstance(reserve, str):
+        raise CodsaError(f"grid: reserve = {reserve}: give {' or '.join(RESERVES)}")
+    return Grid(record["m"], record["alpha"], reserve, None if focus is None else str(focus))

@@ -1,0 +1,154 @@
+"""Joining of regions that hold too few rows, in nearly linear time."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import Counter, deque
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from codsa.data.regions import MISSING, REST, Regions, range_name
+from codsa.errors import CodsaError
+
+NAMED = 3
+"""A pooled region of at most so many members is named after them, a larger one 'other'."""
+
+
+def pool_small(regions: Regions, frame: pd.DataFrame, least: int, ordered: bool) -> Regions:
+    """Join regions under `least` rows: to a neighbour where there is an order, else to 'other'.
+
+    The smallest region joins first, of equal ones the first; then what is smallest now; and so on.
+
+    Parameters
+    ----------
+    regions : Regions
+        The partition before.
+    frame : DataFrame
+        The rows that it parts.
+    least : int
+        The number of rows that a region needs.
+    ordered : bool
+        Whether neighbours in the list of regions are alike (numbers, ranges).
+
+    Returns
+    -------
+    Regions
+        With `pooled` saying which regions were joined, how many rows they had, and into what.
+    """
+    counts = np.bincount(regions.assign(frame), minlength=len(regions))
+    return _Pool(regions, counts, ordered).joined(least)
+
+
+class _Pool:
+    """The regions while they are joined; each is known by its place in the partition before.
+
+    A joined region keeps the place of its first part, so places keep the order of the regions.
+    """
+
+    def __init__(self, regions: Regions, counts: np.ndarray, ordered: bool) -> None:
+        self.regions = regions
+        self.counts: dict[int, int] = dict(enumerate(counts.tolist()))
+        self.names = dict(enumerate(regions.names))
+        self.members = {k: deque(member) for k, member in enumerate(regions.members)}
+        self.taken = Counter(regions.names)
+        self.by_size = [(count, k) for k, count in self.counts.items()]
+        heapq.heapify(self.by_size)
+        self.ordered = ordered
+        self.before = {k: k - 1 for k in self.names}
+        self.after = {k: k + 1 for k in self.names}
+        self.notes: list[dict[str, Any]] = [dict(note) for note in regions.pooled]
+        into = {note["into"] for note in self.notes}
+        self.pooled: dict[int, list[int]] = {k: [] for k, name in self.names.items() if name in into}
+        place = {name: k for k, name in self.names.items()}
+        for i, note in enumerate(self.notes):
+            self.pooled[place[note["into"]]].append(i)
+
+    def joined(self, least: int) -> Regions:
+        """Join until every region has `least` rows or one is left."""
+        while len(self.names) > 1:
+            small = self._smallest()
+            if self.counts[small] >= least:
+                break
+            self._join(small, self._partner(small))
+        for k, places in self.pooled.items():
+            for place in places:
+                self.notes[place]["into"] = self.names[k]
+        order = sorted(self.names)
+        members = [list(self.members[k]) for k in order]
+        return Regions(self.regions.kind, [self.names[k] for k in order], self.regions.column, members, self.notes)
+
+    def _smallest(self, *but: int) -> int:
+        """Return the smallest region, of equal ones the first."""
+        kept = []
+        while True:
+            count, k = self.by_size[0]
+            if self.counts.get(k) == count and k not in but:
+                break
+            entry = heapq.heappop(self.by_size)
+            kept += [entry] if self.counts.get(k) == count else []
+        for entry in kept:
+            heapq.heappush(self.by_size, entry)
+        return k
+
+    def _partner(self, small: int) -> int:
+        """Choose which region a small one joins: the smaller neighbour, or the pooled one, or the smallest."""
+        beside = [k for k in (self.before[small], self.after[small]) if k in self.names]
+        choose_from = beside
+        if self.regions.kind != "expressions":  # these join only next to each other: the first true one decides
+            in_order = self.ordered and self.names[small] != MISSING
+            choose_from = [k for k in beside if self.names[k] != MISSING] if in_order else []
+            if not in_order:
+                choose_from = [k for k in self.pooled if k != small]
+        if not choose_from:
+            return self._smallest(small)
+        return min(choose_from, key=lambda k: (self.counts[k], k))
+
+    def _join(self, small: int, partner: int) -> None:
+        first, second = sorted((small, partner))
+        rows = self.counts[small]
+        self.taken.subtract([self.names[first], self.names[second]])
+        name = self._join_members(first, second, rows)
+        self.taken[name] += 1
+        if self.taken[name] > 1:
+            raise CodsaError(f"regions: the name '{name}' stands for two of them")
+        self.notes.append({"region": self.names[small], "rows": rows, "into": name})
+        parts = sorted((self.pooled.pop(first, []), self.pooled.pop(second, [])), key=len)
+        parts[1].extend([*parts[0], len(self.notes) - 1])
+        self.pooled[first] = parts[1]
+        self.names[first] = name
+        self.counts[first] += self.counts[second]
+        heapq.heappush(self.by_size, (self.counts[first], first))
+        self.before[self.after[second]], self.after[self.before[second]] = self.before[second], self.after[second]
+        for facts in (self.names, self.counts, self.members):
+            del facts[second]  # type: ignore[attr-defined]
+
+    def _join_members(self, first: int, second: int, rows: int) -> str:
+        """Join the members of two regions under the first, and return the name of both together."""
+        a, b = self.members[first], self.members[second]
+        kind, column = self.regions.kind, self.regions.column
+        if kind == "ranges":
+            if deque([MISSING]) in (a, b):
+                raise CodsaError(
+                    f"regions of '{column}': {rows} rows have it missing, too few for a region; drop them, or give "
+                    "explicit regions"
+                )
+            self.members[first] = deque([a[0], b[1]])
+            return range_name(str(column), a[0], b[1])
+        if kind == "expressions" and not (a and b):
+            self.members[first] = deque()
+            return REST
+        if len(a) < len(b):
+            b.extendleft(reversed(a))
+            self.members[first] = b
+        else:
+            a.extend(b)
+        joined = f"{self.names[first]}+{self.names[second]}"
+        return joined if len(self.members[first]) <= NAMED else self._rest()
+
+    def _rest(self) -> str:
+        """Return 'other', or 'other 2' and so on where another region is called so."""
+        names = itertools.chain([REST], (f"{REST} {i}" for i in itertools.count(2)))
+        return next(name for name in names if not self.taken[name])

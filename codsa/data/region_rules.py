@@ -1,0 +1,141 @@
+"""From a rule for regions and a table to a partition of its rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from codsa.data import regions as partition
+from codsa.data.metrics import OVERALL
+from codsa.data.pooling import pool_small
+from codsa.data.regions import Regions
+from codsa.data.schema import check_choice
+from codsa.data.unicode import composed
+from codsa.errors import CodsaError, suggest
+from codsa.io.array_columns import PayloadDtype
+
+LEAST_REGION = 20
+"""Inferred regions with fewer rows are pooled."""
+
+
+@dataclass(frozen=True)
+class RegionRule:
+    """How the sample space is to be parted, before it meets a table.
+
+    Attributes
+    ----------
+    by : {'class', 'column', 'quantile', 'range', 'expression'}, optional
+        None: by class for classification, by thirds of the target for regression.
+    column : str, optional
+        For column, quantile and range.
+    quantiles : int
+        The number of ranges of a quantile rule.
+    edges : list, optional
+        The inner edges of a range rule.
+    expressions : dict of str to str, optional
+        Region name → expression (see `codsa.data.expressions`).
+    pool : bool, optional
+        Join regions under `min_rows`. None: yes unless the regions are explicit (range, expression).
+    min_rows : int
+    """
+
+    by: str | None = None
+    column: str | None = None
+    quantiles: int = 3
+    edges: list[Any] | None = None
+    expressions: dict[str, str] | None = None
+    pool: bool | None = None
+    min_rows: int = LEAST_REGION
+
+    def __post_init__(self) -> None:
+        """Bring the column's name to Unicode's composed form, as those of the table are."""
+        if self.column is not None:
+            object.__setattr__(self, "column", composed(self.column))
+
+
+def resolve_regions(rule: RegionRule, rows: pd.DataFrame, target: str, task: str) -> tuple[Regions, list[str]]:
+    """Make the partition that a rule asks for, pooling small regions where that is allowed.
+
+    Returns
+    -------
+    regions : Regions
+    notes : list of str
+        What was pooled, in words.
+    """
+    by = rule.by or ("quantile" if task == "regression" else "class")
+    if task == "detection" and (by == "class" or rule.column == target):
+        raise CodsaError("regions: detection trains on normal rows only, so give regions by another column")
+    column = rule.column or target
+    made = _partition(by, column, rule, rows)
+    _refuse_names(made.names)
+    pool = rule.pool if rule.pool is not None else by in ("class", "column", "quantile")
+    if pool:
+        ordered = made.kind == "ranges" or (
+            made.kind == "values" and pd.api.types.is_numeric_dtype(rows[str(made.column)])
+        )
+        made = pool_small(made, rows, rule.min_rows, ordered)
+        if len(made) == 1 and made.pooled:
+            few = made.pooled[-1]
+            raise CodsaError(
+                f"region '{few['region']}' has {few['rows']} rows (fewer than {rule.min_rows}), and pooling it leaves "
+                "one region only; lower min_rows or give another rule"
+            )
+    refuse_gaps(made, made.assign(rows))
+    notes = [
+        f"region '{p['region']}' has {p['rows']} rows (fewer than {rule.min_rows}): pooled into '{p['into']}'"
+        for p in made.pooled
+    ]
+    return made, notes
+
+
+def _partition(by: str, column: str, rule: RegionRule, rows: pd.DataFrame) -> Regions:
+    check_choice("regions: by", by, ("class", "column", "quantile", "range", "expression"))
+    if by == "expression":
+        if not rule.expressions:
+            raise CodsaError("regions: by expression needs expressions, as {name: expression}")
+        return partition.by_expressions(rule.expressions, rows)
+    if column not in rows:
+        raise CodsaError(f"regions: no column '{column}'; {suggest(column, rows.columns)}")
+    values = rows[column]
+    if isinstance(values.dtype, PayloadDtype):
+        raise CodsaError(f"regions by {by}: column '{column}' holds arrays; give another column")
+    if by in ("class", "column"):
+        if pd.api.types.is_datetime64_any_dtype(values):
+            raise CodsaError(f"regions by {by}: column '{column}' holds dates; use by: range or quantile")
+        return partition.by_values(column, values)
+    if not pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_datetime64_any_dtype(values):
+        raise CodsaError(f"regions by {by}: column '{column}' has no order; use by: column")
+    if by == "quantile":
+        return partition.by_quantiles(column, values, rule.quantiles)
+    return partition.by_edges(column, values, rule.edges or [])
+
+
+def _refuse_names(names: list[str]) -> None:
+    counts = Counter(names)
+    for name in names:
+        if counts[name] > 1:
+            raise CodsaError(f"regions: the name '{name}' stands for two of them; rename one")
+        if name == OVERALL:
+            raise CodsaError(f"regions: the name '{name}' is taken by the figures under Q; rename the region")
+
+
+def refuse_gaps(regions: Regions, index: Any) -> None:
+    """Raise a `CodsaError` unless every row lies in a region and every region has rows.
+
+    Parameters
+    ----------
+    index : ndarray of int64, shape (n,)
+        Each row's region.
+    """
+    counts = np.bincount(index[index >= 0], minlength=len(regions))
+    if not counts.all():
+        name = regions.names[int(np.argmin(counts))]
+        raise CodsaError(f"region '{name}' has no row; change the regions' edges or expressions")
+    if (index < 0).any():
+        raise CodsaError(f"{int((index < 0).sum())} rows lie in no region; widen the regions")
+    if len(regions) < 2:
+        raise CodsaError(f"there is one region only ('{regions.names[0]}'); give a rule that parts the rows")

@@ -1,0 +1,1 @@
+"""How near synthetic rows are to real ones, by kind of data."""

@@ -1,1 +1,0 @@
-"""What the diffusion generators share: network, noise, training loop, sampler."""

@@ -1,0 +1,323 @@
+"""The paper's perceptron, fitted on many arms as one batched computation."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch.optim.adam import adam
+
+from codsa.estimators.base import EstimatorKind, Layout, Problem
+from codsa.io.records import read_as, write_json
+from codsa.io.seeds import rng, stream
+from codsa.io.tensors import load_tensors
+from codsa.registry import check_settings
+from codsa.settings import Batch, Budget, Count, PositiveInt, Rate, Width
+
+CACHED = 2**17
+"""Numbers of a hidden layer, over the arms of a stack, that stay in a core's cache (half a megabyte)."""
+Weights = list[torch.Tensor]
+
+
+class Mlp:
+    """A perceptron with ReLU, Adam, early stop on validation rows (arXiv 2504.07426, 4.1).
+
+    G arms are G perceptrons whose weights are stacked along a leading axis; they start from the
+    same weights and never meet. A stack is as high as the processor's cache allows: small
+    perceptrons gain from a high one, in which they share the cost of each call; large ones would
+    lose to memory traffic what they gain.
+
+    Parameters
+    ----------
+    hidden : list of int
+    learning_rate : float
+    batch : int
+    epochs : int
+        With budget 'epochs' each arm passes so often over its own rows, so that more rows mean
+        more gradient steps (the paper's way). With budget 'steps' every arm gets the steps that
+        so many passes over the real training rows take.
+    patience : int
+        An arm stops after so many checks (one per epoch) without a better validation loss.
+    budget : {'steps', 'epochs'}
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        hidden: list[Width] | None = None,
+        learning_rate: Rate = 1e-3,
+        batch: Batch = 1024,
+        epochs: PositiveInt = 100,
+        patience: PositiveInt = 20,
+        budget: Budget = "steps",
+    ) -> None:
+        self.layout, self.hidden = layout, list(hidden if hidden is not None else [128, 128, 128])
+        self.learning_rate, self.batch, self.epochs = learning_rate, batch, epochs
+        self.patience, self.budget = patience, budget
+
+    def fit_many(self, arms: list[Problem], checks: list[Problem], seed: int) -> list[MlpModel]:
+        """Fit all arms at once.
+
+        Parameters
+        ----------
+        arms, checks : list of Problem
+            Training rows, and validation rows as each arm's preprocessing gives them.
+        seed : int
+
+        Returns
+        -------
+        list of MlpModel
+        """
+        scales = [self._scale(arm) for arm in arms]
+        data = [replace(a, y=s.apply(a.y)) for a, s in zip(arms, scales, strict=True)]
+        check = [replace(c, y=s.apply(c.y)) for c, s in zip(checks, scales, strict=True)]
+        groups: dict[int, list[int]] = {}
+        for g, arm in enumerate(data):
+            groups.setdefault(arm.x.shape[1], []).append(g)
+        weights: dict[int, Weights] = {}
+        for alike in groups.values():
+            for first in range(0, len(alike), self._stack()):
+                places = alike[first : first + self._stack()]
+                run = _Run(self, [data[g] for g in places], [check[g] for g in places], seed)
+                weights |= dict(zip(places, run.train(), strict=True))
+        return [MlpModel(weights[g], self.layout.classes, scales[g]) for g in range(len(arms))]
+
+    def _stack(self) -> int:
+        """Return how many arms are computed together."""
+        return max(1, CACHED // (self.batch * max(self.hidden, default=1)))
+
+    def _scale(self, arm: Problem) -> Scale:
+        if self.layout.task == "classification":
+            return Scale(0.0, 1.0)
+        spread = float(arm.y.std())
+        return Scale(float(arm.y.mean()), spread if spread > 0 else 1.0)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Centre and scale of a regression target (0 and 1 for classes)."""
+
+    centre: float
+    scale: float
+
+    def apply(self, y: np.ndarray) -> np.ndarray:
+        """Return the standardised target; class indices stay as they are."""
+        return y if self == Scale(0.0, 1.0) else (y - self.centre) / self.scale
+
+
+@dataclass(frozen=True)
+class MlpRecord:
+    """What `mlp.json` holds: the number of classes (0 for regression), and the target's scale."""
+
+    classes: Count
+    scale: Scale
+
+
+class MlpModel:
+    """One fitted perceptron, of scikit-learn's protocol for prediction.
+
+    Parameters
+    ----------
+    weights : list of Tensor
+        Matrix and bias of each layer in turn.
+    classes : int
+        0 for regression.
+    scale : Scale
+    """
+
+    def __init__(self, weights: Weights, classes: int, scale: Scale) -> None:
+        self.weights, self.scale = weights, scale
+        self.classes_ = np.arange(classes)
+
+    @torch.no_grad()
+    def _output(self, x: np.ndarray) -> np.ndarray:
+        stacked = [w[None] for w in self.weights]
+        return forward(stacked, torch.from_numpy(x.astype(np.float32))[None])[0].numpy().astype(np.float64)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return values of shape (n,)."""
+        return self._output(x)[:, 0] * self.scale.scale + self.scale.centre
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """Return class probabilities of shape (n, C)."""
+        from scipy.special import softmax
+
+        output = self._output(x)
+        if output.shape[1] == 1:
+            output = np.hstack([np.zeros_like(output), output])
+        return np.asarray(softmax(output, axis=1))
+
+    def save(self, folder: Path) -> None:
+        """Write the weights and the target's scale into an existing folder."""
+        named = {f"{i:02d}": w.contiguous() for i, w in enumerate(self.weights)}
+        save_file(named, folder / "mlp.safetensors")
+        write_json(folder / "mlp.json", {"classes": len(self.classes_), "scale": asdict(self.scale)})
+
+    @classmethod
+    def load(cls, folder: Path) -> MlpModel:
+        """Read what `save` wrote."""
+        record = read_as(folder / "mlp.json", MlpRecord)
+        named = load_tensors(folder / "mlp.safetensors", "torch")
+        inputs = None
+        for i in range(0, max(len(named), 2), 2):
+            inputs = named.expect(f"{i:02d}", inputs, None).shape[1]
+            named.expect(f"{i + 1:02d}", 1, inputs)
+        return cls([named[key] for key in sorted(named)], record.classes, record.scale)
+
+
+def forward(weights: Weights, x: torch.Tensor) -> torch.Tensor:
+    """Return the outputs of G perceptrons on G batches.
+
+    Parameters
+    ----------
+    weights : list of tensor
+        Matrices of shape (G, a, b) and biases of shape (G, 1, b) in turn.
+    x : tensor of shape (G, rows, d)
+
+    Returns
+    -------
+    tensor of shape (G, rows, outputs)
+    """
+    for i in range(0, len(weights), 2):
+        x = torch.baddbmm(weights[i + 1], x, weights[i])
+        if i + 2 < len(weights):
+            x = torch.relu(x)
+    return x
+
+
+def row_loss(output: torch.Tensor, y: torch.Tensor, classes: int) -> torch.Tensor:
+    """Return each row's cross-entropy or squared error, tensor of shape (G, rows)."""
+    functional = torch.nn.functional
+    if classes == 0:
+        return (output[..., 0] - y) ** 2
+    if classes == 2:
+        return functional.binary_cross_entropy_with_logits(output[..., 0], y, reduction="none")
+    return functional.cross_entropy(output.movedim(2, 1), y.long(), reduction="none")
+
+
+class _Run:
+    """The training of G stacked perceptrons; arms that have stopped leave the stack."""
+
+    def __init__(self, mlp: Mlp, arms: list[Problem], checks: list[Problem], seed: int) -> None:
+        self.mlp, self.classes = mlp, mlp.layout.classes
+        self.x = torch.from_numpy(np.concatenate([a.x for a in arms]).astype(np.float32))
+        self.y = torch.from_numpy(np.concatenate([a.y for a in arms]).astype(np.float32))
+        self.w = torch.from_numpy(np.concatenate([a.weight for a in arms]).astype(np.float32))
+        self.sizes = np.array([len(a.y) for a in arms])
+        self.starts = np.cumsum(self.sizes) - self.sizes
+        self.check = [torch.from_numpy(np.stack(p).astype(np.float32)) for p in _columns(checks)]
+        rows = self.sizes if mlp.budget == "epochs" else np.full(len(arms), mlp.layout.steps_rows)
+        self.epoch = np.maximum(np.ceil(rows / mlp.batch).astype(int), 1)
+        self.orders = [_Order(int(size), mlp, seed) for size in self.sizes]
+        self.alive = np.arange(len(arms))
+        self.best = np.full(len(arms), math.inf)
+        self.stale = np.zeros(len(arms), dtype=int)
+        self.kept: list[Weights] = [[] for _ in arms]
+        initial = _initial(mlp, arms[0].x.shape[1], seed)
+        self.weights = [w[None].repeat(len(arms), 1, 1).requires_grad_() for w in initial]
+        self.first = [torch.zeros_like(w) for w in self.weights]
+        self.second = [torch.zeros_like(w) for w in self.weights]
+        self.counts = [torch.tensor(0.0) for _ in self.weights]
+
+    def train(self) -> list[Weights]:
+        """Return each arm's weights at its best check."""
+        step = 0
+        while len(self.alive):
+            step += 1
+            self._step()
+            due = np.flatnonzero(step % self.epoch[self.alive] == 0)
+            if len(due):
+                self._judge(due)
+                done = (self.stale >= self.mlp.patience) | (step >= self.epoch * self.mlp.epochs)
+                self._drop(done[self.alive])
+        return self.kept
+
+    def _step(self) -> None:
+        rows = torch.from_numpy(np.stack([self.starts[g] + self.orders[g].next() for g in self.alive]))
+        real = rows >= torch.from_numpy(self.starts[self.alive])[:, None]
+        rows = rows.clamp(min=0)
+        weight = self.w[rows] * real
+        losses = row_loss(forward(self.weights, self.x[rows]), self.y[rows], self.classes)
+        total = ((losses * weight).sum(1) / weight.sum(1)).sum()
+        self._update(list(torch.autograd.grad(total, self.weights)))
+
+    @torch.no_grad()
+    def _update(self, gradients: Weights) -> None:
+        """Make one step of Adam (Kingma 2015), by torch's function: arms can leave its state."""
+        settings: dict[str, Any] = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "lr": self.mlp.learning_rate}
+        plain: dict[str, Any] = {"amsgrad": False, "maximize": False, "weight_decay": 0.0, "fused": True}
+        adam(self.weights, gradients, self.first, self.second, [], self.counts, **settings, **plain)
+
+    @torch.no_grad()
+    def _judge(self, due: np.ndarray) -> None:
+        arms = self.alive[due]
+        x, y, weight = (part[arms] for part in self.check)
+        output = forward([w[due] for w in self.weights], x)
+        losses = ((row_loss(output, y, self.classes) * weight).sum(1) / weight.sum(1)).numpy()
+        for place, g, loss in zip(due, arms, losses, strict=True):
+            if loss < self.best[g] or not self.kept[g]:
+                self.best[g], self.stale[g] = loss, 0
+                self.kept[g] = [w[place].detach().clone() for w in self.weights]
+            else:
+                self.stale[g] += 1
+
+    def _drop(self, done: np.ndarray) -> None:
+        if not done.any():
+            return
+        keep = np.flatnonzero(~done)
+        self.weights = [w.detach()[keep].requires_grad_() for w in self.weights]
+        self.first, self.second = ([moment[keep] for moment in moments] for moments in (self.first, self.second))
+        self.alive = self.alive[keep]
+
+
+def _columns(checks: list[Problem]) -> list[list[np.ndarray]]:
+    return [[c.x for c in checks], [c.y for c in checks], [c.weight for c in checks]]
+
+
+class _Order:
+    """The batches of one arm: shuffled passes over its rows.
+
+    With budget 'epochs' the last batch of a pass is filled up with marks that fall below the
+    arm's first row; with budget 'steps' passes follow each other without a gap.
+    """
+
+    def __init__(self, size: int, mlp: Mlp, seed: int) -> None:
+        self.size, self.batch, self.whole = size, mlp.batch, mlp.budget == "epochs"
+        self.random = rng(stream(seed, "order"))
+        self.left = np.empty(0, dtype=np.int64)
+
+    def next(self) -> np.ndarray:
+        """Return the next batch, ndarray of int64, shape (batch,)."""
+        while len(self.left) < (1 if self.whole else self.batch):
+            self.left = np.r_[self.left, self.random.permutation(self.size)]
+        now, self.left = self.left[: self.batch], self.left[self.batch :]
+        return np.r_[now, np.full(self.batch - len(now), -np.iinfo(np.int32).max)]
+
+
+def _initial(mlp: Mlp, features: int, seed: int) -> Weights:
+    """Draw torch's default weights of linear layers from a stream."""
+    outputs = mlp.layout.classes if mlp.layout.classes > 2 else 1
+    sizes = [features, *mlp.hidden, outputs]
+    generator = torch.Generator().manual_seed(seed)
+    weights: Weights = []
+    for a, b in itertools.pairwise(sizes):
+        bound = 1 / math.sqrt(max(a, 1))
+        weights += [torch.empty(size).uniform_(-bound, bound, generator=generator) for size in ((a, b), (1, b))]
+    return weights
+
+
+def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Mlp:
+    check_settings("estimator", "mlp", Mlp, settings, ("layout",))
+    return Mlp(layout, **settings)
+
+
+mlp = EstimatorKind(_build, "standard", lambda folder, layout: MlpModel.load(folder))
+"""The paper's perceptron; preprocess none feeds it raw numbers, as in the paper's 4.1."""

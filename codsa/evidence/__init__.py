@@ -1,0 +1,1 @@
+"""What the figures of a study say: verdicts, intervals, and the words for them."""

@@ -1,0 +1,269 @@
+"""A diffusion model of images, told each row's other columns: its class, its domain, an age."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from codsa.data.schema import Column, Schema
+from codsa.encoders.conditions import Conditions, Told
+from codsa.errors import CodsaError
+from codsa.estimators.networks import draw_weights
+from codsa.generators.images.conditional import EvenBatches, ToldImages
+from codsa.io import array_columns
+from codsa.io.processes import my_share
+from codsa.io.records import read_as, read_json, write_json
+from codsa.io.seeds import child, integer
+from codsa.io.tensors import fill, load_tensors, readable
+from codsa.nn import edm
+from codsa.nn.trainer import Recipe, Trainer, half_type
+from codsa.nn.tuning import plain_weights, tunable
+from codsa.nn.unet import ATTENTION, GROUPS, HEAD, TARGETS, Guided, ImageDenoiser, carried_over
+from codsa.settings import (
+    Batch,
+    Depth,
+    ImageTuning,
+    NonNegative,
+    PositiveInt,
+    Precision,
+    Probability,
+    Rate,
+    Share,
+    Width,
+)
+
+CHUNK = 256
+"""Images that are drawn at a time."""
+NAME = "image-diffusion"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What `images.json` holds: the scale of pixels, what the network is told, and its sizes."""
+
+    centre: float
+    scale: float
+    conditions: list[Told]
+    width: list[Width]
+    layers: Depth
+    patch: Depth
+
+
+class ImageDiffusion(ToldImages):
+    """EDM diffusion of pixels by a U-Net; the condition is every other modelled column.
+
+    What is told may be composed of what was learned apart: a class known from one domain, in the
+    style of another (`unseen`).
+
+    Parameters
+    ----------
+    steps, batch : int
+        Gradient steps, and images in each; a batch draws its regions evenly.
+    learning_rate : float
+        Peak of the one-cycle schedule.
+    width : list of int
+        Channels of the U-Net's levels, multiples of 8; each but the last halves the sides.
+    layers : int
+        Residual blocks of a level.
+    patch : int
+        So many pixels of a row and of a column become channels first: patch 2 costs a quarter.
+    ema : float
+        Decay of the averaged weights.
+    flip : bool
+        Mirror images left to right at random in training.
+    untold : float
+        Share of training images whose condition is left out, which guidance needs.
+    guidance : float
+        Scale of classifier-free guidance; 1 is none, and more doubles the cost of drawing.
+    sampler_steps : int
+        Calls of the network to draw an image.
+    stochastic : bool
+        Add fresh noise at every call, which makes good what a network trained for a short time leaves of the old;
+        false: none, for very few calls of a network trained well.
+    precision : {'no', 'bf16', 'fp16', 'auto'}
+        Mixed precision of training and drawing; auto: bf16 where the hardware computes in it.
+    tune : {'full', 'head', 'attention', 'lora'}
+        Which weights of a pretrained denoiser are trained further.
+    uniform : list of str
+        Columns that are drawn evenly over the values seen, not as the region's rows have them.
+    unseen : list of str
+        Regions whose images are not trained on: they are composed of what the others teach.
+    """
+
+    label = NAME
+
+    def __init__(
+        self,
+        *,
+        steps: PositiveInt = 4000,
+        batch: Batch = 64,
+        learning_rate: Rate = 5e-4,
+        width: list[Width] | None = None,
+        layers: Depth = 1,
+        patch: Depth = 1,
+        ema: Probability = 0.999,
+        flip: bool = False,
+        untold: Share = 0.1,
+        guidance: NonNegative = 1.0,
+        sampler_steps: PositiveInt = 24,
+        stochastic: bool = True,
+        precision: Precision = "auto",
+        tune: ImageTuning = "full",
+        uniform: list[str] | None = None,
+        unseen: list[str] | None = None,
+    ) -> None:
+        self.width = list(width or [32, 64, 64])
+        if any(w < GROUPS or w % GROUPS for w in self.width):
+            raise CodsaError(f"{NAME}: width = {self.width}; give multiples of {GROUPS}")
+        if guidance != 1 and untold == 0:
+            raise CodsaError(f"{NAME}: guidance = {guidance} needs images trained on without condition: untold above 0")
+        self.recipe = Recipe(steps, learning_rate, ema, precision=precision)
+        self.batch, self.layers, self.patch, self.flip = batch, layers, patch, flip
+        self.untold, self.guidance = untold, guidance
+        self.sampler_steps, self.stochastic = sampler_steps, stochastic
+        self.tune, self.uniform, self.unseen = tune, list(uniform or []), list(unseen or [])
+        self.noise = edm.Noise()
+        self.losses = pd.DataFrame()
+        self.conditions: Conditions
+        self.model: ImageDenoiser
+        self.centre, self.scale = 0.0, 1.0
+
+    def fit(
+        self,
+        rows: pd.DataFrame,
+        regions: np.ndarray,
+        schema: Schema,
+        stream: np.random.SeedSequence,
+        work: Path | None = None,
+        pretrained: Path | None = None,
+    ) -> Self:
+        """Train the denoiser on S_g (see `Generator.fit`)."""
+        column = self.remember(rows, regions, schema)
+        left_out = [schema.regions.index(name) for name in self.unseen]
+        self.conditions = Conditions.fit(rows, schema)
+        seen = ~np.isin(regions, left_out)
+        if not seen.any():
+            raise CodsaError(f"{NAME}: unseen = {self.unseen}: no row of S_g is left to train on")
+        pixels = array_columns.arrays(rows[column.name])[seen]
+        net = self._start(pixels, pretrained, child(stream, "weights"))
+        told = torch.from_numpy(self.conditions.encode(rows)[seen])
+        trainer = Trainer(
+            net,
+            self.recipe,
+            self._loss(pixels, told, np.asarray(regions)[seen]),
+            None,
+            integer(child(stream, "steps")),
+            None if work is None else work / "denoiser.safetensors",
+        )
+        self.losses = trainer.run()
+        self.model = self._network(column)
+        self.model.load_state_dict(plain_weights(net, trainer.weights()))
+        return self
+
+    def _network(self, column: Column) -> ImageDenoiser:
+        assert column.shape is not None
+        return ImageDenoiser(column.shape[2], self.conditions, self.width, self.layers, self.patch)
+
+    def _start(self, pixels: np.ndarray, pretrained: Path | None, stream: np.random.SeedSequence) -> nn.Module:
+        """Return the network that training starts from, and settle the scale of pixels and the conditions' codes."""
+        column, generator = self.image_of(self.schema), torch.Generator().manual_seed(integer(stream))
+        if pretrained is None:
+            self.centre, spread = float(pixels.mean()), float(pixels.std())
+            self.scale = spread if spread > 0 else 1.0
+            net = self._network(column)
+            draw_weights(net, generator)
+            nn.init.zeros_(net.unet.conv_out.weight)
+            return net
+        source = self._source(pretrained, column)
+        self.centre, self.scale = source.centre, source.scale
+        self.conditions = self.conditions.adapt(source.conditions)
+        self.width, self.layers, self.patch = source.width, source.layers, source.patch
+        net = carried_over(self._network(column), source.model, self.conditions, source.conditions)
+        return tunable(net, self.tune, generator, HEAD, TARGETS, ATTENTION)
+
+    def _source(self, folder: Path, column: Column) -> ImageDiffusion:
+        if not (folder / "images.json").exists():
+            raise CodsaError(f"{folder}: holds no {NAME}; make it with codsa-train-gen --pretrain denoiser on images")
+        with readable(folder):
+            theirs = Schema.from_dict(read_json(folder / "schema.json"))
+            shape = self.image_of(theirs).shape
+            if shape is None or column.shape is None or shape[2] != column.shape[2]:
+                raise CodsaError(f"{folder}: pretrained on images of shape {shape}, the data have {column.shape}")
+            return type(self).load(folder, theirs, {})
+
+    def _loss(self, pixels: np.ndarray, told: torch.Tensor, regions: np.ndarray) -> Any:
+        rows = EvenBatches(regions, self.batch)
+
+        def loss(net: nn.Module, generator: torch.Generator) -> torch.Tensor:
+            chosen = rows.draw(generator)
+            x = self._scaled(pixels[chosen.numpy()])
+            if self.flip:
+                mirrored = torch.rand(self.batch, generator=generator) < 0.5
+                x = torch.where(mirrored[:, None, None, None], x.flip(-1), x)
+            kept = (torch.rand(self.batch, 1, generator=generator) >= self.untold).float()
+            sigma = edm.draw_sigma(self.batch, self.noise, generator)
+            epsilon = torch.randn(x.shape, generator=generator)
+            device = next(net.parameters()).device
+            shares = my_share(x, torch.cat([kept, told[chosen]], dim=1), sigma, epsilon)
+            batch = (part.to(device) for part in shares)
+            return edm.denoising_loss(net, *batch).mean()
+
+        return loss
+
+    def _scaled(self, pixels: np.ndarray) -> torch.Tensor:
+        """Return images as float32 of unit scale, tensor of shape (b, channels, height, width)."""
+        return ((torch.from_numpy(pixels).float() - self.centre) / self.scale).movedim(-1, 1)
+
+    def draw(self, rows: pd.DataFrame, column: Column, stream: np.random.SeedSequence) -> np.ndarray:
+        """Draw an image for each row (see `ToldImages.draw`)."""
+        assert column.shape is not None
+        height, width, channels = column.shape
+        told = torch.from_numpy(self.conditions.encode(rows))
+        condition = torch.cat([torch.ones(len(rows), 1), told], dim=1)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        plain = self.model.to(device).eval()
+        model = plain if self.guidance == 1 else Guided(plain, self.guidance)
+        generator = torch.Generator().manual_seed(integer(stream))
+        half = half_type(self.recipe.precision)
+        made = np.empty((len(rows), height, width, channels), dtype=np.uint8)
+        for first in range(0, len(rows), CHUNK):
+            part = condition[first : first + CHUNK]
+            shape = (channels, height, width)
+            plan = (self.sampler_steps, self.noise, generator, device, half, self.stochastic)
+            x = edm.sample(model, part, shape, *plan)
+            pixels = x.movedim(1, -1) * self.scale + self.centre
+            made[first : first + CHUNK] = pixels.round().clamp(0, 255).byte().numpy()
+        return made
+
+    def save(self, folder: Path) -> None:
+        """Write weights, what the network is told, and losses (see `Generator.save`)."""
+        save_file(
+            {k: v.contiguous() for k, v in self.model.cpu().state_dict().items()}, folder / "denoiser.safetensors"
+        )
+        facts = {"centre": self.centre, "scale": self.scale, "conditions": self.conditions.to_list()}
+        facts |= {"width": self.width, "layers": self.layers, "patch": self.patch}
+        write_json(folder / "images.json", facts)
+        self.save_told(folder)
+        self.losses.to_csv(folder / "losses.csv", index=False)
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
+        """Read what `save` wrote (see `Generator.load`)."""
+        made = cls(**settings)
+        facts = read_as(folder / "images.json", Facts)
+        made.load_told(folder, schema)
+        made.conditions = Conditions(facts.conditions)
+        made.centre, made.scale = facts.centre, facts.scale
+        made.width, made.layers, made.patch = facts.width, facts.layers, facts.patch
+        with torch.device("meta"):  # the weights' own sizes are compared before any memory is taken
+            made.model = made._network(made.image_of(schema))
+        fill(made.model, load_tensors(folder / "denoiser.safetensors", "torch"), assign=True)
+        return made

@@ -1,0 +1,307 @@
+"""Labels of generated rows, by models that are sharper at labels than a denoiser.
+
+A denoiser learns features and label at once, and is blurred where classes meet. So the features of
+a synthetic row come from the denoiser, and what decides its label from an ensemble fitted fold by
+fold on S_g: the target given the features and the region; or, where the region is the class, the
+region, by accepting candidates that were drawn for all regions with its probability.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from codsa.data.schema import Schema
+from codsa.encoders.mixed import from_codes, from_float
+from codsa.errors import CodsaError
+from codsa.estimators.base import Average, Fitted, Judge, Layout, Problem, fit_all, layout_of, problem
+from codsa.estimators.store import load_fitted, save_fitted
+from codsa.io.records import read_as, write_json
+from codsa.io.seeds import child, rng
+
+FOLDS = 5
+"""Each member of an ensemble leaves out one of so many folds of S_g, and stops early on it."""
+NEAREST = 20
+"""A number's noise is a residual of one of so many rows with the nearest predictions."""
+MOST = 20_000
+"""So many rows of S_g are used at most, spread evenly over the regions."""
+BATCH, EPOCHS, STEPS = 256, 100, 1500
+"""A perceptron passes so often over its rows, and makes about so many gradient steps, at most."""
+JUDGES = (
+    Judge("mlp", "smooth", {"batch": BATCH, "patience": 15}),
+    Judge("gradient-boosting", "ordinal"),
+)
+MOST_REGIONS = 16
+"""Candidates are drawn for every region where the region is the class; beyond so many that is too dear."""
+SPARE = 1.1
+"""So many times the rows still lacking are drawn for each region, of which about one region's worth is kept."""
+TRIES = 5
+QUARTERS = 4
+"""The weights of the kinds of models that are tried on held-out rows are multiples of one in so many."""
+
+SOURCE = "source"
+Denoise = Callable[[np.ndarray, int, np.random.SeedSequence], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What `labels.json` holds: the weights of the kinds, and a number's predictions with their residuals."""
+
+    weights: list[float]
+    predicted: list[float]
+    residuals: list[float]
+
+
+@dataclass
+class Ensemble:
+    """Models of several kinds, each the average over folds, mixed by weights.
+
+    Attributes
+    ----------
+    kinds : list of Average or Ensemble
+        One of each of `JUDGES`; then, after pretraining, the source set's ensemble.
+    weights : list of float
+        Not negative, summing to 1; chosen on rows that the models did not see.
+    """
+
+    kinds: list[Average | Ensemble]
+    weights: list[float]
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return class probabilities of shape (n, C), or values of shape (n,)."""
+        used = [(w, kind) for w, kind in zip(self.weights, self.kinds, strict=True) if w > 0]
+        return np.asarray(sum(w * kind.predict(x) for w, kind in used))
+
+
+def fit_ensemble(
+    rows: Problem, layout: Layout, stream: np.random.SeedSequence, source: Ensemble | None = None
+) -> tuple[Ensemble, np.ndarray]:
+    """Fit an ensemble fold by fold.
+
+    Parameters
+    ----------
+    source : Ensemble, optional
+        One that was fitted on other rows of the same kind, to be mixed in as far as that helps.
+
+    Returns
+    -------
+    ensemble : Ensemble
+    held_out : ndarray of shape (n, C) or (n,)
+        Each row's prediction by the models that did not see it.
+    """
+    fold = rng(child(stream, "folds")).permutation(len(rows.y)) % FOLDS
+    parts = [(_some(rows, fold != j), _some(rows, fold == j)) for j in range(FOLDS)]
+    passes = {"epochs": int(np.clip(STEPS * BATCH // len(rows.y), 1, EPOCHS))}
+    perceptron = replace(JUDGES[0], settings={**JUDGES[0].settings, **passes})
+    members = [_fit_kind(judge, parts, layout, child(stream, judge.name)) for judge in (perceptron, *JUDGES[1:])]
+    held_out = np.stack([_held_out(kind, parts, fold) for kind in members])
+    kinds: list[Average | Ensemble] = [Average(kind) for kind in members]
+    if source is not None:
+        kinds, held_out = [*kinds, source], np.concatenate([held_out, source.predict(rows.x)[None]])
+    mixtures = _mixtures(len(kinds))
+    losses = [_loss(np.tensordot(w, held_out, 1), rows) for w in mixtures]
+    best = mixtures[int(np.argmin(losses))]
+    return Ensemble(kinds, best.tolist()), np.tensordot(best, held_out, 1)
+
+
+def _mixtures(kinds: int) -> list[np.ndarray]:
+    """Return all weights on the simplex whose entries are multiples of 1/QUARTERS, the evenest last."""
+    steps = itertools.product(range(QUARTERS + 1), repeat=kinds)
+    return [np.array(step) / QUARTERS for step in steps if sum(step) == QUARTERS]
+
+
+def _some(rows: Problem, chosen: np.ndarray) -> Problem:
+    return Problem(rows.x[chosen], rows.y[chosen], rows.weight[chosen])
+
+
+def _fit_kind(
+    judge: Judge, parts: list[tuple[Problem, Problem]], layout: Layout, stream: np.random.SeedSequence
+) -> list[Fitted]:
+    """Fit one model per fold; a perceptron stops early on its own fold."""
+    return [fit_all(judge, [seen], held, layout, child(stream, j))[0] for j, (seen, held) in enumerate(parts)]
+
+
+def _held_out(kind: list[Fitted], parts: list[tuple[Problem, Problem]], fold: np.ndarray) -> np.ndarray:
+    found = [model.predict(held.x) for model, (_, held) in zip(kind, parts, strict=True)]
+    whole = np.empty((len(fold), *found[0].shape[1:]))
+    for j, values in enumerate(found):
+        whole[fold == j] = values
+    return whole
+
+
+def _loss(predicted: np.ndarray, rows: Problem) -> float:
+    """Return the weighted cross-entropy of probabilities, or the squared error of values."""
+    if predicted.ndim == 2:
+        each = -np.log(np.clip(predicted[np.arange(len(rows.y)), rows.y], 1e-12, 1.0))
+    else:
+        each = (predicted - rows.y) ** 2
+    return float(np.average(each, weights=rows.weight))
+
+
+class Labels:
+    """Decides the label of generated rows.
+
+    Attributes
+    ----------
+    schema : Schema
+    by_region : bool
+        Whether every region is one value of the target, so that the label is the region.
+    ensemble : Ensemble
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.by_region = _by_region(schema)
+        self.ensemble: Ensemble
+        self.source: Labels | None = None
+        self.predicted = np.empty(0)
+        self.residuals = np.empty(0)
+
+    def fit(
+        self, rows: pd.DataFrame, regions: np.ndarray, stream: np.random.SeedSequence, source: Labels | None = None
+    ) -> Labels:
+        """Learn labels from the rows of S_g; every region has the same weight in all.
+
+        Parameters
+        ----------
+        source : Labels, optional
+            Fitted on a source set; left out where its columns, levels or regions are others.
+        """
+        self.source = source if source is not None and _alike(source.schema, self.schema) else None
+        theirs = None if self.source is None else self.source.ensemble
+        rows, regions = _thin(rows, regions, rng(child(stream, "rows")))
+        weight = 1.0 / np.bincount(regions, minlength=len(self.schema.regions))[regions]
+        found = self._problem(rows, regions, weight / weight.mean())
+        self.ensemble, held_out = fit_ensemble(found, self._layout(len(rows)), stream, theirs)
+        if held_out.ndim == 1:
+            order = np.argsort(held_out, kind="stable")
+            self.predicted, self.residuals = held_out[order], (found.y - held_out)[order]
+        return self
+
+    def _problem(self, rows: pd.DataFrame, regions: np.ndarray, weight: np.ndarray) -> Problem:
+        found = problem(rows, self.schema, weight)
+        if self.by_region:
+            return replace(found, y=regions)
+        return replace(found, x=np.column_stack([found.x, regions]))
+
+    def _layout(self, rows: int) -> Layout:
+        known = layout_of(self.schema, rows)
+        if self.by_region:
+            return replace(known, task="classification", classes=len(self.schema.regions))
+        return replace(known, coded=[*known.coded, len(self.schema.features)])
+
+    @staticmethod
+    def useful(schema: Schema) -> bool:
+        """Say whether labels can be decided here: not where too many regions are the classes."""
+        return not _by_region(schema) or len(schema.regions) <= MOST_REGIONS
+
+    def sample(self, denoise: Denoise, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
+        """Draw rows of one region, their features from a denoiser.
+
+        Parameters
+        ----------
+        denoise : callable
+            (regions, region, stream) → rows drawn as `regions` says, one each, called `region`'s.
+        """
+        if not self.by_region:
+            rows = denoise(np.full(count, region), region, stream)
+            return self._relabel(rows, region, rng(child(stream, "labels")))
+        kept: list[pd.DataFrame] = []
+        lacking = count
+        for attempt in range(TRIES):
+            kept.append(self._accepted(denoise, region, lacking, child(stream, attempt)))
+            lacking -= len(kept[-1])
+            if lacking <= 0:
+                break
+        else:  # the ensemble hardly knows the region: the denoiser's own rows fill up
+            kept.append(denoise(np.full(lacking, region), region, child(stream, "rest")))
+        return pd.concat(kept, ignore_index=True).iloc[:count]
+
+    def _accepted(self, denoise: Denoise, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
+        """Draw candidates for all regions alike and keep each with its probability of lying in this one."""
+        each = int(SPARE * count) + 16
+        rows = denoise(np.repeat(np.arange(len(self.schema.regions)), each), region, stream)
+        accepted = rng(child(stream, "accept")).random(len(rows)) < self.of_region(rows, region)
+        return rows[accepted]
+
+    def of_region(self, rows: pd.DataFrame, region: int) -> np.ndarray:
+        """Return the probability that rows lie in a region, ndarray of shape (n,), all regions being equally likely."""
+        found = self._problem(rows, np.zeros(len(rows), dtype=np.int64), np.ones(len(rows)))
+        return np.asarray(self.ensemble.predict(found.x)[:, region])
+
+    def _relabel(self, rows: pd.DataFrame, region: int, random: np.random.Generator) -> pd.DataFrame:
+        """Return rows of one region with their targets drawn anew; a target that would leave the region stays."""
+        found = self._problem(rows, np.full(len(rows), region), np.ones(len(rows)))
+        column = self.schema.column(self.schema.target)
+        predicted = self.ensemble.predict(found.x)
+        if predicted.ndim == 2:
+            target = from_codes(_draw_codes(predicted, random), column)
+        else:
+            target = from_float(predicted + self._noise(predicted, random), column)
+        target.index = rows.index
+        changed = rows.assign(**{column.name: target})
+        inside = self.schema.regions.assign(changed) == region
+        return changed.where(pd.Series(inside, index=rows.index), rows) if not inside.all() else changed
+
+    def _noise(self, predicted: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        reach = min(NEAREST, len(self.predicted))
+        first = np.searchsorted(self.predicted, predicted) - reach // 2
+        first = np.clip(first, 0, len(self.predicted) - reach)
+        return self.residuals[first + random.integers(reach, size=len(predicted))]
+
+    def save(self, folder: Path) -> None:
+        """Write the models and the residuals into a new folder."""
+        folder.mkdir()
+        for judge, kind in zip(JUDGES, self.ensemble.kinds, strict=False):
+            assert isinstance(kind, Average)
+            save_fitted(folder / judge.name, kind, judge)
+        if self.source is not None:
+            self.source.save(folder / SOURCE)
+        facts = {"predicted": self.predicted.tolist(), "residuals": self.residuals.tolist()}
+        write_json(folder / "labels.json", {"weights": self.ensemble.weights, **facts})
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema) -> Labels:
+        """Read what `save` wrote."""
+        made = cls(schema)
+        record = read_as(folder / "labels.json", Record)
+        kinds: list[Any] = [load_fitted(folder / judge.name) for judge in JUDGES]
+        if (folder / SOURCE).is_dir():
+            made.source = cls.load(folder / SOURCE, schema)
+            kinds.append(made.source.ensemble)
+        if len(record.weights) != len(kinds) or len(record.predicted) != len(record.residuals):
+            raise CodsaError(f"{folder}: its labels do not belong together; train the generator again")
+        made.ensemble = Ensemble(kinds, record.weights)
+        made.predicted, made.residuals = np.array(record.predicted), np.array(record.residuals)
+        return made
+
+
+def _alike(one: Schema, other: Schema) -> bool:
+    """Say whether two schemas model the same columns with the same levels, in regions of the same names."""
+    mine, theirs = ([(c.name, c.type, c.levels) for c in s.modelled] for s in (one, other))
+    return mine == theirs and one.regions.names == other.regions.names
+
+
+def _by_region(schema: Schema) -> bool:
+    return schema.target not in {c.name for c in schema.generated}
+
+
+def _draw_codes(probabilities: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    edges = np.cumsum(probabilities, axis=1)
+    return np.minimum((random.random((len(edges), 1)) * edges[:, -1:] > edges).sum(axis=1), edges.shape[1] - 1)
+
+
+def _thin(rows: pd.DataFrame, regions: np.ndarray, random: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return at most `MOST` rows: as even a number of every region as there is."""
+    if len(rows) <= MOST:
+        return rows.reset_index(drop=True), regions
+    place = random.permutation(len(rows))
+    within = pd.Series(regions[place]).groupby(regions[place]).cumcount().to_numpy()
+    kept = np.sort(place[np.argsort(within, kind="stable")[:MOST]])
+    return rows.iloc[kept].reset_index(drop=True), regions[kept]

@@ -1,0 +1,77 @@
+"""Fresh rows of a simulation's own law: the pool that no generator can better, for measuring the way to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from codsa.data.schema import Schema, cast
+from codsa.errors import CodsaError
+from codsa.generators.base import Generator
+from codsa.io.records import write_json
+from codsa.io.seeds import child, integer
+from codsa.readers.simulations import simulate
+from codsa.settings import PositiveInt
+
+TRIES = 100
+
+
+class Oracle(Generator):
+    """Draw rows from the simulation that the data come from.
+
+    Parameters
+    ----------
+    simulation : str
+        A name of `codsa.readers.simulations.SIMULATIONS`.
+    rows : int
+        Rows of the minority and of the majority that are drawn at once. Where classes are ranks
+        within the draw (4.1) it must be large for their law to be the simulation's.
+    """
+
+    def __init__(self, *, simulation: str = "imbalanced-classification", rows: PositiveInt = 5000) -> None:
+        self.simulation, self.rows = simulation, rows
+
+    def fit(
+        self,
+        rows: pd.DataFrame,
+        regions: np.ndarray,
+        schema: Schema,
+        stream: np.random.SeedSequence,
+        work: Path | None = None,
+        pretrained: Path | None = None,
+    ) -> Self:
+        """Learn nothing; check that the data have the simulation's columns (see `Generator.fit`)."""
+        made = simulate(self.simulation, 1, 1, 0)
+        lacking = [c.name for c in schema.modelled if c.name not in made]
+        if lacking:
+            raise CodsaError(f"oracle: simulation '{self.simulation}' has no column '{lacking[0]}'; the data have it")
+        self.schema = schema
+        return self
+
+    def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
+        """Draw rows of one region (see `Generator.sample`)."""
+        kept: list[pd.DataFrame] = []
+        for attempt in range(TRIES):
+            drawn = simulate(self.simulation, self.rows, self.rows, integer(child(stream, attempt)))
+            rows = pd.DataFrame({c.name: cast(drawn[c.name], c) for c in self.schema.modelled})
+            kept.append(rows[self.schema.regions.assign(rows) == region])
+            if sum(map(len, kept)) >= count:
+                return pd.concat(kept, ignore_index=True).iloc[:count]
+        raise CodsaError(
+            f"oracle: region '{self.schema.regions.names[region]}' is too rare in simulation '{self.simulation}'"
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the simulation's name (see `Generator.save`)."""
+        write_json(folder / "oracle.json", {"simulation": self.simulation})
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
+        """Make it again (see `Generator.load`)."""
+        made = cls(**settings)
+        made.schema = schema
+        return made

@@ -1,0 +1,97 @@
+"""What the resamplers share: their model is the rows of S_g themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from codsa.data.schema import Schema, cast
+from codsa.encoders.mixed import MixedTable
+from codsa.errors import CodsaError
+from codsa.generators.base import Generator, complete
+from codsa.io.seeds import child, rng
+from codsa.io.tables import read_parquet, write_parquet
+
+REGION = "__region__"
+WORKING = 5000
+"""Rows of a region among which a neighbour-based block searches."""
+
+
+class Resampler(Generator):
+    """A generator whose model is its training rows; a subclass says how to draw from them."""
+
+    needs = 1
+    """The least number of rows of a region that it can be asked for."""
+    mixes = True
+    """Whether rows are mixed as numbers and codes; such a generator has no use for arrays."""
+
+    def fit(
+        self,
+        rows: pd.DataFrame,
+        regions: np.ndarray,
+        schema: Schema,
+        stream: np.random.SeedSequence,
+        work: Path | None = None,
+        pretrained: Path | None = None,
+    ) -> Self:
+        """Keep the rows; nothing is learned but scales (see `Generator.fit`)."""
+        if pretrained is not None:
+            raise CodsaError(f"generator '{type(self).__name__.lower()}' has no use for a pretrained model")
+        self.rows = rows.reset_index(drop=True)
+        self.regions = np.asarray(regions)
+        self.schema = schema
+        if self.mixes:
+            self._mix(schema)
+        return self
+
+    def _mix(self, schema: Schema) -> None:
+        strange = next((c for c in schema.modelled if c.is_payload or c.type == "text"), None)
+        if strange is not None:
+            held = "texts" if strange.type == "text" else "arrays"
+            raise CodsaError(
+                f"generator '{type(self).__name__.lower()}' mixes numbers and categories; column "
+                f"'{strange.name}' holds {held}: use bootstrap, distortions, "
+                "text-noise or a diffusion model"
+            )
+        self.table = MixedTable.fit(self.rows, schema.generated)
+        self.numbers, self.codes = self.table.encode(self.rows)
+
+    def working_members(self, region: int, stream: np.random.SeedSequence) -> np.ndarray:
+        """Return the places of the rows that one block works on: all, or `WORKING` drawn of a large region.
+
+        Neighbours are searched anew for every block, so the search must stay small.
+        """
+        found = self.members(region)
+        if len(found) <= WORKING:
+            return found
+        return np.sort(rng(child(stream, "working")).permutation(found)[:WORKING])
+
+    def rebuild(self, numbers: np.ndarray, codes: np.ndarray, region: int) -> pd.DataFrame:
+        """Return rows of a region from numbers and codes as `MixedTable.encode` gives them."""
+        return complete(self.table.decode(numbers, codes), region, self.schema)
+
+    def members(self, region: int) -> np.ndarray:
+        """Return the places of a region's rows, or raise a `CodsaError` where they are too few."""
+        found = np.flatnonzero(self.regions == region)
+        if len(found) < self.needs:
+            raise CodsaError(
+                f"region '{self.schema.regions.names[region]}' has {len(found)} rows in S_g; "
+                f"{type(self).__name__.lower()} needs {self.needs}: raise r or pool small regions"
+            )
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write the rows with their regions (see `Generator.save`)."""
+        write_parquet(folder / "members.parquet", self.rows.assign(**{REGION: self.regions}))
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
+        """Read the rows back (see `Generator.load`)."""
+        rows = read_parquet(folder / "members.parquet")
+        regions = rows.pop(REGION).to_numpy()
+        rows = pd.DataFrame({c.name: cast(rows[c.name], c) for c in schema.modelled})
+        return cls(**settings).fit(rows, regions, schema, np.random.SeedSequence(0))

@@ -1,0 +1,78 @@
+"""The source set's rows as they are: the transfer that needs no generator, and the one to beat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from codsa.data.schema import Schema, cast
+from codsa.errors import CodsaError
+from codsa.generators.tables.bootstrap import Bootstrap
+from codsa.io.tables import read_parquet
+
+
+class SourceRows(Bootstrap):
+    """Draw real rows of the region with replacement, from the source set.
+
+    A row of the source whose target the data do not have, or that is anomalous to them, is left out.
+
+    Parameters
+    ----------
+    mixed : bool
+        Draw from the rows of S_g too, and so also for a region that the source lacks.
+    """
+
+    def __init__(self, *, mixed: bool = False) -> None:
+        self.mixed = mixed
+
+    def fit(
+        self,
+        rows: pd.DataFrame,
+        regions: np.ndarray,
+        schema: Schema,
+        stream: np.random.SeedSequence,
+        work: Path | None = None,
+        pretrained: Path | None = None,
+    ) -> Self:
+        """Keep the source rows that `codsa-train-gen --pretrain rows` wrote (see `Generator.fit`)."""
+        if pretrained is None:
+            return super().fit(rows, regions, schema, stream, work)
+        theirs, found = source_rows(schema, pretrained)
+        if self.mixed:
+            theirs, found = pd.concat([theirs, rows[theirs.columns]]), np.r_[found, regions]
+        return super().fit(theirs, found, schema, stream, work)
+
+
+def source_rows(schema: Schema, folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    """Read the source rows that `codsa-train-gen --pretrain rows` wrote.
+
+    Returns
+    -------
+    rows : DataFrame of shape (n, d)
+        The modelled columns, in the schema's types; rows of other regions or levels than the study's are left out.
+    regions : ndarray of int64, shape (n,)
+    """
+    if not (folder / "rows.parquet").exists():
+        raise CodsaError(f"{folder}: holds no rows; make it with codsa-train-gen --pretrain rows")
+    theirs = read_parquet(folder / "rows.parquet")
+    lacking = [c.name for c in schema.modelled if c.name not in theirs]
+    if lacking:
+        raise CodsaError(f"{folder}: the source set has no column '{lacking[0]}', which the data have")
+    theirs = pd.DataFrame({c.name: cast(theirs[c.name], c) for c in schema.modelled})
+    found = schema.regions.assign(theirs)
+    levels = schema.normal or schema.classes
+    kept = (found >= 0) & (theirs[schema.target].isin(levels).to_numpy(dtype=bool) if levels else True)
+    return theirs[kept], found[kept]
+
+
+def with_source(
+    rows: pd.DataFrame, regions: np.ndarray, schema: Schema, pretrained: Path | None
+) -> tuple[pd.DataFrame, np.ndarray, Path | None]:
+    """Add the source rows to those of S_g where `pretrained` holds some; another folder is given back as it is."""
+    if pretrained is None or not (pretrained / "rows.parquet").exists():
+        return rows, regions, pretrained
+    theirs, found = source_rows(schema, pretrained)
+    return pd.concat([rows, theirs], ignore_index=True), np.concatenate([regions, found]), None

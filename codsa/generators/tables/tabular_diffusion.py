@@ -1,0 +1,279 @@
+"""A diffusion model of table rows, conditional on the region."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from codsa.data.rows import Rows, encoded, thinned
+from codsa.data.schema import Schema
+from codsa.encoders.autoencoder import LatentSpace, is_latent_space
+from codsa.encoders.tabular import TabularEncoder
+from codsa.errors import CodsaError
+from codsa.generators.base import Generator, complete
+from codsa.generators.tables.labels import Labels
+from codsa.io.processes import is_main, my_share
+from codsa.io.records import read_json
+from codsa.io.seeds import child, integer, rng
+from codsa.io.tensors import Tensors, load_tensors, readable
+from codsa.nn import edm
+from codsa.nn.denoisers import Denoiser, NormalStart, initialise
+from codsa.nn.trainer import Recipe, Trainer, half_type
+from codsa.nn.tuning import plain_weights, tunable
+from codsa.settings import Batch, Depth, PositiveInt, Precision, Probability, Rate, Scaling, Share, Tuning, Width
+
+CHECKED = 100_000
+"""At most so many of the rows held out for the early stop are measured."""
+
+
+class TabularDiffusion(Generator):
+    """EDM diffusion of encoded rows, or of the codes of a pretrained encoder–decoder.
+
+    Parameters
+    ----------
+    steps, batch : int
+        Gradient steps at most, and rows in each; a batch draws its regions evenly.
+    learning_rate : float
+        Peak of the one-cycle schedule.
+    width, depth : int
+        Hidden units and residual blocks.
+    ema : float
+        Decay of the averaged weights.
+    holdout : float
+        Share of S_g on which the early stop is decided; 0 trains on all of S_g to the last step.
+    patience : int
+        The early stop waits for so many of 20 checks.
+    sampler_steps : int
+        Calls of the network to draw a row.
+    precision : {'no', 'bf16', 'fp16', 'auto'}
+        Mixed precision of the network's calls; auto: bf16 where the hardware computes in it.
+    labels : {'ensemble', 'denoiser'}
+        What decides the label of a row: the cross-fitted ensemble of `codsa.generators.tables.labels`,
+        or the denoiser, as it decides every other column.
+    scaling : {'auto', 'asinh', 'normal-score'}
+        How numbers are brought to unit scale; auto: asinh where a column is smooth, ranks where it
+        has point masses. A pretrained space keeps its own.
+    tune : {'full', 'head', 'lora'}
+        Which weights of a pretrained denoiser are trained further (see `codsa.nn.tuning`).
+    ties : bool
+        Leave out columns that others determine, and rebuild them (see `codsa.encoders.ties`).
+    """
+
+    streams = True
+    pretraining = {"ties": False}
+    told: int | None = None
+    """Width of the noise level's embedding; None: that of the network."""
+
+    def __init__(
+        self,
+        *,
+        steps: PositiveInt = 3000,
+        batch: Batch = 512,
+        learning_rate: Rate = 2e-3,
+        width: Width = 256,
+        depth: Depth = 3,
+        ema: Probability = 0.999,
+        holdout: Share = 0.1,
+        patience: PositiveInt = 6,
+        sampler_steps: PositiveInt = 18,
+        precision: Precision = "no",
+        labels: Literal["ensemble", "denoiser"] = "ensemble",
+        scaling: Scaling = "auto",
+        tune: Tuning = "full",
+        ties: bool = True,
+    ) -> None:
+        self.recipe = Recipe(steps, learning_rate, ema, patience=patience, precision=precision)
+        self.batch, self.width, self.depth = batch, width, depth
+        self.holdout, self.sampler_steps = holdout, sampler_steps
+        self.noise = edm.Noise()
+        self.scaling, self.tune, self.ties = scaling, tune, ties
+        self.by_ensemble = labels == "ensemble"
+        self.labels: Labels | None = None
+        self.source_labels: Labels | None = None
+        self.losses = pd.DataFrame()
+        self.schema: Schema
+        self.model: Denoiser
+
+    def fit(
+        self,
+        rows: Rows,
+        regions: np.ndarray,
+        schema: Schema,
+        stream: np.random.SeedSequence,
+        work: Path | None = None,
+        pretrained: Path | None = None,
+    ) -> Self:
+        """Train the denoiser on S_g (see `Generator.fit`)."""
+        self.schema = schema
+        seen = thinned(rows, regions, schema.generated, rng(child(stream, "scales")))
+        net = self._start(*seen, pretrained, child(stream, "weights"))
+        x = torch.from_numpy(encoded(rows, regions, self.space.encode, work))
+        region = torch.from_numpy(np.asarray(regions))
+        held = hold_out(regions, self.holdout, rng(child(stream, "held out")))
+        check = torch.from_numpy(np.flatnonzero(held)[:: 1 + int(held.sum()) // CHECKED])
+        trainer = Trainer(
+            net,
+            self.recipe,
+            self._loss(x, region, torch.from_numpy(np.flatnonzero(~held))),
+            self._held_out(x[check], region[check], child(stream, "check")) if held.any() else None,
+            integer(child(stream, "steps")),
+            None if work is None else work / "denoiser.safetensors",
+        )
+        self.losses = trainer.run()
+        self.model = Denoiser.of(plain_weights(net, trainer.weights()))
+        if self.by_ensemble and Labels.useful(schema) and is_main():
+            self.labels = Labels(schema).fit(*seen, child(stream, "labels"), self.source_labels)
+        return self
+
+    def _start(
+        self, rows: pd.DataFrame, regions: np.ndarray, pretrained: Path | None, stream: np.random.SeedSequence
+    ) -> nn.Module:
+        """Choose the space that rows are denoised in, and return the network that training starts from."""
+        columns, generator = self.schema.generated, torch.Generator().manual_seed(integer(stream))
+        self.space: TabularEncoder | LatentSpace
+        if pretrained is not None and not is_latent_space(pretrained):
+            return tunable(self._pretrained(rows, regions, pretrained), self.tune, generator)
+        if pretrained is not None:
+            self.space = LatentSpace.load(pretrained)
+            self.space.adapt(rows, columns, self.schema.regions, regions)
+        else:
+            self.space = TabularEncoder.fit(rows, columns, self.schema.regions, regions, self.ties, self.scaling)
+        count, start = len(self.schema.regions), self._closed_form(rows, regions)
+        made = Denoiser(self.space.width, count, self.width, self.depth, self.told, start=start)
+        initialise(made, generator, zero=made.leave)
+        return made
+
+    def _closed_form(self, rows: pd.DataFrame, regions: np.ndarray) -> NormalStart | None:
+        """Return what the network is added to, if anything."""
+        return None
+
+    def _pretrained(self, rows: pd.DataFrame, regions: np.ndarray, folder: Path) -> Denoiser:
+        """Return a source set's denoiser, its regions' embeddings put in the study's order."""
+        with readable(folder):
+            theirs = Schema.from_dict(read_json(folder / "schema.json"))
+            source = type(self).load(folder, theirs, {})
+        assert isinstance(source.space, TabularEncoder)
+        self.space = source.space.adapt(rows, self.schema.generated, theirs.regions, self.schema.regions, regions)
+        if self.space.width != source.space.width:
+            raise CodsaError(f"{folder}: pretrained on columns of other levels; prepare the source set with the same")
+        self.source_labels = source.labels
+        weights = source.model.state_dict()
+        names = theirs.regions.names
+        for key in {"region.weight", "start.means"} & set(weights):
+            known = weights[key]
+            ours = [known[names.index(n)] if n in names else known.mean(0) for n in self.schema.regions.names]
+            weights[key] = torch.stack(ours)
+        return Denoiser.of(weights)
+
+    def _loss(self, x: torch.Tensor, region: torch.Tensor, rows: torch.Tensor) -> Any:
+        """Return the loss on batches of some rows of x, which may be a file mapped to memory and is not copied."""
+        members = [rows[region[rows] == k] for k in range(len(self.schema.regions))]
+        members = [m for m in members if len(m)]
+        sizes = torch.tensor([len(m) for m in members])
+        starts = torch.cumsum(sizes, 0) - sizes
+        order = torch.cat(members)
+
+        def loss(net: nn.Module, generator: torch.Generator) -> torch.Tensor:
+            pick = torch.randint(len(members), (self.batch,), generator=generator)
+            within = (torch.rand(self.batch, generator=generator, dtype=torch.float64) * sizes[pick]).long()
+            chosen = order[starts[pick] + within]
+            sigma = edm.draw_sigma(self.batch, self.noise, generator)
+            epsilon = torch.randn(self.batch, x.shape[1], generator=generator)
+            chosen, sigma, epsilon = my_share(chosen, sigma, epsilon)
+            device = next(net.parameters()).device
+            batch = (part.to(device) for part in (x[chosen], region[chosen], sigma, epsilon))
+            return edm.denoising_loss(net, *batch).mean()
+
+        return loss
+
+    def _held_out(self, x: torch.Tensor, region: torch.Tensor, stream: np.random.SeedSequence) -> Any:
+        """Return the mean over regions of the loss on held-out rows under fixed noise."""
+        repeats = int(np.clip(4096 // len(x), 1, 64))
+        generator = torch.Generator().manual_seed(integer(stream))
+        x, region = x.repeat(repeats, 1), region.repeat(repeats)
+        sigma = edm.draw_sigma(len(x), self.noise, generator)
+        epsilon = torch.randn(x.shape, generator=generator)
+
+        @torch.no_grad()
+        def held_out(net: nn.Module) -> float:
+            device = next(net.parameters()).device
+            parts = (part.to(device) for part in (x, region, sigma, epsilon))
+            each = edm.denoising_loss(net, *parts).cpu()
+            return float(torch.stack([each[region == k].mean() for k in region.unique()]).mean())
+
+        return held_out
+
+    def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
+        """Draw rows of one region (see `Generator.sample`)."""
+        if self.labels is None:
+            return self._denoise(np.full(count, region), region, stream)
+        return self.labels.sample(self._denoise, region, count, stream)
+
+    def _denoise(self, drawn_as: np.ndarray, region: int, stream: np.random.SeedSequence) -> pd.DataFrame:
+        """Draw rows as the regions say that are given one per row, and set what `region` fixes."""
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model = self.model.to(device).eval()
+        drawn = edm.sample(
+            model,
+            torch.from_numpy(drawn_as),
+            self.space.width,
+            self.sampler_steps,
+            self.noise,
+            torch.Generator().manual_seed(integer(stream)),
+            device,
+            half_type(self.recipe.precision),
+        )
+        return complete(self.space.decode(drawn.numpy(), drawn_as), region, self.schema)
+
+    def save(self, folder: Path) -> None:
+        """Write weights, encoder and losses (see `Generator.save`)."""
+        tensors = {f"model.{k}": v.contiguous() for k, v in self.model.cpu().state_dict().items()}
+        if isinstance(self.space, LatentSpace):
+            self.space.save(folder)
+        else:
+            arrays = self.space.to_arrays()
+            tensors |= {f"table.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}
+        save_file(tensors, folder / "denoiser.safetensors")
+        self.losses.to_csv(folder / "losses.csv", index=False)
+        if self.labels is not None:
+            self.labels.save(folder / "labels")
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
+        """Read what `save` wrote (see `Generator.load`)."""
+        made = cls(**settings)
+        made.schema = schema
+        tensors = load_tensors(folder / "denoiser.safetensors", "torch")
+        table, weights = tensors.under("table."), tensors.under("model.")
+        if table:
+            arrays = Tensors(table.path, {name: part.numpy() for name, part in table.items()})
+            made.space = TabularEncoder.from_arrays(arrays, schema.generated)
+        else:
+            made.space = LatentSpace.load(folder)
+        weights.expect("enter.weight", None, made.space.width)
+        weights.expect("region.weight", len(schema.regions), None)
+        made.model = Denoiser.of(weights)
+        if (folder / "labels").is_dir():
+            made.labels = Labels.load(folder / "labels", schema)
+        return made
+
+
+def hold_out(regions: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
+    """Choose rows for the early stop: a share of every region, rounded down.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_g,)
+    """
+    chosen = np.zeros(len(regions), dtype=bool)
+    for k in np.unique(regions):
+        members = np.flatnonzero(regions == k)
+        chosen[random.permutation(members)[: int(share * len(members))]] = True
+    return chosen

@@ -1,0 +1,124 @@
+"""A generator of embeddings with a decoder behind it: rows with texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import pandas as pd
+
+from codsa.data.schema import Schema
+from codsa.errors import CodsaError
+from codsa.generators.base import Generator
+from codsa.generators.tables.source_rows import with_source
+from codsa.generators.texts.decoders import Decoder, Decoding, load_decoder, make_decoder
+from codsa.io import array_columns
+from codsa.registry import check_settings
+from codsa.settings import Count, PositiveInt
+
+
+class Worded(Generator):
+    """Draw embeddings by `core`, and decode them into the text that they stand for.
+
+    Where no text is modelled (its column is ignored) there is nothing to decode.
+
+    Parameters
+    ----------
+    decoder : {'none', 'nearest', 'vec2text'}
+        nearest: the text of S_g (or of the source rows that join it) in the same region whose embedding is nearest;
+        vec2text: by inversion.
+    inverter : str, optional
+        For vec2text: a folder written by `codsa train-inverter`, or the inversion model's folder or hub name.
+    corrector : str, optional
+        For vec2text: the correction model's folder or hub name; a folder of `codsa train-inverter` holds its own.
+    encoder : str, optional
+        For vec2text: the sentence encoder, by folder or hub name, by which corrections are judged.
+    correct_steps, beam : int
+        For vec2text: rounds of correction, and hypotheses that are kept in each.
+    **settings
+        Those of `core`.
+    """
+
+    core: ClassVar[type[Generator]]
+    label: ClassVar[str]
+
+    def __init__(
+        self,
+        *,
+        decoder: Literal["none", "nearest", "vec2text"] = "none",
+        inverter: str | None = None,
+        corrector: str | None = None,
+        encoder: str | None = None,
+        correct_steps: Count = 0,
+        beam: PositiveInt = 1,
+        **settings: Any,
+    ) -> None:
+        check_settings("generator", self.label, self.core, settings)
+        self.decoding = Decoding(decoder, inverter, corrector, encoder, correct_steps, beam)
+        self.inner = self.core(**settings)
+        self.decoder: Decoder | None = None
+        self.slow = self.decoding.name == "vec2text"
+        if self.slow:
+            self.block = SLOW_BLOCK
+
+    def fit(
+        self,
+        rows: pd.DataFrame,
+        regions: np.ndarray,
+        schema: Schema,
+        stream: np.random.SeedSequence,
+        work: Path | None = None,
+        pretrained: Path | None = None,
+    ) -> Self:
+        """Fit the core on all but the texts, and the decoder on S_g (see `Generator.fit`)."""
+        self.schema = schema
+        vector = embedding_of(schema)
+        rows, regions, pretrained = with_source(rows, regions, schema, pretrained)
+        if schema.texts:
+            self.decoder = make_decoder(self.decoding, rows[schema.texts[0]], rows[vector], regions, schema)
+        elif self.decoding.name != "none":
+            raise CodsaError(f"decoder '{self.decoding.name}': the data model no text; declare its column as attribute")
+        inner = schema.wordless
+        self.inner.fit(rows[[c.name for c in inner.modelled]], regions, inner, stream, work, pretrained)
+        return self
+
+    def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
+        """Draw rows of one region (see `Generator.sample`)."""
+        made = self.inner.sample(region, count, stream)
+        if self.decoder is None:
+            return made
+        vectors = array_columns.arrays(made[embedding_of(self.schema)])
+        return made.assign(**{self.schema.texts[0]: self.decoder.decode(vectors, region)})
+
+    def save(self, folder: Path) -> None:
+        """Write core and decoder (see `Generator.save`)."""
+        self.inner.save(folder)
+        if self.decoder is not None:
+            self.decoder.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
+        """Read what `save` wrote (see `Generator.load`)."""
+        made = cls(**settings)
+        made.schema = schema
+        own = {name: value for name, value in settings.items() if name not in DECODING}
+        made.inner = cls.core.load(folder, schema.wordless, own)
+        if schema.texts:
+            made.decoder = load_decoder(made.decoding, folder, schema)
+        return made
+
+
+SLOW_BLOCK = 64
+"""Rows of a block where each is inverted, which is slow."""
+DECODING = ("decoder", "inverter", "corrector", "encoder", "correct_steps", "beam")
+
+
+def embedding_of(schema: Schema) -> str:
+    """Return the name of the modelled column of embeddings, or raise a `CodsaError`."""
+    found = [c for c in schema.modelled if c.type == "vector"]
+    wanted = [c for c in found if c.of in schema.texts] or found
+    if not wanted:
+        raise CodsaError("the data have no embeddings to generate; prepare them with an encoder (--encoder)")
+    return wanted[0].name

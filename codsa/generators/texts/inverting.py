@@ -1,0 +1,153 @@
+"""The folder of an inverter: which texts it learns from, and its record."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from codsa.data.dataset import Dataset
+from codsa.encoders.sentences import SentenceEncoder, embed
+from codsa.errors import CodsaError, suggest
+from codsa.generators.texts.training import train_inverter
+from codsa.io.artifacts import folder_output, new_folder
+from codsa.io.checkpoints import checkpoint_dir
+from codsa.io.digests import digest
+from codsa.io.manifests import write_manifest
+from codsa.io.names import INVERTER, MANIFEST
+from codsa.io.seeds import Work
+from codsa.io.tables import read_parquet
+from codsa.readers.clean_texts import Limits, clean, pieces
+from codsa.readers.datasets import Raw, read_source
+from codsa.readers.texts import near_theirs
+from codsa.registry import check_settings
+
+log = logging.getLogger(__name__)
+
+GIVEN = ("texts", "encoder", "vectors", "folder", "stream", "scratch")
+"""What `train_inverter` is given beside its settings."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Which texts an inverter learns from.
+
+    Attributes
+    ----------
+    tables : sequence of str
+        Paths or URLs.
+    data : Path, optional
+        A dataset's folder, instead of tables.
+    column : str
+        Holds the texts.
+    sha256 : str, optional
+        Of the only table.
+    words : int, optional
+        Longer texts are cut into pieces of whole sentences, of at most so many words.
+    apart : Path, optional
+        A dataset's folder: texts and pieces that are nearly one of its texts are left out.
+    """
+
+    tables: Sequence[str] = ()
+    data: Path | None = None
+    column: str = "text"
+    sha256: str | None = None
+    words: int | None = None
+    apart: Path | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.tables) == (self.data is not None):
+            raise CodsaError("give either tables of texts or --data, a dataset's folder")
+        if self.sha256 is not None and len(self.tables) != 1:
+            raise CodsaError(f"--sha256 is the checksum of one table, and here are {len(self.tables)}")
+        if self.words is not None and self.words < 1:
+            raise CodsaError(f"--words {self.words}; a piece has one word at the least")
+
+
+def read_own(corpus: Corpus, downloads: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the texts of tables or of a dataset, each once, and their digest for the manifest."""
+    if corpus.data is not None:
+        found = [_column(read_parquet(corpus.data / "rows.parquet"), corpus.column, corpus.data)]
+    else:
+        found = [_column(_table(one, corpus.sha256, downloads), corpus.column, one) for one in corpus.tables]
+    texts = clean(pd.concat(found, ignore_index=True), Limits(broken="skip"), corpus.column)[0]
+    if corpus.words is not None:
+        texts = pd.Series([piece for text in texts for piece in pieces(text, corpus.words)])
+    texts = texts.drop_duplicates()
+    if corpus.apart is not None:
+        near = near_theirs(texts.tolist(), corpus.column, corpus.apart)
+        log.info("%d of %d texts left out: nearly one of %s", near.sum(), len(near), corpus.apart)
+        texts = texts[~near]
+    return texts.tolist(), {"texts": digest(texts.tolist())}
+
+
+def _table(source: str, sha256: str | None, downloads: Path) -> pd.DataFrame:
+    raw = read_source(source, sha256, downloads)
+    if not isinstance(raw, Raw):
+        raise CodsaError(f"{source}: holds images; give a table of texts")
+    return raw.held
+
+
+def _column(table: pd.DataFrame, name: str, place: str | Path) -> pd.Series:
+    if name not in table:
+        raise CodsaError(f"{place}: no column '{name}'; {suggest(name, map(str, table.columns))}")
+    return table[name]
+
+
+def write_inverter(
+    folder: Path,
+    texts: list[str],
+    encoder: str,
+    cache: Path,
+    settings: Mapping[str, Any],
+    work: Work,
+    inputs: Mapping[str, str],
+) -> dict[str, float]:
+    """Train an inverter and write its folder, whole or not at all.
+
+    Parameters
+    ----------
+    settings : mapping
+        Keyword arguments of `codsa.generators.texts.training.train_inverter`.
+
+    Returns
+    -------
+    dict
+        What was measured on held-out texts.
+    """
+    check_settings("train-inverter", "inverter", train_inverter, settings, GIVEN)
+    model = SentenceEncoder(encoder)
+    inputs = {**inputs, "encoder": model.digest}
+    parameters = {"settings": dict(settings), "seed": work.seed}
+    folder_output(folder, INVERTER)
+    with checkpoint_dir(folder, inputs, parameters) as checkpoints, new_folder(folder, INVERTER) as staged:
+        vectors = embed(model, texts, cache)
+        measures = train_inverter(texts, model, vectors, staged, work.stream("inverter"), checkpoints, **settings)
+        write_manifest(staged / MANIFEST, INVERTER, inputs, parameters)
+    return measures
+
+
+def inverter_of(
+    folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, scratch: Path
+) -> None:
+    """Train an inverter on a source set's texts (`codsa-train-gen --pretrain inverter`); `encoder` is a setting."""
+    own = {key: value for key, value in settings.items() if key != "encoder"}
+    check_settings("pretrained", "inverter", train_inverter, own, GIVEN)
+    columns = [c for c in source.schema.columns if c.type == "vector" and c.of is not None]
+    if not columns or "encoder" not in settings:
+        raise CodsaError(
+            "inverter: the source set needs embeddings of its texts, and the setting encoder names the model"
+        )
+    model = SentenceEncoder(str(settings["encoder"]))
+    if model.digest != columns[0].encoder:
+        raise CodsaError(f"inverter: {settings['encoder']} is not the encoder of the source set; give that one")
+    from codsa.io.array_columns import arrays
+
+    rows = source.rows.drop_duplicates(str(columns[0].of))
+    texts, vectors = rows[str(columns[0].of)].tolist(), arrays(rows[columns[0].name])
+    train_inverter(texts, model, vectors, folder, stream, scratch, **own)

@@ -1,0 +1,238 @@
+"""Arrays as values of a table: an image or a vector beside each row's other columns.
+
+A payload column is one contiguous ndarray behind pandas' extension interface, so rows with a payload are
+chosen, joined and passed through the stages like any others. On disk it is what other tools read: an image
+as a struct {bytes, path} with PNG bytes, a vector as a list of float32.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype
+
+from codsa.errors import CodsaError
+
+ELEMENTS: dict[str, np.dtype[Any]] = {"image": np.dtype(np.uint8), "vector": np.dtype(np.float32)}
+"""What the arrays of each kind hold: uint8 of shape (height, width, channels), float32 of shape (d,)."""
+_NAME = re.compile(r"(image|vector)\[(\d+(?:, \d+)*)\]")
+
+
+@register_extension_dtype
+class PayloadDtype(ExtensionDtype):
+    """The type of a payload column: 'image[28, 28, 1]' or 'vector[384]'.
+
+    Parameters
+    ----------
+    payload : {'image', 'vector'}
+    shape : sequence of int
+        The shape of one value.
+    """
+
+    kind = "O"
+    _metadata = ("payload", "shape")
+
+    def __init__(self, payload: str, shape: Sequence[int]) -> None:
+        self.payload, self.shape = payload, tuple(int(s) for s in shape)
+
+    @property
+    def type(self) -> Any:  # type: ignore[override]
+        """The type of one value."""
+        return np.ndarray
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The type as text."""
+        return f"{self.payload}[{', '.join(map(str, self.shape))}]"
+
+    @property
+    def element(self) -> np.dtype[Any]:
+        """The numpy type of an element."""
+        return ELEMENTS[self.payload]
+
+    @classmethod
+    def construct_from_string(cls, string: str) -> Self:
+        """Read a type from text; TypeError where it is another one, as pandas asks."""
+        found = _NAME.fullmatch(string) if isinstance(string, str) else None
+        if found is None:
+            raise TypeError(f"'{string}' is not a payload type")
+        return cls(found[1], [int(s) for s in found[2].split(",")])
+
+    @classmethod
+    def construct_array_type(cls) -> Any:
+        """Return the array type."""
+        return PayloadArray
+
+
+class PayloadArray(ExtensionArray):
+    """The values of a payload column.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, ...)
+    dtype : PayloadDtype
+    """
+
+    def __init__(self, values: np.ndarray, dtype: PayloadDtype) -> None:
+        if values.shape[1:] != dtype.shape or values.dtype != dtype.element:
+            raise ValueError(f"an array of shape {values.shape} and type {values.dtype} is not {dtype.name}")
+        self.values, self._dtype = values, dtype
+
+    @property
+    def dtype(self) -> PayloadDtype:
+        """The type."""
+        return self._dtype
+
+    @property
+    def nbytes(self) -> int:
+        """The size in memory."""
+        return int(self.values.nbytes)
+
+    @classmethod
+    def _from_sequence(cls, scalars: Any, *, dtype: Any = None, copy: bool = False) -> Self:
+        if isinstance(scalars, cls):
+            return cls(scalars.values.copy() if copy else scalars.values, scalars.dtype)
+        made = [np.asarray(one) for one in scalars]
+        if dtype is None:
+            raise TypeError("a payload column needs its type")
+        wanted = dtype if isinstance(dtype, PayloadDtype) else PayloadDtype.construct_from_string(str(dtype))
+        values = np.stack(made) if made else np.empty((0, *wanted.shape))
+        return cls(values.astype(wanted.element), wanted)
+
+    @classmethod
+    def _from_factorized(cls, values: Any, original: Any) -> Self:
+        return cls(np.asarray(values), original.dtype)
+
+    @classmethod
+    def _concat_same_type(cls, to_concat: Sequence[Self]) -> Self:
+        return cls(np.concatenate([part.values for part in to_concat]), to_concat[0].dtype)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, item: Any) -> Any:
+        if isinstance(item, (int, np.integer)):
+            return self.values[item]
+        return type(self)(self.values[pd.api.indexers.check_array_indexer(self, item)], self._dtype)  # type: ignore[arg-type]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.values[key] = value.values if isinstance(value, PayloadArray) else value
+
+    def __eq__(self, other: object) -> Any:
+        theirs = getattr(other, "array", other)
+        if not isinstance(theirs, PayloadArray):
+            return NotImplemented
+        return (self.values == theirs.values).reshape(len(self), -1).all(axis=1)
+
+    def isna(self) -> np.ndarray:
+        """Say which values are missing: none ever is."""
+        return np.zeros(len(self), dtype=bool)
+
+    def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> Self:
+        """Return the values at some places; a place without a value is an error."""
+        places = np.asarray(indices, dtype=np.intp)
+        if allow_fill and (places < 0).any():
+            raise ValueError("a payload column has no missing values")
+        return type(self)(self.values[places], self._dtype)
+
+    def copy(self) -> Self:
+        """Return a copy."""
+        return type(self)(self.values.copy(), self._dtype)
+
+    def _hash_pandas_object(self, *, encoding: str, hash_key: str, categorize: bool) -> np.ndarray:
+        """Return a 64-bit hash of each value's bytes, the same on every machine."""
+        digests = (hashlib.blake2b(one.tobytes(), digest_size=8).digest() for one in self.values)
+        return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+
+    def _formatter(self, boxed: bool = False) -> Any:
+        return lambda one: f"<{self._dtype.payload}>"
+
+    def __arrow_array__(self, type: Any = None) -> Any:
+        """Return the column as it is stored."""
+        import pyarrow as pa
+
+        if self._dtype.payload == "vector":
+            flat = pa.array(self.values.reshape(-1))
+            return pa.FixedSizeListArray.from_arrays(flat, self._dtype.shape[0])
+        from codsa.io.image_codec import encode
+
+        fields = [pa.array([encode(one) for one in self.values], pa.binary()), pa.nulls(len(self), pa.string())]
+        return pa.StructArray.from_arrays(fields, names=["bytes", "path"])
+
+
+def column(kind: str, values: np.ndarray) -> pd.Series:
+    """Return arrays as a column.
+
+    Parameters
+    ----------
+    kind : {'image', 'vector'}
+    values : ndarray of shape (n, ...)
+    """
+    dtype = PayloadDtype(kind, values.shape[1:])
+    return pd.Series(PayloadArray(np.ascontiguousarray(values.astype(dtype.element, copy=False)), dtype))
+
+
+def arrays(values: pd.Series) -> np.ndarray:
+    """Return a payload column as an ndarray of shape (n, ...)."""
+    found = values.array
+    assert isinstance(found, PayloadArray)
+    return found.values
+
+
+def is_payload(values: pd.Series) -> bool:
+    """Say whether a column holds arrays."""
+    return isinstance(values.dtype, PayloadDtype)
+
+
+def read(values: pd.Series, kind: str, shape: Sequence[int] | None, name: str) -> pd.Series:
+    """Return a column as it was stored, or one that is a payload already, as a payload column.
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        What each value's shape must be; None: that of the first.
+
+    Raises
+    ------
+    CodsaError
+        Where a value cannot be decoded, or has another shape.
+    """
+    if is_payload(values):
+        dtype = values.dtype
+        assert isinstance(dtype, PayloadDtype)
+        if dtype.payload != kind or (shape is not None and dtype.shape != tuple(shape)):
+            raise CodsaError(f"column '{name}': holds {dtype.name}, the schema says {kind}{list(shape or [])}")
+        return values
+    made = [_decoded(one, kind, name, place) for place, one in enumerate(values)]
+    wanted = tuple(shape if shape is not None else made[0].shape) if made or shape is not None else (0,)
+    strange = next((place for place, one in enumerate(made) if one.shape != wanted), None)
+    if strange is not None:
+        raise CodsaError(f"column '{name}': row {strange} has the shape {made[strange].shape}, not {wanted}")
+    stacked = np.stack(made) if made else np.empty((0, *wanted))
+    return pd.Series(column(kind, stacked).array, index=values.index)
+
+
+def _decoded(value: Any, kind: str, name: str, place: int) -> np.ndarray:
+    if kind == "vector":
+        return _vector(value, name, place)
+    from codsa.io.image_codec import decode
+
+    data = value.get("bytes") if isinstance(value, dict) else value
+    if not isinstance(data, bytes):
+        raise CodsaError(f"column '{name}': row {place} holds no image bytes; run codsa-prepare again")
+    return decode(data, f"column '{name}', row {place}")
+
+
+def _vector(value: Any, name: str, place: int) -> np.ndarray:
+    try:
+        vector = np.asarray(value, dtype=np.float32)
+    except (ValueError, TypeError):
+        vector = np.empty((), dtype=np.float32)
+    if vector.ndim != 1:
+        raise CodsaError(f"column '{name}': row {place} holds '{value}', which is no vector; correct its type")
+    return vector

@@ -1,0 +1,169 @@
+"""Single images: from encoded bytes to arrays of one size and mode, and back to PNG."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from codsa.data.schema import check_choice
+from codsa.errors import CodsaError
+
+MODES = ("L", "RGB")
+FITS = ("stretch", "crop", "pad")
+MOST_PIXELS = 50_000_000
+"""An image that says it has more is refused before it is unpacked: it may be a decompression bomb."""
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+"""The formats that are read, whatever a file is called: those of `codsa.readers.images.SUFFIXES`."""
+CHANNELS = {"L": 1, "RGB": 3}
+
+
+class BrokenImage(CodsaError):
+    """An image that cannot be read, or is odd."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """What every image is brought to.
+
+    Attributes
+    ----------
+    size : tuple of int, optional
+        (height, width); None: as it is, and then all must be alike.
+    mode : {'L', 'RGB'}, optional
+        None: L where every image is grayscale, else RGB.
+    fit : {'stretch', 'crop', 'pad'}
+        How another aspect ratio meets the size: stretched; cut at the centre; or padded with black.
+    """
+
+    size: tuple[int, int] | None = None
+    mode: str | None = None
+    fit: str = "stretch"
+
+    def __post_init__(self) -> None:
+        if self.mode is not None:
+            check_choice("images: mode", self.mode, MODES)
+        check_choice("images: fit", self.fit, FITS)
+        if self.size is not None and not all(1 <= s <= 4096 for s in self.size):
+            raise CodsaError(f"images: size {self.size}: give pixels from 1 to 4096")
+
+
+def encode(pixels: np.ndarray) -> bytes:
+    """Return an image of shape (height, width, 1 or 3), uint8, as PNG; other channel counts as numpy's npy."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    if pixels.shape[2] not in CHANNELS.values():
+        np.save(out, pixels)
+        return out.getvalue()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+def decode(data: bytes, where: str) -> np.ndarray:
+    """Return what `encode` wrote, ndarray of uint8, shape (height, width, channels)."""
+    if data[:6] == b"\x93NUMPY":
+        found: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)
+        return found
+    image = open_image(data, where)
+    pixels = np.asarray(image if image.mode in MODES else image.convert("RGB"))
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def open_image(data: bytes, where: str) -> Any:
+    """Decode an image of one of `FORMATS`.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Unpacked, of mode L or RGB; of an animation the first picture, transparency over black.
+
+    Raises
+    ------
+    BrokenImage
+        Naming it: unreadable, truncated, or too large.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+        if image.width * image.height > MOST_PIXELS:
+            raise BrokenImage(
+                f"{where}: says it has {image.width} × {image.height} pixels, more than {MOST_PIXELS:,}; "
+                "it may be a decompression bomb: shrink it first"
+            )
+        image.load()
+        return _plain(image)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        reason = (
+            f"not a known format: {', '.join(FORMATS)}" if isinstance(error, UnidentifiedImageError) else str(error)
+        )
+        raise BrokenImage(f"{where}: not readable as an image ({reason}); it may be truncated") from None
+
+
+def _plain(image: Any) -> Any:
+    """Return an image in mode L or RGB."""
+    from PIL import Image
+
+    if image.mode in MODES:
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        deep = np.asarray(image, dtype=np.float64)
+        return Image.fromarray(np.clip(deep / (257.0 if deep.max() > 255 else 1.0), 0, 255).round().astype(np.uint8))
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode in ("LA", "La"):
+        black = Image.new("LA", image.size, (0, 255))
+        return Image.alpha_composite(black.convert("RGBA"), image.convert("RGBA")).convert("L")
+    if "A" in image.getbands() or "transparency" in image.info:
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def fitted(image: Any, wanted: Format) -> Any:
+    """Return an image in the wanted size and mode, resized with Lanczos' filter."""
+    from PIL import Image, ImageOps
+
+    if wanted.mode is not None:
+        image = image.convert(wanted.mode)
+    if wanted.size is None:
+        return image
+    size = (wanted.size[1], wanted.size[0])
+    if image.size == size:
+        return image
+    if wanted.fit == "crop":
+        return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+    if wanted.fit == "pad":
+        return ImageOps.pad(image, size, Image.Resampling.LANCZOS)
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return images in another size, by Lanczos' filter.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (n, height, width, channels)
+    size : tuple of int
+        (height, width).
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, *size, channels)
+    """
+    from PIL import Image
+
+    if pixels.shape[1:3] == size:
+        return pixels
+    made = np.empty((len(pixels), *size, pixels.shape[3]), dtype=np.uint8)
+    for image, out in zip(pixels, made, strict=True):
+        for channel in range(pixels.shape[3]):
+            plane = Image.fromarray(np.ascontiguousarray(image[..., channel]))
+            out[..., channel] = np.asarray(plane.resize((size[1], size[0]), Image.Resampling.LANCZOS))
+    return made

@@ -1,0 +1,1 @@
+"""Networks: what generators and estimators share."""

@@ -1,0 +1,294 @@
+"""The training loop: accelerate, one-cycle rate, EMA, early stop, exact resume."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import InitProcessGroupKwargs, broadcast
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from codsa.data.schema import check_choice
+from codsa.errors import CodsaError
+from codsa.io.checkpoints import load_checkpoint, save_checkpoint
+from codsa.io.processes import PATIENCE, STOPPED, Notice, joined, scheduled
+
+log = logging.getLogger(__name__)
+Tensors = dict[str, torch.Tensor]
+Loss = Callable[[nn.Module, torch.Generator], torch.Tensor]
+HeldOutLoss = Callable[[nn.Module], float]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    steps : int
+        Gradient steps at most.
+    learning_rate : float
+        The peak of the one-cycle schedule.
+    ema : float
+        Decay of the averaged weights, which are the result.
+    clip : float
+        Largest norm of a gradient.
+    checks : int
+        How often the held-out loss is measured and a checkpoint written over `steps`.
+    patience : int
+        Training stops after so many checks without a better held-out loss.
+    precision : {'no', 'bf16', 'fp16', 'auto'}
+        accelerate's mixed precision; auto: bf16 where the hardware computes in it, else no.
+    """
+
+    steps: int
+    learning_rate: float
+    ema: float = 0.999
+    clip: float = 1.0
+    checks: int = 20
+    patience: int = 6
+    precision: str = "no"
+
+
+def accelerator(precision: str) -> Accelerator:
+    """Return an accelerator; unlike accelerate's own, a process may have several, each with its precision."""
+    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
+        AcceleratorState._reset_state()
+    return Accelerator(mixed_precision=precision, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
+
+
+class Trainer:
+    """Trains a network and can be killed at any moment: a restart ends in the same bytes.
+
+    SIGTERM makes it write a checkpoint, and exit unless a scheduler sent it. Where several processes were
+    started together (see `codsa.io.processes`), each takes its share of every batch and the first one writes; the
+    sums of gradients are then in another order, so that results agree to rounding and not to the byte.
+
+    Parameters
+    ----------
+    model : Module
+    recipe : Recipe
+    loss : callable
+        (model, generator) → scalar tensor; draws its batch and noise from the generator.
+    held_out : callable, optional
+        model → float, the loss on rows that are not trained on. Without it no early stop.
+    seed : int
+    checkpoint : Path, optional
+        A file that is written at every check, and resumed from if it is there.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        loss: Loss,
+        held_out: HeldOutLoss | None,
+        seed: int,
+        checkpoint: Path | None = None,
+    ) -> None:
+        self.recipe, self.loss, self.held_out = recipe, loss, held_out
+        self.checkpoint = checkpoint
+        self.accelerator = accelerator(mixed_precision(recipe.precision))
+        optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.average = AveragedModel(self.accelerator.unwrap_model(self.model), multi_avg_fn=warm_average(recipe.ema))
+        self.generator = torch.Generator().manual_seed(seed)
+        self.step, self.best, self.stale = 0, math.inf, 0
+        self.best_weights: Tensors = {}
+        self.losses: list[dict[str, float | None]] = []
+        self._sum = 0.0
+
+    def run(self) -> pd.DataFrame:
+        """Train to the end, or to the early stop.
+
+        Returns
+        -------
+        DataFrame
+            step, loss (mean since the last check) and held_out, one row per check.
+
+        Raises
+        ------
+        CodsaError
+            When a loss is not finite.
+        """
+        self._resume()
+        every = max(1, self.recipe.steps // self.recipe.checks)
+        bar = tqdm(total=self.recipe.steps, initial=self.step, disable=not sys.stderr.isatty())
+        with bar, Notice() as notice:
+            while self.step < self.recipe.steps and self.stale < self.recipe.patience:
+                stop = self._advance(notice)
+                bar.update()
+                if self.step % every == 0 or self.step == self.recipe.steps:
+                    self._check(every)
+                elif stop:
+                    self._save()
+                if stop:
+                    self._leave(notice)
+        return pd.DataFrame(self.losses)
+
+    def weights(self) -> Tensors:
+        """Return the averaged weights at the best check, on the CPU."""
+        return self.best_weights or _copy(self.average.module)
+
+    def _leave(self, notice: Notice) -> None:
+        """Exit, or under a scheduler go on until it ends the job: one that exits by itself is not requeued."""
+        if scheduled():
+            notice.given = False
+            log.warning("SIGTERM at step %d: a checkpoint is written; going on until the scheduler ends it", self.step)
+            return
+        log.warning("SIGTERM at step %d: a checkpoint is written; the same command goes on from it", self.step)
+        self.accelerator.end_training()
+        raise SystemExit(STOPPED)
+
+    def _advance(self, notice: Notice) -> bool:
+        """Do a gradient step; return whether to stop, in which all processes agree."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.learning_rate * one_cycle(self.step / self.recipe.steps)
+        loss = self.loss(self.model, self.generator)
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.average.update_parameters(self.accelerator.unwrap_model(self.model))
+        self.step += 1
+        told = self._agreed(loss.detach(), notice)
+        self._sum += told[0]
+        if not math.isfinite(self._sum):
+            raise CodsaError(
+                f"the training loss is not finite at step {self.step}; lower learning_rate "
+                f"(now {self.recipe.learning_rate}) or look for extreme values in the columns"
+            )
+        return told[1] > 0
+
+    def _agreed(self, loss: torch.Tensor, notice: Notice) -> tuple[float, float]:
+        """Return the mean over the processes of the loss, and of whether SIGTERM came."""
+        if not joined():
+            return float(loss), float(notice.given)
+        pair = torch.stack([loss.float(), loss.new_tensor(notice.given, dtype=torch.float32)])
+        mean = self.accelerator.reduce(pair, reduction="mean").tolist()
+        return mean[0], mean[1]
+
+    def _check(self, every: int) -> None:
+        held_out = None
+        if self.held_out is not None:
+            held_out = self._of_first(self.held_out(self.average.module))
+            if held_out < self.best:
+                self.best, self.stale, self.best_weights = held_out, 0, _copy(self.average.module)
+            else:
+                self.stale += 1
+        since = self.step - (int(self.losses[-1]["step"] or 0) if self.losses else 0)
+        self.losses.append({"step": self.step, "loss": self._sum / since, "held_out": held_out})
+        self._sum = 0.0
+        log.info("step %d of %d: loss %.4f, held out %s", *self._progress())
+        self._save()
+
+    def _of_first(self, number: float) -> float:
+        """Return what the first process has measured, so that all stop together."""
+        if not joined():
+            return number
+        told = torch.tensor([number], dtype=torch.float64 if self.accelerator.device.type == "cpu" else torch.float32)
+        return float(broadcast(told.to(self.accelerator.device), from_process=0))
+
+    def _progress(self) -> tuple[int, int, float, str]:
+        last = self.losses[-1]
+        held_out = "-" if last["held_out"] is None else f"{last['held_out']:.4f}"
+        return self.step, self.recipe.steps, float(last["loss"] or 0.0), held_out
+
+    def _save(self) -> None:
+        if self.checkpoint is None or not self.accelerator.is_main_process:
+            return
+        tensors = {f"model.{k}": v for k, v in _copy(self.accelerator.unwrap_model(self.model)).items()}
+        tensors |= {f"average.{k}": v for k, v in _copy(self.average).items()}
+        tensors |= {f"best.{k}": v for k, v in self.best_weights.items()}
+        for i, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{i}.{k}": v.detach().cpu().clone() for k, v in state.items()}
+        tensors["generator"] = self.generator.get_state()
+        facts = {"step": self.step, "best": self.best, "stale": self.stale, "losses": self.losses, "sum": self._sum}
+        save_checkpoint(self.checkpoint, tensors, facts)
+
+    def _resume(self) -> None:
+        saved = None if self.checkpoint is None else load_checkpoint(self.checkpoint)
+        if saved is None:
+            return
+        tensors, facts = saved
+        self.accelerator.unwrap_model(self.model).load_state_dict(_under(tensors, "model."))
+        self.average.load_state_dict(_under(tensors, "average."))
+        self.best_weights = _under(tensors, "best.")
+        self._resume_optimizer(_under(tensors, "adam."))
+        self.generator.set_state(tensors["generator"])
+        self.step, self.best, self.stale = facts["step"], facts["best"], facts["stale"]
+        self.losses, self._sum = facts["losses"], facts["sum"]
+        log.info("resumed from step %d", self.step)
+
+    def _resume_optimizer(self, flat: Tensors) -> None:
+        state: dict[int, Tensors] = {}
+        for key, value in flat.items():
+            index, _, name = key.partition(".")
+            state.setdefault(int(index), {})[name] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def mixed_precision(precision: str | bool) -> str:
+    """Return what accelerate is told: 'auto' becomes bf16 where the hardware computes in it.
+
+    YAML reads a bare `no` as false, which is taken for what was meant.
+    """
+    precision = "no" if precision is False else str(precision)
+    check_choice("precision", precision, ("no", "bf16", "fp16", "auto"))
+    if precision != "auto":
+        return precision
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported() else "no"
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "no"
+
+
+def half_type(precision: str | bool) -> torch.dtype | None:
+    """Return the type that a network is called in outside training: None for float32."""
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(mixed_precision(precision))
+
+
+def one_cycle(progress: float, warm: float = 0.1) -> float:
+    """Return the one-cycle learning rate (Smith 2018) relative to its peak.
+
+    Parameters
+    ----------
+    progress : float
+        Between 0 and 1.
+    warm : float
+        The share of the run in which the rate rises from 1/25; it then falls by a cosine to 0.
+    """
+    if progress < warm:
+        return 0.04 + 0.96 * progress / warm
+    return 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
+
+
+def warm_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Return torch's averaging rule with a decay that grows as (1 + t)/(10 + t) up to `decay`."""
+
+    @torch.no_grad()
+    def update(averaged: list[torch.Tensor], current: list[torch.Tensor], count: torch.Tensor) -> None:
+        t = float(count)
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + t) / (10 + t)))
+
+    return update
+
+
+def _copy(model: nn.Module) -> Tensors:
+    return {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
+
+
+def _under(tensors: Tensors, prefix: str) -> Tensors:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

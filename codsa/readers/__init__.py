@@ -1,0 +1,1 @@
+"""Whatever a user brings, read as a table."""

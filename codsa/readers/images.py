@@ -1,0 +1,360 @@
+"""Where images lie: folders, idx, npz, Parquet, a Hugging Face data set; found and labelled, not yet decoded."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import re
+import struct
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from codsa.data.unicode import composed
+from codsa.data.whole_numbers import are_whole, arrow_frame, keep_exact, parsed
+from codsa.errors import CodsaError, suggest
+from codsa.io.image_codec import BrokenImage
+from codsa.io.records import read_as
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+HF_MARKS = ("dataset_info.json", "state.json", "dataset_dict.json")
+NAMES = ("file", "file_name", "filename", "path", "image", "name")
+"""How a table of labels may call the column that names the files."""
+_FIELD = re.compile(r"\{(\w*)\}")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A place that images are read from.
+
+    Attributes
+    ----------
+    path : Path
+    columns : mapping
+        Values that all its rows get, as {'domain': 'usps'}.
+    labels : Path, optional
+        A table with a row per file, or the idx file of labels.
+    pattern : str, optional
+        How labels are written in file names, as '{age}_{gender}_{_}.jpg'.
+    column : str, optional
+        The image column of a Parquet file or data set; None: the only one that holds bytes.
+    arrays : mapping
+        Column → array of an npz file, 'image' among them.
+    split : str, optional
+        Of a Hugging Face data set.
+    """
+
+    path: Path
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    labels: Path | None = None
+    pattern: str | None = None
+    column: str | None = None
+    arrays: Mapping[str, str] = field(default_factory=dict)
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """Images that were found.
+
+    Attributes
+    ----------
+    images : sequence
+        Paths, encoded bytes, or arrays of shape (height, width, channels).
+    table : DataFrame
+        A row per image: `file`, and what is known of it.
+    """
+
+    images: Sequence[Path | bytes | np.ndarray] | np.ndarray
+    table: pd.DataFrame
+
+
+def holds_images(path: Path) -> bool:
+    """Say whether a path is one of those that images are read from, by its name or what it holds."""
+    name = path.name.lower().removesuffix(".gz")
+    if path.is_dir() or name.endswith((".npz", "ubyte", ".idx")):
+        return True
+    return name.endswith(".parquet") and path.is_file() and bool(_byte_columns(path))
+
+
+def find(part: Part) -> Found:
+    """Find the images of one place.
+
+    Raises
+    ------
+    CodsaError
+        Where there are none, labels are missing, or the file is broken.
+    """
+    path = part.path
+    if not path.exists():
+        raise CodsaError(f"{path}: no such file or folder")
+    _refuse_irregular(path)
+    found = _reader(path)(part)
+    if not len(found.images):
+        raise CodsaError(f"{path}: no images found; known are {', '.join(sorted(SUFFIXES))}, idx, npz and Parquet")
+    taken = [name for name in part.columns if name in found.table]
+    if taken:
+        raise CodsaError(f"{path}: columns: '{taken[0]}' is there already; give it another name")
+    return Found(found.images, keep_exact(found.table.assign(**part.columns)))
+
+
+def _refuse_irregular(path: Path) -> None:
+    """Raise a `CodsaError` for a pipe or device, or a folder with one that would be read."""
+    from codsa.readers.tables import refuse_irregular
+
+    refuse_irregular(path)
+    read = {*SUFFIXES, ".parquet", ".arrow", ".json"}
+    for inner in path.rglob("*") if path.is_dir() else []:
+        if inner.suffix.lower() in read:
+            refuse_irregular(inner)
+
+
+def _reader(path: Path) -> Callable[[Part], Found]:
+    name = path.name.lower().removesuffix(".gz")
+    if path.is_dir():
+        marked = any((path / mark).exists() for mark in HF_MARKS)
+        stored = any(path.rglob("*.parquet")) or any(path.rglob("*.arrow"))
+        return _data_set if marked or stored else _folder
+    for ending, reader in ((".npz", _npz), ("ubyte", _idx), (".idx", _idx), (".parquet", _parquet)):
+        if name.endswith(ending):
+            return reader
+    raise CodsaError(f"{path}: not known as images; give a folder, idx, npz, Parquet or a Hugging Face data set")
+
+
+def _folder(part: Part) -> Found:
+    root = part.path
+    files = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    table = pd.DataFrame({"file": [p.relative_to(root).as_posix() for p in files]}, dtype=object)
+    if part.labels is not None:
+        return Found(files, _from_table(table, part.labels))
+    if part.pattern is not None:
+        return Found(files, _from_names(table, part.pattern))
+    folders = [p.relative_to(root).parent.as_posix() for p in files]
+    return Found(files, table.assign(label=folders) if any(f != "." for f in folders) else table)
+
+
+def _from_names(table: pd.DataFrame, pattern: str) -> pd.DataFrame:
+    """Read labels from file names; a name that does not follow the pattern gets missing ones."""
+    fields = _FIELD.findall(pattern)
+    kept = [f for f in fields if f and not f.startswith("_")]
+    if not kept or len(set(kept)) < len(kept) or not all(f.isidentifier() for f in kept):
+        raise CodsaError(f"pattern '{pattern}': name each part once by a word, as '{{age}}_{{gender}}_{{_}}.jpg'")
+    words = _FIELD.split(composed(pattern))
+    named = [f"(?P<{w}>[^_/]+)" if w in kept else ".*?" for w in words[1::2]]
+    texts = [re.escape(w) for w in words[0::2]]
+    whole = re.compile(texts[0] + "".join(n + t for n, t in zip(named, texts[1:], strict=True)))
+    hits = [whole.fullmatch(composed(Path(name).name)) for name in table["file"]]
+    if not any(hits):
+        raise CodsaError(f"pattern '{pattern}': no file name follows it, as '{(table['file'].tolist() or ['-'])[0]}'")
+    labels = {f: pd.Series([hit[f] if hit else None for hit in hits], dtype=object) for f in kept}
+    return table.assign(**{f: _numbers_if_all(v) for f, v in labels.items()})
+
+
+def _numbers_if_all(values: pd.Series) -> pd.Series:
+    try:
+        numbers = parsed(values)
+    except (ValueError, TypeError):
+        return values
+    return numbers if pd.api.types.is_float_dtype(numbers) or are_whole(numbers.dropna()) else values
+
+
+def _from_table(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Join labels by file name, whole or without its folders or suffix; files without a row get missing ones."""
+    from codsa.readers.tables import read_table
+
+    labels = read_table(path)
+    key = next((name for name in NAMES if name in labels), None)
+    if key is None:
+        raise CodsaError(f"{path}: no column names the files; call it '{NAMES[0]}' (there are {list(labels.columns)})")
+    names = labels[key].astype(str)
+    if names.duplicated().any():
+        raise CodsaError(f"{path}: file '{names[names.duplicated()].iloc[0]}' stands twice; give each file one row")
+    forms = (lambda f: f, lambda f: Path(f).name, lambda f: Path(f).stem)
+    place = pd.Series(np.arange(len(names)), index=names)
+    rows = np.full(len(table), -1)
+    for form in forms:
+        hits = place.reindex([composed(form(f)) for f in table["file"]]).to_numpy(dtype=float, na_value=-1)
+        rows = np.where(rows < 0, hits, rows).astype(int)
+    if (rows < 0).all():
+        raise CodsaError(f"{path}: names none of the {len(table)} files, as '{(table['file'].tolist() or ['-'])[0]}'")
+    others = labels.drop(columns=[key])
+    joined = others.reindex(rows).reset_index(drop=True)
+    return pd.concat([table, joined], axis=1)
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Read an idx file (LeCun), gzipped or not.
+
+    Returns
+    -------
+    ndarray of uint8
+    """
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise CodsaError(f"{path}: not readable ({error}); it may be truncated: fetch it again") from None
+    if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 4:
+        raise CodsaError(f"{path}: not an idx file of bytes")
+    count = data[3]
+    shape = struct.unpack(f">{count}I", data[4 : 4 + 4 * count]) if len(data) >= 4 + 4 * count else (0,)
+    if len(data) != 4 + 4 * count + math.prod(shape):
+        raise CodsaError(f"{path}: {len(data)} bytes do not hold {shape}; it is truncated: fetch it again")
+    return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * count).reshape(shape)
+
+
+def _idx(part: Part) -> Found:
+    pixels = read_idx(part.path)
+    if pixels.ndim not in (3, 4):
+        raise CodsaError(f"{part.path}: holds {pixels.ndim} dimensions, images have 3 or 4; give the file of images")
+    beside = re.sub(r"images([-.])idx\d", r"labels\1idx1", part.path.name)
+    labels = part.labels or part.path.with_name(beside)
+    if labels == part.path or not labels.exists():
+        raise CodsaError(f"{part.path}: its labels '{labels.name}' are not there; give labels")
+    known = read_idx(labels)
+    if known.shape != (len(pixels),):
+        raise CodsaError(f"{labels}: holds {known.shape} labels for {len(pixels)} images")
+    return _arrays(pixels, {"label": known.astype(np.int64)}, part)
+
+
+def _npz(part: Part) -> Found:
+    try:
+        with np.load(part.path, allow_pickle=False) as file:
+            known = {name: file[name] for name in file.files}
+    except Exception as error:  # numpy and zipfile raise many kinds
+        raise CodsaError(f"{part.path}: not readable as npz ({error})") from None
+    wanted = dict(part.arrays) or _guessed(known, part.path)
+    for name in wanted.values():
+        if name not in known:
+            raise CodsaError(f"{part.path}: no array '{name}'; {suggest(name, known)}")
+    if "image" not in wanted:
+        raise CodsaError(f"{part.path}: arrays: say which is 'image'; it holds {', '.join(known)}")
+    pixels = known[wanted.pop("image")]
+    for name in wanted.values():
+        if known[name].shape != (len(pixels),):
+            raise CodsaError(f"{part.path}: array '{name}' has shape {known[name].shape}, the images are {len(pixels)}")
+    return _arrays(pixels, {column: known[name] for column, name in wanted.items()}, part)
+
+
+def _guessed(known: Mapping[str, np.ndarray], path: Path) -> dict[str, str]:
+    stacks = [name for name, array in known.items() if array.ndim in (3, 4)]
+    if len(stacks) != 1:
+        raise CodsaError(f"{path}: {len(stacks)} arrays may be images; say 'arrays: {{image: …, label: …}}'")
+    beside = [name for name, array in known.items() if array.shape == (len(known[stacks[0]]),)]
+    return {"image": stacks[0], **{("label" if len(beside) == 1 else name): name for name in beside}}
+
+
+def _arrays(pixels: np.ndarray, columns: Mapping[str, np.ndarray], part: Part) -> Found:
+    if pixels.dtype != np.uint8:
+        low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
+        if not (pixels.dtype.kind == "f" and low >= 0 and high <= 1):
+            raise CodsaError(
+                f"{part.path}: images of type {pixels.dtype} from {low:g} to {high:g}; give bytes (uint8) or [0, 1]"
+            )
+        pixels = np.round(pixels * 255).astype(np.uint8)
+    pixels = pixels[..., None] if pixels.ndim == 3 else pixels
+    names = [f"{part.path.name}:{i}" for i in range(len(pixels))]
+    return Found(pixels, pd.DataFrame({"file": pd.Series(names, dtype=object), **columns}))
+
+
+def _byte_columns(path: Path) -> list[str]:
+    """Return the columns of a Parquet file that hold bytes, or structs of bytes and path."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError):
+        return []
+    return [f.name for f in schema if _holds_bytes(f.type)]
+
+
+def _holds_bytes(kind: Any) -> bool:
+    import pyarrow as pa
+
+    plain = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return bool(plain or (pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0))
+
+
+def _parquet(part: Part) -> Found:
+    from codsa.readers.tables import read_exact
+
+    return _from_rows(read_exact(part.path), _byte_columns(part.path), part)
+
+
+def _from_rows(rows: pd.DataFrame, columns: list[str], part: Part) -> Found:
+    if part.column is not None and part.column not in rows:
+        raise CodsaError(f"{part.path}: no column '{part.column}'; {suggest(part.column, rows.columns)}")
+    if part.column is None and len(columns) != 1:
+        raise CodsaError(f"{part.path}: {len(columns)} columns hold bytes; say which is the image with column")
+    name = part.column or columns[0]
+    cells = [one.get("bytes") if isinstance(one, dict) else one for one in rows[name]]
+    paths = [one.get("path") if isinstance(one, dict) else None for one in rows[name]]
+    others = rows.drop(columns=[name]).rename(columns={"image": "image_"})
+    if "file" not in others:
+        others.insert(0, "file", [p or f"{part.path.name}:{i}" for i, p in enumerate(paths)])
+    return Found([cell if isinstance(cell, bytes) else b"" for cell in cells], others.reset_index(drop=True))
+
+
+def _data_set(part: Part) -> Found:
+    """Read a folder written by `datasets`: save_to_disk's Arrow files, or a hub's Parquet files."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    root = _split_folder(part)
+    arrow = sorted(root.glob("*.arrow")) or sorted(root.rglob("*.arrow"))
+    if (root / "state.json").exists():
+        arrow = [root / name for name in _data_files(root / "state.json")]
+    files = arrow or [p for p in sorted(root.rglob("*.parquet")) if part.split is None or part.split in p.name]
+    if not files:
+        raise CodsaError(f"{part.path}: no Arrow or Parquet file of split '{part.split}'")
+    try:
+        tables = [pa.ipc.open_stream(p).read_all() if p in arrow else pq.read_table(p) for p in files]
+    except (pa.ArrowException, OSError) as error:
+        raise CodsaError(f"{part.path}: not readable as a data set ({str(error).splitlines()[0]})") from None
+    table = pa.concat_tables(tables)
+    return _from_rows(arrow_frame(table), [f.name for f in table.schema if _holds_bytes(f.type)], part)
+
+
+def _data_files(state: Path) -> list[str]:
+    """Return the names of the Arrow files that a data set's state lists."""
+    record = read_as(state, dict[str, Any])
+    listed = record.get("_data_files")
+    names = [file.get("filename") for file in listed if isinstance(file, dict)] if isinstance(listed, list) else []
+    plain = [name for name in names if isinstance(name, str) and Path(name).name == name]
+    if not plain or len(plain) < len(names):
+        raise CodsaError(f"{state}: '_data_files' is {str(listed)[:60]}; it lists files of its folder, by 'filename'")
+    return plain
+
+
+def _split_folder(part: Part) -> Path:
+    if not (part.path / "dataset_dict.json").exists():
+        return part.path
+    splits = read_as(part.path / "dataset_dict.json", dict[str, list[str]]).get("splits", [])
+    if part.split not in splits:
+        raise CodsaError(f"{part.path}: split '{part.split}': it has {', '.join(splits)}; give one as split")
+    return part.path / str(part.split)
+
+
+def load(image: Path | bytes | np.ndarray, name: str) -> Any:
+    """Return an image opened by PIL, or the array that it is.
+
+    Raises
+    ------
+    BrokenImage
+    """
+    from codsa.io.image_codec import open_image
+
+    if isinstance(image, np.ndarray):
+        return image
+    try:
+        data = image.read_bytes() if isinstance(image, Path) else image
+    except OSError as error:
+        raise BrokenImage(f"{name}: not readable ({error.strerror})") from None
+    if not data:
+        raise BrokenImage(f"{name}: the file is empty")
+    return open_image(data, name)

@@ -1,0 +1,335 @@
+"""Reading a raw table: CSV, TSV, JSON lines or Parquet, compressed or not, from a path or a URL."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import csv
+import gzip
+import hashlib
+import http.client
+import io
+import logging
+import lzma
+import re
+import urllib.error
+import urllib.request
+import warnings
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from codsa.data.unicode import composed_names, composed_table
+from codsa.data.whole_numbers import (
+    are_whole,
+    as_float,
+    exact_numbers,
+    from_lines,
+    is_large,
+    keep_exact,
+    literal,
+    with_arrow_integers,
+)
+from codsa.errors import CodsaError
+from codsa.io.digests import file_digest
+from codsa.io.files import atomic_write
+from codsa.io.tables import read_parquet
+
+log = logging.getLogger(__name__)
+
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+LINES = (".jsonl", ".ndjson", ".json")
+"""Files with a JSON object a line."""
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
+UNREADABLE = (csv.Error, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+DOWNLOAD_BYTES = 20 * 2**30
+"""No download is longer."""
+MISSING_MARKS = ["?"]
+"""Read as missing, besides what pandas takes for it (empty, NA, NaN, null, …)."""
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def fetch(url: str, sha256: str | None, folder: Path, *, md5: str | None = None) -> Path:
+    """Download a file once, checked against its SHA-256.
+
+    Parameters
+    ----------
+    url : str
+    sha256 : str, optional
+        Required for a URL: what was tested yesterday must be what is used today.
+    folder : Path
+        Where the download is kept; a file there with the right digest is used as it is.
+    md5 : str, optional
+        Compared instead, for files that this package names and whose publisher states no other.
+
+    Returns
+    -------
+    Path
+        The local file.
+
+    Raises
+    ------
+    CodsaError
+        Without a checksum, for another one, for a file of more than `DOWNLOAD_BYTES`, without an answer.
+    """
+    if sha256 is None and md5 is None:
+        raise CodsaError(f"{url}: a URL needs its checksum; give sha256 (sha256sum prints it)")
+    checksum = ("md5", md5.lower()) if md5 is not None else ("sha256", check_sha256(str(sha256)))
+    path = folder / Path(urllib.request.url2pathname(url.split("?")[0])).name
+    if path.is_file() and _checksum(path, checksum[0]) == checksum[1]:
+        return path
+    try:
+        with atomic_write(path) as part, urllib.request.urlopen(url, timeout=60) as answer:
+            _copy(answer, part, checksum, url)
+    except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ValueError) as error:
+        raise CodsaError(f"{url}: cannot be fetched ({error}); download it and give the path") from None
+    return path
+
+
+def check_sha256(text: str) -> str:
+    """Return a SHA-256 in small letters, or raise a `CodsaError` for a text that is none."""
+    if not _SHA256.fullmatch(text):
+        raise CodsaError(f"sha256 '{text}': a SHA-256 has 64 hexadecimal digits (sha256sum prints it)")
+    return text.lower()
+
+
+def _copy(answer: IO[bytes], part: Path, checksum: tuple[str, str], url: str) -> None:
+    headers = getattr(answer, "headers", None) or {}
+    _refuse_size(int(headers.get("Content-Length") or 0), url)
+    size = 0
+    with part.open("wb") as out:
+        while chunk := answer.read(1 << 20):
+            size += len(chunk)
+            _refuse_size(size, url)
+            out.write(chunk)
+    kind, expected = checksum
+    found = _checksum(part, kind)
+    if found != expected:
+        raise CodsaError(f"{url}: {kind} checksum {found}, expected {expected}; the file has changed")
+
+
+def _refuse_size(size: int, url: str) -> None:
+    if size > DOWNLOAD_BYTES:
+        raise CodsaError(
+            f"{url}: more than {DOWNLOAD_BYTES:,} bytes, which is the most that is downloaded; fetch it by hand and "
+            "give the path"
+        )
+
+
+def _checksum(path: Path, kind: str) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, kind).hexdigest()
+
+
+def read_table(path: Path, sha256: str | None = None, notes: list[str] | None = None) -> pd.DataFrame:
+    """Read a table and refuse what later stages could not digest.
+
+    Texts and names of columns are brought to Unicode's composed form. Whole numbers keep every digit.
+
+    Parameters
+    ----------
+    path : Path
+        .csv, .tsv, .jsonl or .parquet; all but the last also with .gz, .bz2, .xz, .zst or .zip.
+    sha256 : str, optional
+        What the file's digest must be.
+    notes : list of str, optional
+        Gets what a user should know of the values, in words; without it this is logged.
+
+    Raises
+    ------
+    CodsaError
+        Missing or empty file, a pipe or device, other digest, not UTF-8, duplicate column names, infinite values.
+    """
+    check_file(path, sha256)
+    if path.stat().st_size == 0:
+        raise CodsaError(f"{path}: the file is empty")
+    seen: list[str] = []
+    frame = _read_parquet(path) if is_parquet(path) else _read_text(path, seen)
+    check_table(frame, path)
+    frame, respelt = composed_table(keep_exact(frame), str(path))
+    if notes is not None:
+        notes += seen + respelt
+        return frame
+    for note in seen + respelt:
+        log.warning("%s: %s", path, note)
+    return frame
+
+
+def check_file(path: Path, sha256: str | None) -> None:
+    """Raise a `CodsaError` unless a regular file is there and has the digest that is asked for."""
+    refuse_irregular(path)
+    if not path.is_file():
+        raise CodsaError(f"{path}: no such file")
+    if sha256 is not None and file_digest(path) != check_sha256(sha256):
+        raise CodsaError(f"{path}: checksum {file_digest(path)}, expected {sha256.lower()}")
+
+
+def refuse_irregular(path: Path) -> None:
+    """Raise a `CodsaError` for a pipe, a socket or a device, whose reading might never end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise CodsaError(f"{path}: is a pipe, a socket or a device; give a regular file")
+
+
+def is_parquet(path: Path) -> bool:
+    """Say whether a file is to be read as Parquet, by its name."""
+    return path.suffix.lower() == ".parquet"
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    with contextlib.suppress(pa.ArrowException, OSError):  # read_parquet says what is wrong with the file
+        parquet_names(path)
+    return read_exact(path)
+
+
+def read_exact(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a Parquet file as `read_parquet` does, but large whole numbers beside gaps as what they are."""
+    import pyarrow.parquet as pq
+
+    frame = read_parquet(path, columns=columns)
+    rounded = [str(name) for name in frame if pd.api.types.is_float_dtype(frame[name]) and is_large(frame[name])]
+    return with_arrow_integers(frame, pq.read_table(path, columns=rounded)) if rounded else frame
+
+
+def parquet_names(path: Path) -> list[str]:
+    """Return the names of a Parquet file's columns, which must differ."""
+    import pyarrow.parquet as pq
+
+    names = [str(name) for name in pq.read_schema(path).names]
+    _refuse_duplicates(names, path)
+    composed_names(names, str(path))
+    return names
+
+
+def _read_text(path: Path, notes: list[str]) -> pd.DataFrame:
+    suffixes = [s.lower() for s in path.suffixes]
+    compression: Any = COMPRESSIONS.get(suffixes[-1]) if suffixes else None
+    kind = suffixes[-2] if compression and len(suffixes) > 1 else (suffixes or [""])[-1]
+    if kind in LINES:
+        return _read_lines(path, compression, notes)
+    if kind not in SEPARATORS:
+        raise CodsaError(f"{path}: '{kind or path.name}' is not known; give .csv, .tsv, .jsonl or .parquet")
+    options: dict[str, Any] = {"sep": SEPARATORS[kind], "encoding": "utf-8"}
+    try:
+        header = _csv(path, compression, header=None, nrows=1, dtype=str, keep_default_na=False, **options)
+        _refuse_duplicates([str(name) for name in header.iloc[0]], path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            options |= {"index_col": False, "na_values": MISSING_MARKS, "low_memory": False}
+            frame = _csv(path, compression, **options)
+            return _with_digits(frame, path, compression, options, notes)
+    except pd.errors.ParserWarning:
+        raise CodsaError(f"{path}: its rows have more fields than the header has names; name every column") from None
+    except UnicodeDecodeError as error:
+        raise CodsaError(f"{path}: not UTF-8 text at byte {error.start}; convert it with iconv") from None
+    except pd.errors.EmptyDataError:
+        raise CodsaError(f"{path}: the file is empty") from None
+    except (*UNREADABLE, ValueError, EOFError, OSError) as error:
+        raise CodsaError(f"{path}: not readable as {kind} ({error})") from None
+
+
+def _with_digits(
+    frame: pd.DataFrame, path: Path, compression: Any, options: dict[str, Any], notes: list[str]
+) -> pd.DataFrame:
+    """Return a table with the numbers that pandas has rounded as the file has them."""
+    places = [k for k in range(frame.shape[1]) if _may_be_rounded(frame.iloc[:, k])]
+    if not places:
+        return frame
+    texts = _csv(path, compression, **{**options, "usecols": places, "dtype": str})
+    changes = {}
+    for place, name in zip(places, texts, strict=True):
+        changes[frame.columns[place]], note = _digits(frame.iloc[:, place], texts[name])
+        notes += [note] if note else []
+    return frame.assign(**changes)
+
+
+def _digits(known: pd.Series, texts: pd.Series) -> tuple[pd.Series, str]:
+    cells = [literal(text) for text in texts]
+    if pd.api.types.is_float_dtype(known):
+        return exact_numbers(cells, known, texts)
+    whole = [cell for cell in cells if not isinstance(cell, float)]
+    if len(whole) < len(cells):
+        return texts, ""
+    return exact_numbers(cells, pd.Series([as_float(cell) for cell in whole], dtype="float64"), texts)
+
+
+def _may_be_rounded(values: pd.Series) -> bool:
+    """Say whether pandas may have lost digits of numbers: floats beyond 2^53, or what it gave up to read as numbers."""
+    if pd.api.types.is_float_dtype(values):
+        return is_large(values)
+    if pd.api.types.is_unsigned_integer_dtype(values):
+        return not are_whole(values)
+    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return False
+    first = next(iter(values.dropna()), None)
+    return type(first) is int or isinstance(literal(first), int) or bool((values == "").any())
+
+
+def _read_lines(path: Path, compression: Any, notes: list[str]) -> pd.DataFrame:
+    """Read JSON objects, one a line; keys that some lack are missing there."""
+    try:
+        frame = _json(path, compression)
+        places = [str(name) for name in frame if pd.api.types.is_float_dtype(frame[name]) and is_large(frame[name])]
+        if not places:
+            return frame
+        with _lines(path, compression) as lines:
+            cells = from_lines(lines, places)
+        changes = {}
+        for name in places:
+            changes[name], note = exact_numbers(cells[name], frame[name])
+            notes += [note] if note else []
+        return frame.assign(**changes)
+    except (*UNREADABLE, ValueError, EOFError, OSError) as error:
+        raise CodsaError(f"{path}: not readable as a JSON object a line ({error})") from None
+
+
+@contextlib.contextmanager
+def _lines(path: Path, compression: Any) -> Iterator[Iterable[bytes]]:
+    """Open a file of lines, compressed or not."""
+    openers: dict[Any, Any] = {None: open, "gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
+    if compression in openers:
+        with openers[compression](path, "rb") as lines:
+            yield lines
+    elif compression == "zstd":
+        with pa.input_stream(str(path), compression="zstd") as stream:
+            yield io.BytesIO(stream.read())
+    else:
+        with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as lines:
+            yield lines
+
+
+def _json(path: Path, compression: Any) -> pd.DataFrame:
+    if compression != "zstd":
+        return pd.read_json(path, lines=True, compression=compression, dtype=False)
+    with pa.input_stream(str(path), compression="zstd") as stream:
+        return pd.read_json(stream, lines=True, dtype=False)
+
+
+def _csv(path: Path, compression: Any, **options: Any) -> pd.DataFrame:
+    if compression != "zstd":
+        return pd.read_csv(path, compression=compression, **options)
+    with pa.input_stream(str(path), compression="zstd") as stream:  # pandas needs another package for it
+        return pd.read_csv(stream, **options)
+
+
+def _refuse_duplicates(names: list[str], path: Path) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise CodsaError(f"{path}: column name '{twice[0]}' stands {names.count(twice[0])} times; rename")
+
+
+def check_table(frame: pd.DataFrame, path: Path) -> None:
+    """Raise a `CodsaError` for a table without rows, with infinite values, or with one name for two columns."""
+    if frame.empty:
+        raise CodsaError(f"{path}: the table has no rows")
+    _refuse_duplicates([str(name) for name in frame.columns], path)
+    for name in frame.select_dtypes("number").columns:
+        infinite = int(np.isinf(frame[name].to_numpy(dtype=float, na_value=np.nan)).sum())
+        if infinite:
+            raise CodsaError(f"{path}: column '{name}' has {infinite} infinite values; make them missing or finite")

@@ -1,0 +1,165 @@
+"""A table with a column of texts, made ready: cleaned, nearly equal texts numbered, embeddings beside them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from codsa.data.columns import Declared
+from codsa.encoders.sentences import SentenceEncoder, embed
+from codsa.errors import CodsaError, suggest
+from codsa.io import array_columns
+from codsa.io.tables import read_parquet
+from codsa.readers.clean_texts import Limits, clean
+from codsa.readers.datasets import Raw
+from codsa.readers.near_duplicates import near_groups
+
+log = logging.getLogger(__name__)
+
+EMBEDDING = "embedding"
+NEAR = 0.8
+"""Texts at least so similar are nearly the same, where nothing else is said."""
+TOGETHER = "together"
+"""The column that numbers the sets of rows which may not straddle roles."""
+
+
+@dataclass(frozen=True)
+class TextRule:
+    """What is done with a column of texts.
+
+    Attributes
+    ----------
+    column : str
+    limits : Limits
+    near : float
+        Texts at least so similar stay on one side of every split.
+    encoder : str, optional
+        A sentence encoder's folder or name on the Hugging Face hub; none: no embeddings.
+    precision : {'auto', 'no', 'bf16'}
+    """
+
+    column: str
+    limits: Limits = field(default_factory=Limits)
+    near: float = NEAR
+    encoder: str | None = None
+    precision: str = "auto"
+
+
+def read_texts(
+    raw: Raw, declared: Declared, rule: TextRule, cache: Path, apart: Path | None = None
+) -> tuple[Raw, Declared]:
+    """Make the texts of a raw table ready.
+
+    Parameters
+    ----------
+    cache : Path
+        The folder of embeddings that have been computed.
+    apart : Path, optional
+        A dataset's folder: rows whose text is nearly one of its texts are left out.
+
+    Returns
+    -------
+    raw : Raw
+        With cleaned texts, a column `together` and, with an encoder, a column `embedding`.
+    declared : Declared
+        With the types and roles of these columns.
+    """
+    name, given = rule.column, raw.held
+    if name not in given:
+        raise CodsaError(f"texts: no column '{name}' in the table; {suggest(name, map(str, given.columns))}")
+    taken = [n for n in (EMBEDDING, TOGETHER) if n in given]
+    if taken:
+        raise CodsaError(f"texts: column '{taken[0]}' is there already; rename it")
+    texts, kept, notes = clean(given[name], rule.limits, name)
+    table = given[kept].reset_index(drop=True).assign(**{name: texts})
+    if apart is not None:
+        table, more = _apart(table, name, apart, rule.near)
+        notes += more
+    near = near_groups(table[name].tolist(), rule.near)
+    alike = len(near) - len(np.unique(near))
+    if alike:
+        notes.append(
+            f"column '{name}': {alike} texts are nearly the same as others (similarity of {rule.near:g} or more of "
+            "their runs of words); they stay on one side of every split"
+        )
+    table[TOGETHER] = _joined(near, table, declared.group)
+    if rule.encoder is not None:
+        encoder = SentenceEncoder(rule.encoder, rule.precision)
+        vectors = embed(encoder, table[name].tolist(), cache)
+        table[EMBEDDING] = array_columns.column("vector", vectors)
+        notes += _cut(encoder, table[name].tolist(), name)
+        declared = replace(declared, vectors={EMBEDDING: (name, encoder.digest)})
+    for note in notes:
+        log.info("%s", note)
+    found = Raw(table, {**raw.origin, "texts": name}, [*raw.notes, *notes])
+    return found, _declared(declared, rule)
+
+
+def _cut(encoder: SentenceEncoder, texts: list[str], name: str) -> list[str]:
+    count = encoder.truncated(texts)
+    return [f"column '{name}': {count} texts have more tokens than the encoder reads; it cuts them"] if count else []
+
+
+def near_theirs(texts: Sequence[str], name: str, folder: Path, least: float = NEAR) -> np.ndarray:
+    """Tell which texts are nearly one of another dataset's, whose column of texts has the same name.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    Raises
+    ------
+    CodsaError
+        Where all of them are, and where the dataset holds no such column.
+    """
+    path = folder / "rows.parquet"
+    try:
+        theirs = read_parquet(path, [name])[name].tolist()
+    except CodsaError as error:
+        raise CodsaError(f"{path}: holds no texts '{name}' to keep apart from ({error})") from None
+    group = near_groups([*theirs, *texts], least)
+    common = np.isin(group[len(theirs) :], group[: len(theirs)])
+    if common.all():
+        raise CodsaError(f"column '{name}': every text is nearly one of {path}; give an independent source set")
+    return common
+
+
+def _apart(table: pd.DataFrame, name: str, folder: Path, least: float) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out rows whose text is nearly one of another dataset's."""
+    common = near_theirs(table[name].tolist(), name, folder, least)
+    if not common.any():
+        return table, []
+    note = f"column '{name}': {int(common.sum())} texts left out: nearly the same as some of the study's own data"
+    return table[~common].reset_index(drop=True), [note]
+
+
+def _joined(near: np.ndarray, table: pd.DataFrame, group: str | None) -> np.ndarray:
+    """Return numbers of the sets of rows that belong together: nearly the same text, or the same group, or both."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if group is None:
+        return near
+    if group not in table:
+        raise CodsaError(f"no column '{group}' in the table; {suggest(group, map(str, table.columns))}")
+    own = pd.factorize(table[group], use_na_sentinel=False)[0]
+    missing = table[group].isna().to_numpy()
+    own[missing] = own.max() + 1 + np.arange(missing.sum())
+    size = int(near.max()) + int(own.max()) + 2
+    graph = coo_array((np.ones(len(near)), (near, int(near.max()) + 1 + own)), shape=(size, size))
+    return np.asarray(connected_components(graph, directed=False)[1][near], dtype=np.int64)
+
+
+def _declared(declared: Declared, rule: TextRule) -> Declared:
+    """Add the texts' types and roles: without embeddings the words are the feature, else these are."""
+    said = {name: dict(one) for name, one in declared.columns.items()}
+    usual = "feature" if rule.encoder is None else "attribute"
+    said[rule.column] = {"role": usual, **said.get(rule.column, {}), "type": "text"}
+    if declared.group is not None:
+        said[declared.group] = {**said.get(declared.group, {}), "role": "ignored"}
+    return replace(declared, group=TOGETHER, columns=said)

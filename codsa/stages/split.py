@@ -1,0 +1,300 @@
+"""Roles and ranks: which rows train, validate and test, and in which order they join S_g.
+
+One split serves every ratio r: row i of region k joins the generator part S_g once r reaches its
+`enters`, (rank + 1)/n_k. So S_g holds the first ⌊r·n_k⌋ ranks of each region, S_g ⊂ S_g' for
+r < r', and S_r is the complement by construction. Rows that belong together (a group's, or
+byte-identical ones) form a unit, share one role and one `enters`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from codsa.data.allocation import whole_counts
+from codsa.data.limits import MOST_ROWS
+from codsa.data.rows import AnyDataset
+from codsa.data.schema import Schema
+from codsa.data.split import FOLDS, TEST, TRAIN, UNUSED, VALIDATION
+from codsa.errors import CodsaError, shortened
+from codsa.io.yamls import parse_decimal
+
+log = logging.getLogger(__name__)
+
+LEAST_TRAIN = 2
+"""A region needs so many training rows: one for S_g, one for S_r."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a role is: a number of rows under Q, or a share of every region.
+
+    Attributes
+    ----------
+    count : int, optional
+        Rows over all regions, shared out by q.
+    fraction : float, optional
+        The share that every region with q_k > 0 gives; metrics then weigh the rows to Q, which
+        uses more of the plentiful regions than `count` could.
+    """
+
+    count: int | None = None
+    fraction: float | None = None
+
+    def rows(self, available: np.ndarray, q: np.ndarray) -> np.ndarray:
+        """Return the rows to take of each region, ndarray of int64, shape (K,)."""
+        if self.count is not None:
+            return whole_counts(self.count, q)
+        share = np.floor(float(self.fraction or 0.0) * available + 1e-9)
+        return np.where(q > 0, np.maximum(share, 1), 0).astype(np.int64)
+
+
+def parse_size(text: str | float) -> Size:
+    """Read a role's size: a whole number above 0 is a count, a number in (0, 1) a share.
+
+    Raises
+    ------
+    CodsaError
+        For anything else.
+    """
+    written = str(text)
+    number = parse_decimal(written) or -1.0
+    if 0 < number < 1:
+        return Size(fraction=number)
+    if number > MOST_ROWS:
+        raise CodsaError(f"size '{shortened(written)}': more than {MOST_ROWS} rows; lower it")
+    if number >= 1 and number.is_integer():
+        return Size(count=int(number))
+    raise CodsaError(f"size '{shortened(written)}': give a whole number of rows, or a share between 0 and 1")
+
+
+def target_law(law: str | Mapping[str, float], schema: Schema, regions: np.ndarray) -> np.ndarray:
+    """Return the region weights q of the law that the model will be judged under.
+
+    Parameters
+    ----------
+    law : 'balanced', 'training', or mapping of region name to weight
+        Weights are scaled to sum to 1; a region not named has weight 0.
+    regions : ndarray of int64, shape (n,)
+        The region of every row of the dataset.
+
+    Returns
+    -------
+    ndarray of shape (K,)
+    """
+    names = schema.regions.names
+    if law == "balanced":
+        return np.full(len(names), 1.0 / len(names))
+    if law == "training":
+        return np.bincount(regions, minlength=len(names)) / len(regions)
+    if not isinstance(law, Mapping):
+        raise CodsaError(f"law '{law}' is not known; give balanced, training or weights by region")
+    q = np.zeros(len(names))
+    for name, weight in law.items():
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight):
+            raise CodsaError(f"law {dict(law)}: the weight of region '{name}' is not a finite number")
+        q[schema.regions.index(str(name))] = weight
+    if (q < 0).any() or q.sum() <= 0:
+        raise CodsaError(f"law {dict(law)}: weights must not be negative and must not all be 0")
+    if not math.isfinite(q.sum()):
+        raise CodsaError(f"law {dict(law)}: the weights' sum is not finite; scale them down")
+    return q / q.sum()
+
+
+def units(dataset: AnyDataset) -> np.ndarray:
+    """Return a number for each set of rows that must stay together: same group, or byte-identical.
+
+    Rows with the same array (an image, say) are the same, whatever is said about them.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        Equal where rows belong together, directly or through others.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    _, same = np.unique(dataset.row_hashes(dataset.schema.telling), return_inverse=True)
+    if dataset.schema.group is None:
+        return np.asarray(same, dtype=np.int64)
+    group = pd.factorize(dataset.column(dataset.schema.group), use_na_sentinel=True)[0]
+    alone = group < 0
+    group[alone] = group.max() + 1 + np.arange(alone.sum())
+    size = int(same.max()) + int(group.max()) + 2
+    ones = np.ones(len(group), dtype=np.int8)
+    graph = coo_array((ones, (group, int(group.max()) + 1 + same)), shape=(size, size))
+    return np.asarray(connected_components(graph, directed=False)[1][group], dtype=np.int64)
+
+
+def split(
+    dataset: AnyDataset, q: np.ndarray, validation: Size, test: Size, random: np.random.Generator
+) -> pd.DataFrame:
+    """Give every row a role, and every training row its rank, entry and fold.
+
+    Parameters
+    ----------
+    dataset : AnyDataset
+    q : ndarray of shape (K,)
+        The law that validation and test are drawn under.
+    validation, test : Size
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    DataFrame of n rows
+        row_id, region (name), role, rank (within its region, -1 outside training), enters (the
+        least r at which the row is in S_g; NaN outside training), fold (-1 outside training).
+
+    Raises
+    ------
+    CodsaError
+        Naming the region that has too few rows, how many it has and how many it needs.
+    """
+    region = dataset.regions()
+    strata = _strata(dataset, region, q)
+    available = np.bincount(strata.index, minlength=len(strata.names))
+    wanted = {TEST: test.rows(available, strata.q), VALIDATION: validation.rows(available, strata.q)}
+    _refuse_short(strata, available, wanted)
+    unit = units(dataset)
+    shuffled = random.permutation(int(unit.max()) + 1)[unit]
+    role = assign_roles(strata.index, shuffled, wanted)
+    _refuse_unfilled(strata, role, wanted)
+    role[(role == TRAIN) & strata.anomalous[strata.index]] = UNUSED
+    frame = pd.DataFrame(
+        {
+            "row_id": np.arange(len(region), dtype=np.int64),
+            "region": np.array(dataset.schema.regions.names, dtype=object)[region],
+            "role": role,
+        }
+    )
+    return frame.assign(**rank_training(region, shuffled, role == TRAIN))
+
+
+@dataclass(frozen=True)
+class Strata:
+    """The sets of rows that validation and test are drawn from, each its share: the regions.
+
+    For detection each region is two strata of equal weight, its normal and its anomalous rows.
+
+    Attributes
+    ----------
+    names : list of str
+    index : ndarray of int64, shape (n,)
+        Each row's stratum.
+    q : ndarray of shape (S,)
+    anomalous : ndarray of bool, shape (S,)
+    """
+
+    names: list[str]
+    index: np.ndarray
+    q: np.ndarray
+    anomalous: np.ndarray
+
+
+def _strata(dataset: AnyDataset, region: np.ndarray, q: np.ndarray) -> Strata:
+    schema = dataset.schema
+    names = [f"region '{name}'" for name in schema.regions.names]
+    if schema.task != "detection":
+        return Strata(names, region, q, np.zeros(len(q), dtype=bool))
+    odd = ~dataset.column(schema.target).isin(schema.normal).to_numpy(dtype=bool)
+    both = [f"{name}, {kind}" for name in names for kind in ("normal", "anomalous")]
+    return Strata(both, 2 * region + odd, np.repeat(q / 2, 2), np.tile([False, True], len(q)))
+
+
+def _refuse_short(strata: Strata, available: np.ndarray, wanted: Mapping[str, np.ndarray]) -> None:
+    for k, name in enumerate(strata.names):
+        test, validation = int(wanted[TEST][k]), int(wanted[VALIDATION][k])
+        least = 0 if strata.anomalous[k] else LEAST_TRAIN
+        need = test + validation + least
+        if available[k] < need:
+            raise CodsaError(
+                f"{name} has {available[k]} rows; {need} are needed ({test} test, {validation} "
+                f"validation, {least} training): lower the counts, or allow pooling of small regions"
+            )
+    for role, counts in wanted.items():
+        if counts.sum() == 0:
+            raise CodsaError(f"{role} would have no rows; raise its count or fraction")
+
+
+def assign_roles(region: np.ndarray, unit: np.ndarray, wanted: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Fill test, then validation, with whole units in shuffled order; the rest trains.
+
+    A unit that would overfill a region is passed over, so roles are filled exactly where most
+    units are single rows.
+
+    Parameters
+    ----------
+    region, unit : ndarray of int64, shape (n,)
+        `unit` numbers the units in shuffled order.
+    wanted : mapping of role to ndarray of shape (K,)
+
+    Returns
+    -------
+    ndarray of str, shape (n,)
+    """
+    role = np.full(len(region), TRAIN, dtype=object)
+    sizes = np.unique(unit, return_counts=True)[1]
+    rows = np.split(np.argsort(unit, kind="stable"), np.cumsum(sizes)[:-1])
+    for name, counts in wanted.items():
+        left = counts.copy()
+        for members in rows:
+            if left.sum() == 0:
+                break
+            need = np.bincount(region[members], minlength=len(left))
+            if role[members[0]] == TRAIN and (need <= left).all():
+                role[members] = name
+                left -= need
+    return role
+
+
+def _refuse_unfilled(strata: Strata, role: np.ndarray, wanted: Mapping[str, np.ndarray]) -> None:
+    """Refuse a split whose groups leave a region no row of a role it needs; warn where it gets fewer than asked."""
+    for k, name in enumerate(strata.names):
+        here = role[strata.index == k]
+        for part, counts in [*wanted.items(), (TRAIN, np.where(strata.anomalous, 0, 1))]:
+            got = int((here == part).sum())
+            if part != TRAIN and 0 < got < counts[k]:
+                log.warning("%s gets %d of %d %s rows: groups are kept whole", name, got, counts[k], part)
+            if counts[k] > 0 and got == 0:
+                raise CodsaError(
+                    f"{name} gets no {part} rows: its {len(here)} rows lie in groups too large to "
+                    "part; use smaller groups or larger validation and test sets"
+                )
+
+
+def _is_large(unit: np.ndarray) -> np.ndarray:
+    """Say of each row whether its unit holds more than a tenth of the rows, ndarray of bool.
+
+    Such units come last: as the first one a unit of over half the rows would leave S_g empty at r = 0.5.
+    """
+    _, place, sizes = np.unique(unit, return_inverse=True, return_counts=True)
+    return sizes[place] > max(len(unit) / 10, 1)
+
+
+def rank_training(region: np.ndarray, unit: np.ndarray, train: np.ndarray) -> dict[str, np.ndarray]:
+    """Rank the training rows within their regions, in the units' shuffled order, very large units last.
+
+    Returns
+    -------
+    dict of ndarray of shape (n,)
+        rank, enters and fold, as `split` describes them.
+    """
+    n = len(region)
+    rank, enters = np.full(n, -1, dtype=np.int64), np.full(n, np.nan)
+    for k in np.unique(region[train]):
+        rows = np.flatnonzero(train & (region == k))
+        rows = rows[np.lexsort((unit[rows], _is_large(unit[rows])))]
+        rank[rows] = np.arange(len(rows))
+        enters[rows] = (rank[rows] + 1) / len(rows)
+    last = pd.Series(enters).groupby(unit).transform("max").to_numpy()
+    dense = pd.Series(np.where(train, unit, -1)).rank(method="dense").to_numpy().astype(np.int64)
+    return {
+        "rank": rank,
+        "enters": np.where(train, last, np.nan),
+        "fold": np.where(train, dense % FOLDS, -1),
+    }

@@ -1,1 +1,0 @@
-"""Texts: cleaned, kept apart where they are nearly the same, encoded into vectors, and decoded from them."""

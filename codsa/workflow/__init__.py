@@ -1,0 +1,1 @@
+"""The configuration of a study, and what the workflow asks of it."""

@@ -1,0 +1,374 @@
+"""From an experiment to the values that each rule passes to its command.
+
+Pure functions of the configuration: a stage receives values on its command line, never the whole
+configuration, so that a changed setting re-runs the stages that it touches and no other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from codsa.data.split import FOLD_RATIO, FOLDS, part_label
+from codsa.errors import CodsaError
+from codsa.estimators.base import Judge, check_judge
+from codsa.generators.base import generator_class
+from codsa.io.digests import digest
+from codsa.io.yamls import parse_value
+from codsa.registry import ESTIMATORS, GENERATORS, LIGHT, WITHOUT_GPU, locate
+from codsa.workflow.config import Data, Experiment, Method, ObjectName
+
+
+def value(thing: Any) -> str:
+    """Return a value as the commands read it: JSON, which is YAML, and words bare."""
+    return thing if isinstance(thing, str) else json.dumps(thing, sort_keys=True)
+
+
+def options(**given: Any) -> list[str]:
+    """Return options of a command line, no word empty; None and False are left out, lists repeat the option."""
+    made: list[str] = []
+    for name, thing in given.items():
+        option = "--" + name.replace("_", "-")
+        for one in thing if isinstance(thing, list) else [thing]:
+            if one is True:
+                made.append(option)
+            elif one is not None and one is not False:
+                made += [option, text] if (text := value(one)) else [f"{option}="]  # Snakemake drops empty words
+    return made
+
+
+def settings(given: Mapping[str, Any]) -> list[str]:
+    """Return settings as repeated --set KEY=VALUE, which `parse_settings` reads back as they are."""
+    for key in given:
+        if not key.isidentifier():
+            raise CodsaError(f"setting '{key}': its name must be letters, digits and _, as a keyword argument's is")
+    return [word for key, thing in sorted(given.items()) for word in ("--set", f"{key}={_quoted(thing)}")]
+
+
+def _quoted(thing: Any) -> str:
+    """Return a value as `value` does, but text that would be read as another value in quotes."""
+    if not isinstance(thing, str):
+        return value(thing)
+    try:
+        return thing if parse_value(thing) == thing else json.dumps(thing)
+    except CodsaError:
+        return json.dumps(thing)
+
+
+def own_code(name: str) -> str | None:
+    """Return what a job is told to trust, for a name of the experiment: the user's own class, if it is one."""
+    return name if ":" in name else None
+
+
+def refuse_unwritable(content: Any, where: str) -> None:
+    """Raise where a configuration holds a text that no command line can carry: with NUL, or with half a character.
+
+    Raises
+    ------
+    CodsaError
+        Naming the key that leads to the text.
+    """
+    if isinstance(content, Mapping):
+        for key, below in content.items():
+            refuse_unwritable(str(key), f"{where}, a key")
+            refuse_unwritable(below, f"{where}: {key}")
+    elif isinstance(content, list | tuple):
+        for below in content:
+            refuse_unwritable(below, where)
+    elif isinstance(content, str) and ("\0" in content or any("\ud800" <= sign <= "\udfff" for sign in content)):
+        raise CodsaError(f"{where} = {content!a}: no text; take out the characters that are written with a backslash")
+
+
+def raw_files(data: Data) -> list[str]:
+    """Return the local files and folders that a dataset is made from: none for simulations and URLs.
+
+    Raises
+    ------
+    CodsaError
+        Where Snakemake would take a part of a path for a wildcard.
+    """
+    places = [place for part in data.parts or [] for place in (part.path, part.labels) if place]
+    paths = [data.path] if data.path is not None else places
+    for path in paths:
+        if set(path) & set("{}<>"):
+            raise CodsaError(f"data: path = {path!r}: Snakemake takes {{ }} < > for placeholders; rename the file")
+    return paths
+
+
+def _source(data: Data) -> list[str]:
+    """Return what a dataset is read from: one source, or parts."""
+    if data.parts is not None:
+        return options(part=[part.model_dump(exclude_defaults=True) for part in data.parts])
+    path = f"./{data.path}" if data.path and data.path.startswith("-") else data.path  # it is no option
+    return [path or data.url or f"simulation:{data.simulation.name if data.simulation else ''}"]
+
+
+def _texts(data: Data) -> list[str]:
+    """Return what is done with texts."""
+    texts = data.texts
+    if texts is None:
+        return []
+    words = ["--words", *map(str, texts.words)]
+    return [*options(text=texts.column, near=texts.near, encoder=texts.encoder, precision=texts.precision), *words]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A generator as a study uses it: several methods may share it and its pool.
+
+    Attributes
+    ----------
+    name : str
+        Its registered name or `module:Class`.
+    settings : mapping
+    transfer : str, optional
+        What is carried over from the source set, and from how many rows: 'encoder', 'encoder-3000'.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    transfer: str | None
+
+
+class Study:
+    """An experiment with its label, as the rules of the workflow ask it.
+
+    Parameters
+    ----------
+    label : str
+        The name of its results folder.
+    experiment : Experiment
+    """
+
+    def __init__(self, label: str, experiment: Experiment) -> None:
+        self.label, self.experiment = label, experiment
+        self.methods = {method.name: method for method in experiment.methods}
+
+    def checked(self) -> Study:
+        """Return the study itself once every name, text and setting that its rules will need is known to be good.
+
+        Settings are checked here where that needs no torch: those of resamplers, trees and linear models. The jobs
+        of the others check theirs before any work.
+        """
+        refuse_unwritable(self.experiment.model_dump(), f"experiment '{self.label}'")
+        for data in filter(None, (self.experiment.data, self.experiment.source, self.experiment.fresh)):
+            raw_files(data)
+        judge = self.experiment.estimator
+        self.estimator_module()
+        self.pretrained_module()
+        if judge.name in LIGHT and judge.settings:
+            check_judge(Judge(judge.name, judge.preprocess, judge.settings), self.experiment.data.task)
+        for name, source in self.generators.items():
+            self.generator_module(name)
+            if source.name in LIGHT and source.settings:
+                generator_class(source.name, source.settings)
+            if self.inverted(name):
+                self.further("source")
+        return self
+
+    @cached_property
+    def generators(self) -> dict[str, Source]:
+        """The generators by the name of their folder."""
+        found: dict[str, Source] = {}
+        for method in self.methods.values():
+            if method.generator is not None:
+                found[self.generator_of(method)] = self._source(method)
+        return found
+
+    def _source(self, method: Method) -> Source:
+        assert method.generator is not None
+        locate("generator", method.generator, GENERATORS)
+        common = self.experiment.generators.get(method.generator, {})
+        rows = "" if method.source_rows is None else f"-{method.source_rows}"
+        transfer = None if method.transfer is None else method.transfer + rows
+        return Source(method.generator, {**common, **method.settings}, transfer)
+
+    def generator_of(self, method: Method) -> str:
+        """Return the name of a method's generator folder; equal generators share one."""
+        source = self._source(method)
+        name = source.name.replace(":", ".")
+        transfer = f"from-{source.transfer}" if source.transfer else ""
+        parts = [name, transfer, digest(method.settings)[:8] if method.settings else ""]
+        return "-".join(part for part in parts if part)
+
+    def gpus(self, generator: str) -> int:
+        """Return how many GPUs a generator is trained on: those of the experiment, or none where they would idle."""
+        return 0 if self.generators[generator].name in WITHOUT_GPU else self.experiment.gpus
+
+    def pretraining_gpus(self, transfer: str) -> int:
+        """Return how many GPUs a `Source.transfer` is learned on; rows are only kept."""
+        return 0 if transfer.startswith(("rows", "fresh")) else self.experiment.gpus
+
+    @property
+    def most_synthetic(self) -> float:
+        """The largest m of the study, as a multiple of n."""
+        return max(float(m) for method in self.methods.values() for m in self.grid(method)["m"])
+
+    def judged(self, method: str) -> list[str]:
+        """Return the methods whose fits λ̂ is chosen among: the method's own, or those it names."""
+        return list(self.methods[method].among or [method])
+
+    def fits(self, method: Method) -> dict[str, list[str]]:
+        """Return the labels of a method's fits, and the parts S_g whose pools each draws on.
+
+        A part is written as `part_label` writes it, '0.8' or '0.8-fold2'. A fit is called by its r.
+        """
+        if method.generator is None:
+            return {"1.0": []}
+        if method.cross_fit:
+            return {f"{FOLD_RATIO}-cross": [part_label(FOLD_RATIO, fold) for fold in range(FOLDS)]}
+        return {str(r): [str(r)] for r in self._ratios(method)}
+
+    def _ratios(self, method: Method) -> list[float]:
+        """Return a method's ratios r; with α fixed to p (non-adaptive) the largest below 1."""
+        if method.r is None and method.alpha == ["training"]:
+            below = [r for r in self.experiment.grid.r if r < 1]
+            return [max(below or self.experiment.grid.r)]
+        return list(method.r or self.experiment.grid.r)
+
+    def grid(self, method: Method) -> dict[str, Any]:
+        """Return a method's grid of (m, α)."""
+        grid = self.experiment.grid
+        if method.generator is None:
+            return {"m": [0.0], "alpha": ["balance"], "reserve": method.reserve, "focus": None}
+        m = list(method.m or grid.m)
+        alpha = [a if isinstance(a, (str, dict)) else float(a) for a in method.alpha or grid.alpha]
+        return {"m": m, "alpha": alpha, "reserve": method.reserve, "focus": grid.focus}
+
+    def _work(self, replicate: int | str | None = None) -> list[str]:
+        return options(seed=self.experiment.seed, experiment=self.label, replicate=replicate)
+
+    def prepare(self, data: Data) -> list[str]:
+        """Return the arguments of codsa-prepare."""
+        rule, simulation = self.experiment.regions, data.simulation
+        corrections = [
+            f"{name}={word}" for name, c in data.columns.items() for word in (c.type, c.role) if word is not None
+        ]
+        drawn = ["--rows", str(simulation.minority), str(simulation.majority)] if simulation else []
+        images = data.images
+        sides = images.size if isinstance(images.size, list) else [images.size]
+        return [
+            *_source(data),
+            *drawn,
+            *options(
+                seed=simulation.seed if simulation else None,
+                target=data.target,
+                sha256=data.sha256,
+                task=data.task,
+                normal=data.normal,
+                **{"class": data.classes},
+                keep=data.keep,
+                size=None if images.size is None else "x".join(map(str, sides)),
+                mode=images.mode,
+                fit=None if images.fit == "stretch" else images.fit,
+                broken=None if "skip" not in (images.broken, data.texts and data.texts.broken) else "skip",
+                group=data.group,
+                column=corrections,
+                regions=rule.by,
+                region_column=rule.column,
+                quantiles=rule.quantiles,
+                edge=rule.edges or [],
+                expression=[f"{name}={text}" for name, text in (rule.expressions or {}).items()],
+                min_rows=rule.min_rows,
+            ),
+            *([] if rule.pool is None else ["--pool" if rule.pool else "--no-pool"]),
+            *_texts(data),
+        ]
+
+    def further(self, name: str) -> Data:
+        """Return a further set of rows: 'source', of the transfer, or 'fresh', of the oracle."""
+        found: Data | None = getattr(self.experiment, name)
+        if found is None:
+            raise CodsaError(f"experiment '{self.label}' has no {name} set")
+        return found
+
+    def pretrain(self, transfer: str) -> list[str]:
+        """Return the arguments of codsa-train-gen --pretrain for a `Source.transfer`."""
+        kind, _, rows = transfer.partition("-")
+        chosen = options(
+            pretrain="rows" if kind == "fresh" else kind,
+            source_rows=int(rows) if rows else None,
+            gpus=self.pretraining_gpus(kind) or None,
+        )
+        own = getattr(self.experiment.pretrain, kind, {})
+        if kind == "inverter":
+            texts = self.further("source").texts
+            own = {**({"encoder": texts.encoder} if texts and texts.encoder else {}), **own}
+        return [*chosen, *settings(own), *self._work()]
+
+    def inverted(self, generator: str) -> bool:
+        """Say whether a generator decodes by the inverter that is trained on the source set."""
+        return self.generators[generator].settings.get("inverter") == "source"
+
+    def split(self, replicate: int | str) -> list[str]:
+        """Return the arguments of codsa-split."""
+        rule = self.experiment.split
+        return [*options(law=rule.law, validation=rule.validation, test=rule.test), *self._work(replicate)]
+
+    def train(self, replicate: int | str, generator: str, part: str) -> list[str]:
+        """Return the arguments of codsa-train-gen."""
+        source = self.generators[generator]
+        r, _, fold = part.partition("-fold")
+        chosen = options(fold=int(fold)) if fold else options(r=float(r))
+        chosen += options(gpus=self.gpus(generator) or None)
+        own = {k: v for k, v in source.settings.items() if k != "inverter" or not self.inverted(generator)}
+        return [*options(generator=source.name), *chosen, *settings(own), *self._work(replicate)]
+
+    def sample(self, replicate: int | str, generator: str, part: str) -> list[str]:
+        """Return the arguments of codsa-sample: the grids of all methods that share the pool."""
+        users = [
+            m
+            for m in self.methods.values()
+            if m.generator and self.generator_of(m) == generator and any(part in p for p in self.fits(m).values())
+        ]
+        grids = sorted({value(self.grid(m)) for m in users})
+        return [*options(grid=list(grids), trust=own_code(self.generators[generator].name)), *self._work(replicate)]
+
+    def fit(self, replicate: int | str, method: str, label: str) -> list[str]:
+        """Return the arguments of codsa-fit."""
+        chosen, experiment = self.methods[method], self.experiment
+        judge = experiment.estimator
+        return [
+            *options(r=float(label.removesuffix("-cross")), **self.grid(chosen), weighted=chosen.weighted),
+            *options(estimator=judge.name, preprocess=judge.preprocess, metric=experiment.metric),
+            *options(choose_by=experiment.choose_by, keep_grid=experiment.keep_grid),
+            *settings(judge.settings),
+            *self._work(replicate),
+        ]
+
+    def evaluate(self, replicate: int | str, method: str) -> list[str]:
+        """Return the arguments of codsa-eval."""
+        chosen = options(method=method, encoder=self._judge_of_texts(method))
+        return [*chosen, *options(trust=own_code(self.experiment.estimator.name)), *self._work(replicate)]
+
+    def _judge_of_texts(self, method: str) -> str | None:
+        """Return the encoder by which generated texts are embedded again, where a method has some."""
+        texts = self.experiment.data.texts
+        if texts is None or all(self.methods[one].generator is None for one in self.judged(method)):
+            return None
+        said = self.experiment.data.columns.get(texts.column)
+        return None if said is not None and said.role == "ignored" else texts.encoder
+
+    def pretrained_module(self) -> str:
+        """Return the module that defines the generator which is fitted on the source set."""
+        return locate("generator", self._pretrained_name(), GENERATORS).partition(":")[0]
+
+    def _pretrained_name(self) -> str:
+        name = self.experiment.pretrain.denoiser.get("generator", "tabular-diffusion")
+        try:
+            return TypeAdapter(ObjectName).validate_python(name)
+        except ValidationError:
+            raise CodsaError(f"pretrain.denoiser: generator = {name!r}: a registered name or module:Class") from None
+
+    def generator_module(self, generator: str) -> str:
+        """Return the module that defines a generator."""
+        return locate("generator", self.generators[generator].name, GENERATORS).partition(":")[0]
+
+    def estimator_module(self) -> str:
+        """Return the module that defines the estimator."""
+        return locate("estimator", self.experiment.estimator.name, ESTIMATORS).partition(":")[0]

@@ -1,0 +1,138 @@
+"""The commented experiment file that `codsa new` writes for a table."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from codsa.data.columns import Declared
+from codsa.data.region_rules import RegionRule
+from codsa.data.schema import Schema
+from codsa.errors import CodsaError
+from codsa.io.files import atomic_write
+from codsa.io.yamls import parse_yaml
+from codsa.readers.tables import read_table
+from codsa.stages.prepare import prepare
+from codsa.workflow.config import Experiment, validated
+
+TEXT = """\
+# {name}: {rows} rows, {task} of '{target}', made by `codsa new` and yours to edit.
+# Unknown keys are refused, with the nearest known name; absent ones have the defaults shown.
+name: {name}
+title: {name}
+seed: 0
+replicates: 5            # independent splits; intervals need at least 2
+
+data:
+  path: {path}
+  target: {target_text}
+  task: {task}           # inferred; classification or regression
+  # group: patient_id    # rows of one value never straddle roles
+  columns: {{}}            # inferred as below; to correct, drop the {{}} and the # of a line
+{columns}
+
+regions:                 # where the sample space is parted; they hold {counts} rows
+{regions}
+
+split:
+  law: balanced          # Q, the law you will be judged under: balanced, training, or {{region: weight}}
+  validation: 0.2        # a share of every region, or a number of rows drawn under Q
+  test: 0.2
+
+methods: [none, weighted, bootstrap, {neighbours}, non-adaptive, codsa]
+
+grid:                    # what is tried; the choice is made on validation rows alone
+  r: [0.8, 1.0]          # share of the training rows that the generator sees
+  m: [0.25, 0.5, 1.0]    # synthetic rows, as a multiple of the training rows
+  alpha: [balance, target]   # where they go: Eq. (5), as under Q, or a weight for the region in focus
+
+generators:
+  tabular-diffusion: {{steps: 2000, batch: 256}}
+
+estimator:
+  name: gradient-boosting    # random-forest, logistic, mlp, or any module:Class of scikit-learn's protocol
+"""
+
+
+def write_experiment(table: Path, target: str, region: str | None, name: str | None, out: Path | None) -> Path:
+    """Look at a table and write its experiment file.
+
+    Parameters
+    ----------
+    table : Path
+    target : str
+    region : str, optional
+        The column whose values are the regions.
+    name : str, optional
+        The study's name; the file's stem if not given.
+    out : Path, optional
+        The file to write; NAME.yaml if not given. An existing file is not overwritten.
+
+    Returns
+    -------
+    Path
+    """
+    title = re.sub(r"[^A-Za-z0-9._-]+", "-", name or table.name.split(".")[0]).strip("-.") or "study"
+    path = out or Path(f"{title}.yaml")
+    if path.exists() or path.is_symlink():
+        raise CodsaError(f"{path}: is there already; give another --out")
+    rule = RegionRule(by="column", column=region) if region else RegionRule()
+    rows, schema = prepare(read_table(table), Declared(target), rule)
+    counts = np.bincount(schema.regions.assign(rows)).tolist()
+    text = TEXT.format(
+        name=_quote(title),
+        rows=len(rows),
+        task=schema.task,
+        target=_comment(target),
+        target_text=_quote(target),
+        path=_quote(str(table)),
+        columns=_columns(schema),
+        regions=_regions(schema, region),
+        counts=", ".join(str(c) for c in counts),
+        neighbours="smote, adasyn" if schema.task == "classification" else "smote, smogn",
+    )
+    _check(text, path)
+    with atomic_write(path) as part:
+        part.write_text(text, encoding="utf-8")
+    return path
+
+
+def _quote(text: str) -> str:
+    """Return text as YAML reads it back: quoted where it is not plain, or would be a number, a truth or null."""
+    if re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./-]*", text) and _reads_as_itself(text):
+        return text
+    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf).strip()
+
+
+def _reads_as_itself(text: str) -> bool:
+    return parse_yaml(text, text) == text and next(iter(parse_yaml(f"{text}: 0", text))) == text
+
+
+def _comment(text: str) -> str:
+    """Return text without what would end a comment."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _columns(schema: Schema) -> str:
+    lines = []
+    for column in schema.columns:
+        if column.role != "target":
+            note = f"   # {column.note}" if column.note else ""
+            lines.append(f"    # {_quote(column.name)}: {{type: {column.type}, role: {column.role}}}{note}")
+    return "\n".join(lines)
+
+
+def _regions(schema: Schema, region: str | None) -> str:
+    names = _comment(", ".join(schema.regions.names))
+    if region is not None:
+        return f"  by: column            # {names}\n  column: {_quote(region)}"
+    by = "class" if schema.task == "classification" else "quantile"
+    return f"  by: {by}            # {names}; or column, quantile, range, expression"
+
+
+def _check(text: str, path: Path) -> None:
+    validated(Experiment, parse_yaml(text, str(path)), str(path))
