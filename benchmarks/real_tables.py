@@ -63,7 +63,7 @@ def experiment(
         "data": {"path": str(path), "target": facts["target"]},
         "regions": facts.get("regions", {}),
         "split": {"law": "balanced", "validation": 0.2, "test": 0.2},
-        "methods": [*fitted, {"name": "codsa-auto", "among": fitted}],
+        "methods": [*fitted, {"name": "codsa-auto", "choose_from": fitted}],
         "grid": {"r": [0.5], "m": [0.5, 1.0], "alpha": ["balance", "target", "training"]},
         "generators": {"tabular-diffusion": settings},
         "estimator": {"name": estimator},

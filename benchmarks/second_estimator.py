@@ -1,4 +1,4 @@
-"""Judge a study's pools by another estimator.
+"""EstimatorSpec a study's pools by another estimator.
 
     python benchmarks/second_estimator.py EXPERIMENT.yaml ESTIMATOR [--scale table] [--results results] \
         [--methods none codsa …] [--replicates 0 1 …]
@@ -16,7 +16,8 @@ from pathlib import Path
 from in_process import conclude, replicate
 
 from codsa.errors import CodsaError
-from codsa.workflow.config import EstimatorConfig, load_experiment
+from codsa.settings.sections import EstimatorSpec
+from codsa.workflow.config import load_experiment
 from codsa.workflow.study import Study
 
 
@@ -38,7 +39,7 @@ def linked(root: Path, estimator: str, replicates: list[int]) -> Path:
 
 
 def main() -> None:
-    """Judge the methods that are named."""
+    """EstimatorSpec the methods that are named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", type=Path)
     parser.add_argument("estimator")
@@ -53,7 +54,7 @@ def main() -> None:
     if strange:
         raise CodsaError(f"no method '{min(strange)}' in {options.experiment}")
     methods = [m for m in experiment.methods if options.methods is None or m.name in options.methods]
-    judged = {"estimator": EstimatorConfig(name=options.estimator), "methods": methods}
+    judged = {"estimator": EstimatorSpec(name=options.estimator), "methods": methods}
     study = Study(label, experiment.model_copy(update=judged)).checked()
     own = linked(options.results / label, options.estimator, chosen)
     for k in chosen:

@@ -11,7 +11,6 @@ import pytest
 
 from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset
-from codsa.data.region_rules import RegionRule
 from codsa.data.schema import Column, Schema, cast, describe
 from codsa.encoders.autoencoder import pretrain
 from codsa.encoders.blocks import LevelBlock, OrderedBlock
@@ -20,6 +19,7 @@ from codsa.errors import CodsaError
 from codsa.generators import make
 from codsa.generators.base import BLOCK
 from codsa.io.seeds import Work, stream
+from codsa.settings.sections import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import Drawn, draw
 from codsa.stages.train_generator import Trained, Training
@@ -85,7 +85,7 @@ def test_ranges_are_exact_without_rejection(kind: str) -> None:
         edges = [-10, 10]
     if kind == "datetime":
         edges = ["1969-12-01", "1969-12-24T18:00:00.5"]
-    trained = trained_on(frame.assign(by=by), RegionRule("range", "by", edges=edges))
+    trained = trained_on(frame.assign(by=by), RegionRule(by="range", column="by", edges=edges))
     made = assert_exact(trained)
     assert all(rows["by"].nunique() > (5 if kind == "decimals" else 15) for rows in made)
     if kind == "decimals":
@@ -95,7 +95,7 @@ def test_ranges_are_exact_without_rejection(kind: str) -> None:
 def test_ranges_of_the_target_and_their_law() -> None:
     """A region's values follow its own distribution, whatever the network learned: here by quantile."""
     frame, _ = table()
-    trained = trained_on(frame, RegionRule("quantile", "y", quantiles=3), steps=150)
+    trained = trained_on(frame, RegionRule(by="quantile", column="y", quantiles=3), steps=150)
     rows, _ = prepare(frame, Declared("y"), RegionRule())
     index = trained.schema.regions.assign(rows)
     for k, made in enumerate(assert_exact(trained)):
@@ -105,7 +105,7 @@ def test_ranges_of_the_target_and_their_law() -> None:
 def test_a_region_of_missing_values_and_one_of_20_rows() -> None:
     frame, _ = table()
     frame["by"] = np.r_[np.full(50, np.nan), np.linspace(0, 1, 330), np.linspace(2, 3, 20)]
-    made = assert_exact(trained_on(frame, RegionRule("range", "by", edges=[1.5])))
+    made = assert_exact(trained_on(frame, RegionRule(by="range", column="by", edges=[1.5])))
     assert made[2]["by"].isna().all() and made[0]["by"].notna().all()
     assert made[1]["by"].between(2, 3).all() and made[1]["by"].nunique() > 100
 
@@ -119,7 +119,7 @@ def test_pooled_values_are_exact_without_rejection(kind: str) -> None:
         frame["by"] = [f"v{c}" for c in codes]
     if kind == "text with missing":
         frame.loc[390:, "by"] = None
-    trained = trained_on(frame, RegionRule("column", "by"))
+    trained = trained_on(frame, RegionRule(by="column", column="by"))
     made = assert_exact(trained)
     assert len(made) >= 3
     pooled = max(made, key=lambda rows: rows["by"].nunique())
@@ -135,7 +135,8 @@ def test_a_level_that_tells_the_region_is_exact() -> None:
     frame, random = table(600)
     ward = random.integers(0, 12, 600)
     trained = trained_on(
-        frame.assign(ward=[f"w{w}" for w in ward], site=[f"s{w % 3}" for w in ward]), RegionRule("column", "site")
+        frame.assign(ward=[f"w{w}" for w in ward], site=[f"s{w % 3}" for w in ward]),
+        RegionRule(by="column", column="site"),
     )
     for rows in assert_exact(trained):
         assert (rows["ward"].str[1:].astype(int) % 3 == rows["site"].str[1:].astype(int)).all()
@@ -143,11 +144,11 @@ def test_a_level_that_tells_the_region_is_exact() -> None:
 
 def test_an_expression_on_a_range_needs_no_rejection() -> None:
     frame, _ = table()
-    assert_exact(trained_on(frame, RegionRule("expression", expressions={"high": "x > 0.5"})))
+    assert_exact(trained_on(frame, RegionRule(by="expression", expressions={"high": "x > 0.5"})))
 
 
 def test_rows_of_no_region_are_refused() -> None:
-    rows, schema = prepare(table()[0], Declared("y"), RegionRule("range", "x", edges=[0.0]))
+    rows, schema = prepare(table()[0], Declared("y"), RegionRule(by="range", column="x", edges=[0.0]))
     region = schema.regions.assign(rows)
     region[7] = -1
     with pytest.raises(CodsaError, match="row 7 lies in no region"):
@@ -168,7 +169,7 @@ def test_transfer_keeps_regions_and_ties_of_the_study(tmp_path: Path) -> None:
         x = random.normal(size=n) * spread
         site = [f"s{i}" for i in random.integers(0, levels, n)]
         frame = pd.DataFrame({"x": x, "twice": 2 * x, "site": site, "y": x + random.normal(size=n)})
-        rows, schema = prepare(frame, Declared("y"), RegionRule("quantile", "y", quantiles=3))
+        rows, schema = prepare(frame, Declared("y"), RegionRule(by="quantile", column="y", quantiles=3))
         return Dataset(rows, schema, "")
 
     source, study = sample(800, 3.0, 6), sample(300, 1.0, 3)
@@ -186,10 +187,10 @@ def test_transfer_keeps_regions_and_ties_of_the_study(tmp_path: Path) -> None:
 
 def test_transfer_across_other_regions_is_refused(tmp_path: Path) -> None:
     frame, _ = table()
-    rows, schema = prepare(frame, Declared("y"), RegionRule("quantile", "y", quantiles=4))
+    rows, schema = prepare(frame, Declared("y"), RegionRule(by="quantile", column="y", quantiles=4))
     pretrain(rows, schema, stream(0, "p"), tmp_path, steps=5, width=8)
     with pytest.raises(CodsaError, match="prepare the source set with the same regions"):
-        trained_on(frame, RegionRule("quantile", "y", quantiles=3), tmp_path)
+        trained_on(frame, RegionRule(by="quantile", column="y", quantiles=3), tmp_path)
 
 
 # Ties
@@ -260,7 +261,7 @@ def test_a_deciding_column_in_a_sum_stays_in_its_range(deciding: str) -> None:
     frame, random = table()
     frame["part"], frame["rest"] = random.lognormal(size=400), random.lognormal(size=400)
     frame["total"], frame["half"] = frame["part"] + frame["rest"], frame["part"] / 2
-    rule = RegionRule("range", deciding, edges=[float(frame[deciding].median())])
+    rule = RegionRule(by="range", column=deciding, edges=[float(frame[deciding].median())])
     for rows in assert_exact(trained_on(frame, rule)):
         assert np.allclose(rows["total"], rows["part"] + rows["rest"], rtol=1e-9)
         assert np.allclose(rows["half"], rows["part"] / 2, rtol=1e-9)
@@ -271,7 +272,7 @@ def test_a_deciding_column_that_follows_from_a_category() -> None:
     frame, random = table()
     degree = random.integers(0, 12, 400)
     frame["degree"], frame["years"] = [f"d{d}" for d in degree], degree // 2 + 8
-    for rows in assert_exact(trained_on(frame, RegionRule("range", "years", edges=[10, 11]))):
+    for rows in assert_exact(trained_on(frame, RegionRule(by="range", column="years", edges=[10, 11]))):
         assert (rows["years"] == rows["degree"].str[1:].astype(int) // 2 + 8).all()
 
 
@@ -283,7 +284,7 @@ def test_sums_of_whole_numbers_stay_whole_and_in_bounds() -> None:
     frame["is 3"] = (one == 3).astype(int)
     frame["m"], frame["f"] = random.poisson(3, 400), random.poisson(2, 400)
     frame["people"] = frame["m"] + frame["f"]
-    for rows in assert_exact(trained_on(frame, RegionRule("quantile", "y"))):
+    for rows in assert_exact(trained_on(frame, RegionRule(by="quantile", column="y"))):
         assert (rows[[f"is {k}" for k in range(4)]].sum(axis=1) == 1).all()
         assert (rows["people"] == rows["m"] + rows["f"]).all()
 

@@ -97,9 +97,12 @@ def test_an_unknown_key_of_the_configuration_suggests_the_nearest() -> None:
         ({"generators": {"smotte": {}}}, "generators: no method uses 'smotte'; did you mean 'smote'"),
         ({"source": None}, "method 'codsa-transfer' transfers from a source set; give source"),
         ({"grid": {"m": [0], "r": [1]}}, "method 'non-adaptive': m = 0 with r = 1 leaves no row"),
-        ({"methods": ["none", {"name": "a", "among": ["none", "b"]}]}, "method 'a': among: no other method 'b'"),
         (
-            {"methods": ["none", {"name": "a", "among": ["none"]}, {"name": "b", "among": ["a"]}]},
+            {"methods": ["none", {"name": "a", "choose_from": ["none", "b"]}]},
+            "method 'a': choose_from: no other method 'b'",
+        ),
+        (
+            {"methods": ["none", {"name": "a", "choose_from": ["none"]}, {"name": "b", "choose_from": ["a"]}]},
             "method 'b': among takes methods that are fitted",
         ),
         ({"methods": [{"name": "codsa", "source_rows": 5}]}, "method 'codsa': source_rows without transfer"),
@@ -502,7 +505,7 @@ def test_new_quotes_what_yaml_would_read_otherwise(name: str, target: str, tmp_p
 
 
 def test_a_choice_among_methods_is_judged_by_their_fits() -> None:
-    auto = {"name": "codsa-auto", "among": ["none", "smote"]}
+    auto = {"name": "codsa-auto", "choose_from": ["none", "smote"]}
     study = Study("toy", experiment(methods=["none", "smote", "codsa", auto]))
     assert study.judged("codsa-auto") == ["none", "smote"] and study.judged("none") == ["none"]
 

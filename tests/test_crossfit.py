@@ -10,18 +10,18 @@ import pandas as pd
 import pytest
 
 from codsa.data.dataset import Dataset
-from codsa.data.grid import Grid
 from codsa.data.pool import Pool
 from codsa.data.split import FOLD_RATIO, FOLDS, TRAIN, Split
 from codsa.errors import CodsaError
-from codsa.estimators import Average, Judge
+from codsa.estimators import Average
 from codsa.estimators.store import load_fitted
 from codsa.io.seeds import Work
+from codsa.settings.sections import EstimatorSpec, Grid
 from codsa.stages.evaluate import Fits, choose, read_fits
 from codsa.stages.fit import Outcome, fit_grid, write_fits
 
-JUDGE = Judge("logistic")
-GRID = Grid([1.0], ["target"])
+JUDGE = EstimatorSpec(name="logistic")
+GRID = Grid(m=[1.0], alpha=["target"])
 
 
 def fold_pool(dataset: Dataset, roles: Split, fold: int | None, r: float = FOLD_RATIO) -> Pool:

@@ -13,11 +13,12 @@ from test_image_generators import make_images
 from codsa.data.dataset import Dataset
 from codsa.data.metrics import by_region
 from codsa.errors import CodsaError
-from codsa.estimators import Judge, Problem, fit_all
+from codsa.estimators import Problem, fit_all
 from codsa.estimators.base import layout_of, problem
 from codsa.estimators.store import load_fitted, save_fitted
 from codsa.io import array_columns
 from codsa.io.seeds import stream
+from codsa.settings.sections import EstimatorSpec
 
 FAST: dict[str, dict[str, Any]] = {
     "autoencoder": {"hidden": [32, 4, 32], "batch": 16, "epochs": 40, "learning_rate": 3e-3},
@@ -49,12 +50,18 @@ def _some(p: Problem, rows: np.ndarray) -> Problem:
 def test_detectors_tell_what_they_have_not_seen(name: str, odd: Dataset, tmp_path: Path) -> None:
     train, check = arms(odd, 80)
     assert train.x.dtype == np.uint8 and not train.y.any() and check.y.sum() == 40
-    (fitted,) = fit_all(Judge(name, "auto", FAST[name]), [train], check, layout_of(odd.schema, 80), stream(0, "f"))
+    (fitted,) = fit_all(
+        EstimatorSpec(name=name, preprocess="auto", settings=FAST[name]),
+        [train],
+        check,
+        layout_of(odd.schema, 80),
+        stream(0, "f"),
+    )
     scores = fitted.predict(check.x)
     region = odd.regions()[160:]
     found = by_region("roc-auc", check.y, scores, region, np.array([0.5, 0.5]), ["u", "v"])
     assert min(found.values()) > 0.9
-    save_fitted(tmp_path / "e", fitted, Judge(name, "auto", FAST[name]))
+    save_fitted(tmp_path / "e", fitted, EstimatorSpec(name=name, preprocess="auto", settings=FAST[name]))
     np.testing.assert_allclose(load_fitted(tmp_path / "e", [name]).predict(check.x), scores, rtol=1e-6)
 
 
@@ -62,7 +69,7 @@ def test_arms_start_alike_and_have_the_same_steps(odd: Dataset) -> None:
     name = "autoencoder"
     train, check = arms(odd, 60)
     twice = Problem(np.repeat(train.x, 2, axis=0), np.repeat(train.y, 2), np.repeat(train.weight, 2))
-    judge = Judge(name, "auto", {**FAST[name], "epochs": 2})
+    judge = EstimatorSpec(name=name, preprocess="auto", settings={**FAST[name], "epochs": 2})
     layout = layout_of(odd.schema, 60)
     a, b, again = fit_all(judge, [train, twice, train], check, layout, stream(0, "f"))
     np.testing.assert_array_equal(a.predict(check.x), again.predict(check.x))
@@ -79,7 +86,9 @@ def test_arms_start_alike_and_have_the_same_steps(odd: Dataset) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "batches", counting)
         fit_all(judge, [train, twice], check, layout, stream(0, "f"))
-        paper = Judge(name, "auto", {**judge.settings, "budget": "epochs", "stop": "last"})
+        paper = EstimatorSpec(
+            name=name, preprocess="auto", settings={**judge.settings, "budget": "epochs", "stop": "last"}
+        )
         fit_all(paper, [train, twice], check, layout, stream(0, "f"))
     assert counted == [8, 8, 8, 16]
 
@@ -105,7 +114,13 @@ def test_every_setting_changes_the_scores(name: str, setting: str, value: Any, o
     whole = problem(data.rows, data.schema, np.ones(len(data)))
     usually = {**FAST[name]} if name == "local-outliers" else {**FAST[name], "epochs": 12}
     usual, other = (
-        fit_all(Judge(name, "auto", s), [_some(whole, rows)], whole, layout_of(data.schema, 40), stream(0, "f"))[0]
+        fit_all(
+            EstimatorSpec(name=name, preprocess="auto", settings=s),
+            [_some(whole, rows)],
+            whole,
+            layout_of(data.schema, 40),
+            stream(0, "f"),
+        )[0]
         for s in (usually, {**usually, setting: value})
     )
     assert not np.array_equal(usual.predict(whole.x), other.predict(whole.x))
@@ -117,7 +132,7 @@ def test_training_stops_after_patience_checks(odd: Dataset, monkeypatch: pytest.
     train, check = arms(odd, 60)
     found = iter([3.0, 2.0, 2.5, 2.5, 2.5, 1.0])
     monkeypatch.setattr(Autoencoder, "quality", lambda self, rows: next(found))
-    judge = Judge("autoencoder", "auto", {**FAST["autoencoder"], "patience": 3})
+    judge = EstimatorSpec(name="autoencoder", preprocess="auto", settings={**FAST["autoencoder"], "patience": 3})
     fit_all(judge, [train], check, layout_of(odd.schema, 60), stream(0, "f"))
     assert list(found) == [1.0]
 
@@ -126,7 +141,7 @@ def test_the_network_learns_classes_and_numbers(tmp_path: Path) -> None:
     data = make_images(tmp_path / "c", 240)
     whole = problem(data.rows, data.schema, np.ones(240))
     train, check = _some(whole, np.arange(160)), _some(whole, np.arange(160, 240))
-    judge = Judge("cnn", "auto", FAST["cnn"])
+    judge = EstimatorSpec(name="cnn", preprocess="auto", settings=FAST["cnn"])
     (fitted,) = fit_all(judge, [train], check, layout_of(data.schema, 160), stream(0, "f"))
     predicted = fitted.predict(check.x)
     np.testing.assert_allclose(predicted.sum(axis=1), 1)
@@ -172,19 +187,19 @@ def test_image_estimators_refuse_other_data(odd: Dataset, tmp_path: Path) -> Non
     ]
     for name, data, message in cases:
         with pytest.raises(CodsaError, match=message):
-            fit_all(Judge(name), [train], check, layout_of(data.schema, 40), stream(0, "f"))
+            fit_all(EstimatorSpec(name=name), [train], check, layout_of(data.schema, 40), stream(0, "f"))
     from conftest import make_mixed_table, write_prepared
 
     table = write_prepared(tmp_path / "t", make_mixed_table())
     whole = problem(table.rows, table.schema, np.ones(len(table)))
     with pytest.raises(CodsaError, match="reads images, and nothing else"):
-        fit_all(Judge("cnn"), [whole], whole, layout_of(table.schema, 40), stream(0, "f"))
+        fit_all(EstimatorSpec(name="cnn"), [whole], whole, layout_of(table.schema, 40), stream(0, "f"))
 
 
 def test_repeats_do_not_make_a_neighbourhood_dense(odd: Dataset) -> None:
     train, check = arms(odd, 60)
     often = np.r_[np.arange(60), np.repeat(np.arange(5), 40)]
-    judge = Judge("local-outliers", "auto", FAST["local-outliers"])
+    judge = EstimatorSpec(name="local-outliers", preprocess="auto", settings=FAST["local-outliers"])
     both = fit_all(judge, [train, _some(train, often)], check, layout_of(odd.schema, 60), stream(0, "f"))
     np.testing.assert_array_equal(both[0].predict(check.x), both[1].predict(check.x))
     with pytest.raises(CodsaError, match="3 different rows are too few for 10 neighbours"):

@@ -12,12 +12,13 @@ import pytest
 from codsa.data.dataset import Dataset
 from codsa.data.metrics import by_region
 from codsa.errors import CodsaError
-from codsa.estimators import Fitted, Judge, Problem, fit_all
+from codsa.estimators import Fitted, Problem, fit_all
 from codsa.estimators.base import Layout, feature_matrix, layout_of, problem
 from codsa.estimators.store import load_fitted, save_fitted
 from codsa.estimators.tables.mlp import Mlp, _Run
 from codsa.io.seeds import stream
-from codsa.registry import ESTIMATORS
+from codsa.settings.registry import ESTIMATORS
+from codsa.settings.sections import EstimatorSpec
 
 FAST: dict[str, dict[str, Any]] = {
     "gradient-boosting": {"max_iter": 10},
@@ -29,8 +30,8 @@ OF_ARRAYS = {"autoencoder", "cnn", "local-outliers", "tfidf-logistic"}  # see te
 NAMES = [*sorted(set(ESTIMATORS) - OF_ARRAYS), "sklearn.neighbors:KNeighborsClassifier"]
 
 
-def judge(name: str, **settings: Any) -> Judge:
-    return Judge(name, settings={**FAST.get(name, {}), **settings})
+def judge(name: str, **settings: Any) -> EstimatorSpec:
+    return EstimatorSpec(name=name, settings={**FAST.get(name, {}), **settings})
 
 
 def whole(dataset: Dataset, weight: float = 1.0) -> Problem:
@@ -41,7 +42,7 @@ def part(arm: Problem, rows: np.ndarray) -> Problem:
     return Problem(arm.x[rows], arm.y[rows], arm.weight[rows])
 
 
-def fit_one(dataset: Dataset, chosen: Judge, arm: Problem | None = None) -> Fitted:
+def fit_one(dataset: Dataset, chosen: EstimatorSpec, arm: Problem | None = None) -> Fitted:
     layout = layout_of(dataset.schema, len(dataset.rows))
     return fit_all(chosen, [arm or whole(dataset)], whole(dataset), layout, stream(0, "fit"))[0]
 
@@ -118,7 +119,7 @@ def test_preprocessing_is_fitted_on_the_arms_own_rows(dataset: Dataset) -> None:
 
 def test_raw_preprocessing_refuses_categories(dataset: Dataset) -> None:
     with pytest.raises(CodsaError, match="takes numbers only"):
-        fit_one(dataset, Judge("logistic", "none"))
+        fit_one(dataset, EstimatorSpec(name="logistic", preprocess="none"))
 
 
 def test_weights_are_refused_where_an_estimator_takes_none(dataset: Dataset) -> None:
@@ -152,7 +153,11 @@ def test_perceptrons_fitted_together_equal_those_fitted_alone(budget: str) -> No
     problems = arms(np.random.default_rng(0), [200, 350, 500])
     layout = Layout("classification", 2, [0, 1, 2, 3], [], 200)
     check = problems[0]
-    chosen = Judge("mlp", "none", {"hidden": [16, 16], "epochs": 30, "batch": 64, "patience": 3, "budget": budget})
+    chosen = EstimatorSpec(
+        name="mlp",
+        preprocess="none",
+        settings={"hidden": [16, 16], "epochs": 30, "batch": 64, "patience": 3, "budget": budget},
+    )
     together = fit_all(chosen, problems, check, layout, stream(0, "fit"))
     for arm, one in zip(problems, together, strict=True):
         alone = fit_all(chosen, [arm], check, layout, stream(0, "fit"))[0]
@@ -177,7 +182,13 @@ def test_every_setting_of_the_perceptron_changes_it(setting: str, value: Any) ->
     layout = Layout("classification", 2, [0, 1, 2, 3], [], 150)
     usual = {"hidden": [16], "epochs": 60, "batch": 64, "learning_rate": 0.03, "patience": 10}
     found = [
-        fit_all(Judge("mlp", "none", settings), problems, problems[0], layout, stream(0, "fit"))[0]
+        fit_all(
+            EstimatorSpec(name="mlp", preprocess="none", settings=settings),
+            problems,
+            problems[0],
+            layout,
+            stream(0, "fit"),
+        )[0]
         for settings in (usual, {**usual, setting: value})
     ]
     assert not np.array_equal(*(one.predict(problems[0].x) for one in found))
@@ -217,7 +228,9 @@ def test_validation_chooses_the_penalty(dataset: Dataset) -> None:
     layout = layout_of(dataset.schema, 100)
 
     def loss(penalty: Any) -> tuple[float, Any]:
-        made = fit_all(Judge("logistic", settings={"C": penalty}), [arm], check, layout, stream(0, "fit"))[0]
+        made = fit_all(EstimatorSpec(name="logistic", settings={"C": penalty}), [arm], check, layout, stream(0, "fit"))[
+            0
+        ]
         return log_loss(check.y, made.predict(check.x)), made.model.C
 
     tried = {c: loss([c])[0] for c in (1e-5, 1e-2, 1e3)}

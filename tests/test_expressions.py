@@ -15,10 +15,10 @@ from test_bad_input import files, refused
 from codsa.cli.prepare import main as codsa_prepare
 from codsa.cli.split import main as codsa_split
 from codsa.data.expressions import DEPTH, LENGTH, Expression, parse
-from codsa.data.region_rules import RegionRule
 from codsa.data.regions import Regions
 from codsa.errors import CodsaError
 from codsa.io.records import read_json, write_json
+from codsa.settings.sections import RegionRule
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,7 @@ def test_a_strangers_schema_runs_no_code(
     expression: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    rule = RegionRule("expression", expressions={"few": "visits < 3"})
+    rule = RegionRule(by="expression", expressions={"few": "visits < 3"})
     write_prepared(tmp_path / "data", make_mixed_table(), rule)
     record = read_json(tmp_path / "data" / "schema.json")
     record["regions"]["members"][0] = [expression]

@@ -13,7 +13,8 @@ from codsa.data.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.generators import Generator, make
 from codsa.io.seeds import stream
-from codsa.registry import GENERATORS
+from codsa.settings.registry import GENERATORS
+from codsa.settings.sections import RegionRule
 from codsa.stages.sample import conform, in_bounds
 from codsa.stages.train_generator import load_generator, write_generator
 
@@ -134,7 +135,7 @@ def test_bootstrap_draws_rows_of_the_region(dataset: Dataset) -> None:
 
 def test_smote_lies_between_rows_of_the_region() -> None:
     from codsa.data.columns import Declared
-    from codsa.data.region_rules import RegionRule
+    from codsa.settings.sections import RegionRule
     from codsa.stages.prepare import prepare
 
     frame = pd.DataFrame({"x": [0.0, 1.0, *np.linspace(5, 9, 30)], "y": ["rare"] * 2 + ["usual"] * 30})
@@ -147,7 +148,6 @@ def test_smote_lies_between_rows_of_the_region() -> None:
 
 def test_adasyn_draws_more_where_other_regions_are_near() -> None:
     from codsa.data.columns import Declared
-    from codsa.data.region_rules import RegionRule
     from codsa.stages.prepare import prepare
 
     random = np.random.default_rng(0)
@@ -163,7 +163,6 @@ def test_adasyn_draws_more_where_other_regions_are_near() -> None:
 def test_diffusion_learns_two_clusters_apart() -> None:
     """Two regions with different means: a short training tells them apart."""
     from codsa.data.columns import Declared
-    from codsa.data.region_rules import RegionRule
     from codsa.stages.prepare import prepare
 
     random = np.random.default_rng(0)
@@ -209,7 +208,6 @@ def test_transfer_draws_through_the_frozen_encoder(dataset: Dataset, tmp_path: P
 
 def test_an_encoder_of_other_columns_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     from codsa.data.columns import Declared
-    from codsa.data.region_rules import RegionRule
     from codsa.encoders.autoencoder import pretrain
     from codsa.stages.prepare import prepare
 
@@ -223,7 +221,6 @@ def test_an_encoder_of_other_columns_is_refused(dataset: Dataset, tmp_path: Path
 
 def test_a_gaussian_has_the_means_and_the_covariance_of_its_rows() -> None:
     from codsa.data.columns import Declared
-    from codsa.data.region_rules import RegionRule
     from codsa.stages.prepare import prepare
 
     random = np.random.default_rng(0)

@@ -21,17 +21,17 @@ from PIL import Image
 
 from codsa.data.columns import Declared
 from codsa.data.dataset import load_dataset, write_dataset
-from codsa.data.region_rules import RegionRule
 from codsa.errors import CodsaError
 from codsa.io import array_columns
-from codsa.io.image_codec import Format, decode, encode, open_image, resized
+from codsa.io.image_codec import decode, encode, open_image, resized
 from codsa.io.seeds import rng, stream
 from codsa.readers.image_tables import read_images
-from codsa.readers.images import Part, find
+from codsa.readers.images import find
+from codsa.settings.sections import ImageOptions, Part, RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.split import Size, split, target_law
 
-PLAIN = Format()
+PLAIN = ImageOptions()
 RANDOM = np.random.default_rng(5)
 
 
@@ -51,15 +51,15 @@ def write_idx(path: Path, array: np.ndarray) -> Path:
     return path
 
 
-def images_of(*parts: Part, wanted: Format = PLAIN, broken: str = "refuse") -> pd.DataFrame:
-    return read_images(parts, wanted, broken)[0]
+def images_of(*parts: Part, options: ImageOptions = PLAIN) -> pd.DataFrame:
+    return read_images(parts, options)[0]
 
 
 def test_a_folder_of_sub_folders(tmp_path: Path) -> None:
     made = pixels(4)
     for i, name in enumerate(["cat", "cat", "dog", "dog"]):
         save(tmp_path / name / f"{i}.png", made[i])
-    table = images_of(Part(tmp_path))
+    table = images_of(Part(path=tmp_path))
     assert table["label"].tolist() == ["cat", "cat", "dog", "dog"]
     assert table["file"].tolist() == ["cat/0.png", "cat/1.png", "dog/2.png", "dog/3.png"]
     np.testing.assert_array_equal(array_columns.arrays(table["image"]), made)
@@ -68,7 +68,7 @@ def test_a_folder_of_sub_folders(tmp_path: Path) -> None:
 def test_labels_from_file_names(tmp_path: Path) -> None:
     for i, name in enumerate(["23_0_1_2017.png", "41_1_4_2018.png"]):
         save(tmp_path / name, pixels(1)[0] + i)
-    table = images_of(Part(tmp_path, pattern="{age}_{gender}_{ethnicity}_{_}.png"))
+    table = images_of(Part(path=tmp_path, pattern="{age}_{gender}_{ethnicity}_{_}.png"))
     assert table["age"].tolist() == [23, 41] and table["ethnicity"].tolist() == [1, 4]
     assert list(table.columns) == ["image", "file", "age", "gender", "ethnicity"]
 
@@ -77,7 +77,7 @@ def test_labels_from_file_names(tmp_path: Path) -> None:
 def test_labels_from_a_table_by_name(tmp_path: Path, form: str) -> None:
     save(tmp_path / "images/sub/a.png", pixels(1)[0])
     (tmp_path / "l.csv").write_text(f"file_name,age\n{form},31\nother.png,2\n")
-    assert images_of(Part(tmp_path / "images", labels=tmp_path / "l.csv"))["age"].tolist() == [31]
+    assert images_of(Part(path=tmp_path / "images", labels=tmp_path / "l.csv"))["age"].tolist() == [31]
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
@@ -85,7 +85,7 @@ def test_idx_with_its_labels_beside_it(tmp_path: Path, ending: str) -> None:
     made = pixels(5)
     write_idx(tmp_path / f"train-images-idx3-ubyte{ending}", made[..., 0])
     write_idx(tmp_path / f"train-labels-idx1-ubyte{ending}", np.arange(5, dtype=np.uint8))
-    table = images_of(Part(tmp_path / f"train-images-idx3-ubyte{ending}", columns={"domain": "a"}))
+    table = images_of(Part(path=tmp_path / f"train-images-idx3-ubyte{ending}", columns={"domain": "a"}))
     np.testing.assert_array_equal(array_columns.arrays(table["image"]), made)
     assert table["label"].tolist() == [0, 1, 2, 3, 4] and set(table["domain"]) == {"a"}
 
@@ -93,14 +93,14 @@ def test_idx_with_its_labels_beside_it(tmp_path: Path, ending: str) -> None:
 def test_npz_by_name_and_by_guess(tmp_path: Path) -> None:
     made = pixels(3, channels=3)
     np.savez(tmp_path / "a.npz", X_train=made, y_train=[1, 2, 3], X_test=made[:2], y_test=[4, 5])
-    table = images_of(Part(tmp_path / "a.npz", arrays={"image": "X_test", "digit": "y_test"}))
+    table = images_of(Part(path=tmp_path / "a.npz", arrays={"image": "X_test", "digit": "y_test"}))
     assert table["digit"].tolist() == [4, 5]
     np.savez(tmp_path / "b.npz", images=made / 255.0, digits=[7, 8, 9])
-    table = images_of(Part(tmp_path / "b.npz"))
+    table = images_of(Part(path=tmp_path / "b.npz"))
     np.testing.assert_array_equal(array_columns.arrays(table["image"]), made)
     assert table["label"].tolist() == [7, 8, 9]
     with pytest.raises(CodsaError, match="2 arrays may be images"):
-        images_of(Part(tmp_path / "a.npz"))
+        images_of(Part(path=tmp_path / "a.npz"))
 
 
 @pytest.mark.parametrize("kind", ["bytes", "struct"])
@@ -109,7 +109,7 @@ def test_parquet_with_encoded_images(tmp_path: Path, kind: str) -> None:
     cells: list[Any] = [encode(one) for one in made]
     cells = cells if kind == "bytes" else [{"bytes": cell, "path": f"{i}.png"} for i, cell in enumerate(cells)]
     pd.DataFrame({"photo": cells, "age": [1, 2, 3]}).to_parquet(tmp_path / "a.parquet")
-    table = images_of(Part(tmp_path / "a.parquet"))
+    table = images_of(Part(path=tmp_path / "a.parquet"))
     np.testing.assert_array_equal(array_columns.arrays(table["image"]), made)
     assert table["age"].tolist() == [1, 2, 3]
     assert table["file"][1] == ("a.parquet:1" if kind == "bytes" else "1.png")
@@ -127,11 +127,11 @@ def test_a_hugging_face_folder_with_splits(tmp_path: Path) -> None:
         with pa.OSFile(str(path), "wb") as out, pa.ipc.new_stream(out, table.schema) as writer:
             writer.write_table(table)
         (tmp_path / name / "state.json").write_text('{"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}')
-    table = images_of(Part(tmp_path, split="test"))
+    table = images_of(Part(path=tmp_path, split="test"))
     np.testing.assert_array_equal(array_columns.arrays(table["image"]), made[2:])
     assert table["label"].tolist() == [2, 3]
     with pytest.raises(CodsaError, match="it has train, test"):
-        images_of(Part(tmp_path))
+        images_of(Part(path=tmp_path))
 
 
 def test_a_hub_folder_of_parquet(tmp_path: Path) -> None:
@@ -139,21 +139,28 @@ def test_a_hub_folder_of_parquet(tmp_path: Path) -> None:
         frame = pd.DataFrame({"image": [{"bytes": encode(pixels(1)[0]), "path": None}], "label": [name]})
         (tmp_path / "data").mkdir(exist_ok=True)
         frame.to_parquet(tmp_path / "data" / f"{name}-00000-of-00001.parquet")
-    assert images_of(Part(tmp_path, split="test"))["label"].tolist() == ["test"]
+    assert images_of(Part(path=tmp_path, split="test"))["label"].tolist() == ["test"]
 
 
 @pytest.mark.parametrize(("fit", "corner"), [("stretch", 255), ("crop", 255), ("pad", 0)])
 def test_other_shapes_meet_the_size(tmp_path: Path, fit: str, corner: int) -> None:
     save(tmp_path / "wide.png", np.full((8, 16, 1), 255, dtype=np.uint8))
-    made = array_columns.arrays(images_of(Part(tmp_path), wanted=Format((8, 8), None, fit))["image"])
+    made = array_columns.arrays(
+        images_of(Part(path=tmp_path), options=ImageOptions(size=(8, 8), mode=None, fit=fit))["image"]
+    )
     assert made.shape == (1, 8, 8, 1) and made[0, 0, 0, 0] == corner and made[0, 4, 4, 0] == 255
 
 
 def test_gray_beside_colour_becomes_colour_unless_told(tmp_path: Path) -> None:
     save(tmp_path / "a.png", pixels(1)[0])
     save(tmp_path / "b.png", pixels(1, channels=3)[0])
-    assert array_columns.arrays(images_of(Part(tmp_path))["image"]).shape == (2, 8, 8, 3)
-    assert array_columns.arrays(images_of(Part(tmp_path), wanted=Format(mode="L"))["image"]).shape == (2, 8, 8, 1)
+    assert array_columns.arrays(images_of(Part(path=tmp_path))["image"]).shape == (2, 8, 8, 3)
+    assert array_columns.arrays(images_of(Part(path=tmp_path), options=ImageOptions(mode="L"))["image"]).shape == (
+        2,
+        8,
+        8,
+        1,
+    )
 
 
 @pytest.mark.parametrize("mode", ["1", "P", "LA", "RGBA", "CMYK", "I;16", "F"])
@@ -202,8 +209,8 @@ def test_broken_images_are_refused_or_skipped(tmp_path: Path, spoil: Callable[[P
     save(tmp_path / "good.png", pixels(1)[0])
     spoil(tmp_path / "bad.png")
     with pytest.raises(CodsaError, match=message):
-        images_of(Part(tmp_path))
-    table, notes = read_images([Part(tmp_path)], Format(), "skip")
+        images_of(Part(path=tmp_path))
+    table, notes = read_images([Part(path=tmp_path)], ImageOptions(on_unreadable="skip"))
     assert table["file"].tolist() == ["good.png"]
     assert len(notes) == 1 and "1 of 2 images left out" in notes[0] and "bad.png" in notes[0]
 
@@ -211,10 +218,10 @@ def test_broken_images_are_refused_or_skipped(tmp_path: Path, spoil: Callable[[P
 def test_files_without_a_label_are_refused_or_skipped(tmp_path: Path) -> None:
     for name in ("20_1.png", "31_0.png", "odd.png"):
         save(tmp_path / name, pixels(1)[0])
-    part = Part(tmp_path, pattern="{age}_{gender}.png")
+    part = Part(path=tmp_path, pattern="{age}_{gender}.png")
     with pytest.raises(CodsaError, match=r"1 of 3 .*odd.png: has no value of 'age'"):
         images_of(part)
-    assert images_of(part, broken="skip")["age"].tolist() == [20, 31]
+    assert images_of(part, options=ImageOptions(on_unreadable="skip"))["age"].tolist() == [20, 31]
 
 
 def test_bad_places_are_named(tmp_path: Path) -> None:
@@ -223,12 +230,12 @@ def test_bad_places_are_named(tmp_path: Path) -> None:
     (tmp_path / "y-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + struct.pack(">III", 9, 9, 9))
     np.savez(tmp_path / "a.npz", image=np.ones((3, 4, 4)) * 300)
     cases = [
-        (Part(tmp_path / "empty"), "no images found"),
-        (Part(tmp_path / "nowhere"), "no such file or folder"),
-        (Part(tmp_path / "x-images-idx3-ubyte"), "labels 'x-labels-idx1-ubyte' are not there"),
-        (Part(tmp_path / "y-images-idx3-ubyte"), "truncated"),
-        (Part(tmp_path / "a.npz", arrays={"image": "imagf"}), "did you mean 'image'"),
-        (Part(tmp_path / "a.npz"), r"from 300 to 300; give bytes"),
+        (Part(path=tmp_path / "empty"), "no images found"),
+        (Part(path=tmp_path / "nowhere"), "no such file or folder"),
+        (Part(path=tmp_path / "x-images-idx3-ubyte"), "labels 'x-labels-idx1-ubyte' are not there"),
+        (Part(path=tmp_path / "y-images-idx3-ubyte"), "truncated"),
+        (Part(path=tmp_path / "a.npz", arrays={"image": "imagf"}), "did you mean 'image'"),
+        (Part(path=tmp_path / "a.npz"), r"from 300 to 300; give bytes"),
     ]
     for part, message in cases:
         with pytest.raises(CodsaError, match=message):
@@ -239,7 +246,7 @@ def test_mixed_sizes_need_a_rule(tmp_path: Path) -> None:
     for i in range(3):
         save(tmp_path / f"{i}.png", pixels(1, 8 if i else 10)[0])
     with pytest.raises(CodsaError, match=r"2 sizes \(most are 8 × 8, '0.png' is 10 × 10\).*--size 8"):
-        images_of(Part(tmp_path))
+        images_of(Part(path=tmp_path))
 
 
 def prepared(folder: Path, labels: list[Any], made: np.ndarray, **said: Any) -> Any:

@@ -21,13 +21,13 @@ from test_bad_input import files, refused
 from codsa.cli.prepare import main as codsa_prepare
 from codsa.data.dataset import load_dataset
 from codsa.errors import CodsaError
-from codsa.io.image_codec import FORMATS, Format, open_image
+from codsa.io.image_codec import FORMATS, open_image
 from codsa.io.records import read_json, write_json
 from codsa.readers import tables
-from codsa.readers.datasets import part_from
 from codsa.readers.image_tables import read_images
-from codsa.readers.images import SUFFIXES, Part, find
+from codsa.readers.images import SUFFIXES, find
 from codsa.readers.tables import fetch, read_table
+from codsa.settings.sections import ImageOptions, Part
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_pipe_in_a_folder_of_images_is_refused(name: str, tmp_path: Path) -> N
     Image.new("L", (4, 4)).save(tmp_path / "images/b.png")
     os.mkfifo(tmp_path / "images" / name)
     with pytest.raises(CodsaError, match="a pipe, a socket or a device"):
-        find(Part(tmp_path / "images"))
+        find(Part(path=tmp_path / "images"))
 
 
 def test_labels_in_a_pipe_are_refused(tmp_path: Path) -> None:
@@ -165,7 +165,9 @@ def test_a_malformed_part_is_refused(part: str, words: str, tmp_path: Path) -> N
 
 def test_a_part_is_read() -> None:
     record = {"path": "x", "labels": None, "columns": {"cafe\u0301": "e\u0301", "k": 3}, "arrays": {"image": "X"}}
-    assert part_from(record) == Part(Path("x"), columns={"caf\u00e9": "\u00e9", "k": 3}, arrays={"image": "X"})
+    assert Part.read(record, "part") == Part(
+        path=Path("x"), columns={"caf\u00e9": "\u00e9", "k": 3}, arrays={"image": "X"}
+    )
 
 
 @pytest.mark.parametrize("kind", ["vector", "image"])
@@ -194,7 +196,7 @@ def test_a_schema_cannot_make_a_plain_column_an_array(kind: str, column: str, tm
 def test_other_formats_under_a_known_name_are_refused(kind: str, name: str, tmp_path: Path) -> None:
     Image.new("RGB", (32, 32)).save(tmp_path / name, kind)
     with pytest.raises(CodsaError, match=f"{name}: .*not a known format: PNG, JPEG"):
-        read_images([Part(tmp_path)], Format())
+        read_images([Part(path=tmp_path)], ImageOptions())
 
 
 def test_every_known_format_is_read(tmp_path: Path) -> None:
@@ -210,7 +212,7 @@ def test_every_known_format_is_read(tmp_path: Path) -> None:
 def test_a_pattern_names_parts_by_words(pattern: str, tmp_path: Path) -> None:
     Image.new("L", (4, 4)).save(tmp_path / "3_4.png")
     with pytest.raises(CodsaError, match="pattern"):
-        find(Part(tmp_path, pattern=pattern))
+        find(Part(path=tmp_path, pattern=pattern))
 
 
 @pytest.mark.parametrize(
@@ -219,24 +221,24 @@ def test_a_pattern_names_parts_by_words(pattern: str, tmp_path: Path) -> None:
 def test_a_wrong_state_of_a_data_set_is_refused(state: str, tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text(state)
     with pytest.raises(CodsaError, match=r"state\.json"):
-        find(Part(tmp_path))
+        find(Part(path=tmp_path))
 
 
 def test_long_numbers_in_file_names_and_tables_are_kept(tmp_path: Path) -> None:
     names = [f"{2**60 + i}_{i}.png" for i in range(4)] + ["odd.png"]
     for name in names:
         Image.new("L", (4, 4)).save(tmp_path / name)
-    part = Part(tmp_path, pattern="{id}_{k}.png")
-    assert read_images([part], Format(), "skip")[0]["id"].tolist() == [2**60 + i for i in range(4)]
+    part = Part(path=tmp_path, pattern="{id}_{k}.png")
+    assert read_images([part], ImageOptions(on_unreadable="skip"))[0]["id"].tolist() == [2**60 + i for i in range(4)]
     (tmp_path / "l.csv").write_text("file,age\n" + "".join(f"{n},{2**60 + i}\n" for i, n in enumerate(names[:4])))
-    table = find(Part(tmp_path, labels=tmp_path / "l.csv")).table
+    table = find(Part(path=tmp_path, labels=tmp_path / "l.csv")).table
     assert table["age"].tolist()[:4] == [2**60 + i for i in range(4)] and pd.isna(table["age"][4])
 
 
 def test_labels_match_names_in_either_spelling(tmp_path: Path) -> None:
     Image.new("L", (4, 4)).save(tmp_path / "cafe\u0301.png")
     (tmp_path / "l.csv").write_text("file,age\ncafe\u0301.png,31\n")
-    assert find(Part(tmp_path, labels=tmp_path / "l.csv")).table["age"].tolist() == [31]
+    assert find(Part(path=tmp_path, labels=tmp_path / "l.csv")).table["age"].tolist() == [31]
 
 
 # ------------------------------------------------------------------ width

@@ -11,15 +11,13 @@ import pytest
 from codsa.data import rows as stored
 from codsa.data.columns import Declared
 from codsa.data.dataset import load_dataset
-from codsa.data.grid import Grid
-from codsa.data.region_rules import RegionRule
 from codsa.data.rows import StoredDataset, open_dataset
 from codsa.data.split import Split, load_split
 from codsa.errors import CodsaError
-from codsa.estimators import Judge
 from codsa.io.seeds import Work
 from codsa.readers import intake
 from codsa.readers.intake import prepare_to, read_raw
+from codsa.settings.sections import EstimatorSpec, Grid, RegionRule
 from codsa.stages.fit import fit_grid
 
 RULES = {
@@ -126,7 +124,7 @@ def test_an_estimator_is_the_same(split: Split, tmp_path: Path, monkeypatch: pyt
     kept = open_dataset(tmp_path / "data")
     assert isinstance(kept, StoredDataset)
     roles = load_split(tmp_path / "split.parquet", kept)
-    judge, grid = Judge("logistic"), Grid([0.0], ["training"], reserve="all")
+    judge, grid = EstimatorSpec(name="logistic"), Grid(m=[0.0], alpha=["training"], reserve="all")
     tables = [
         fit_grid(data, roles, [], 0.5, grid, judge, "cross-entropy", Work(0, "e", 0)).table for data in (held, kept)
     ]

@@ -17,7 +17,6 @@ from toy_texts import ToyEncoder, toy_reviews
 from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset
 from codsa.data.pool import load_pool
-from codsa.data.region_rules import RegionRule
 from codsa.encoders.sentences import SentenceEncoder, model_folder
 from codsa.errors import CodsaError
 from codsa.generators import make
@@ -26,7 +25,8 @@ from codsa.generators.texts.training import train_inverter
 from codsa.io import array_columns
 from codsa.io.seeds import Work, stream
 from codsa.readers.datasets import Raw
-from codsa.readers.texts import TextRule, read_texts
+from codsa.readers.texts import read_texts
+from codsa.settings.sections import RegionRule, TextOptions
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import write_shard
 from codsa.stages.train_generator import Trained, Training
@@ -219,7 +219,7 @@ def test_a_folder_that_is_no_encoder(tmp_path: Path) -> None:
 
 def dataset_of(folder: Path) -> Dataset:
     raw, declared = read_texts(
-        Raw(toy_reviews(), {}, []), Declared("stars"), TextRule("text", encoder="toy"), folder / "cache"
+        Raw(toy_reviews(), {}, []), Declared("stars"), TextOptions(column="text", encoder="toy"), folder / "cache"
     )
     rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes)
     return Dataset(rows, schema, "")

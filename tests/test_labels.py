@@ -10,10 +10,10 @@ import pytest
 
 from codsa.data.columns import Declared as Said
 from codsa.data.dataset import Dataset
-from codsa.data.region_rules import RegionRule
 from codsa.data.schema import Schema
 from codsa.generators.tables.labels import Labels, _draw_codes, _mixtures, _thin
 from codsa.io.seeds import rng, stream
+from codsa.settings.sections import RegionRule
 from codsa.stages.prepare import prepare
 
 
@@ -72,7 +72,7 @@ def test_a_region_that_no_candidate_is_like_is_filled_up_by_the_denoiser() -> No
 
 
 def test_a_number_is_predicted_from_features_and_region_with_the_noise_of_held_out_rows() -> None:
-    rows, schema, region = prepared(line(), RegionRule("column", "group"))
+    rows, schema, region = prepared(line(), RegionRule(by="column", column="group"))
     labels = Labels(schema).fit(rows, region, stream(0, "l"))
     for name, slope in (("a", 3.0), ("b", -3.0)):
         k = schema.regions.index(name)
@@ -89,7 +89,7 @@ def test_a_number_is_predicted_from_features_and_region_with_the_noise_of_held_o
 
 def test_a_target_that_would_leave_its_region_stays() -> None:
     frame = line().drop(columns="group")
-    rows, schema, region = prepared(frame, RegionRule("range", "y", edges=[0.0]))
+    rows, schema, region = prepared(frame, RegionRule(by="range", column="y", edges=[0.0]))
     labels = Labels(schema).fit(rows, region, stream(0, "l"))
     k = 0
 
@@ -102,7 +102,7 @@ def test_a_target_that_would_leave_its_region_stays() -> None:
 
 
 def test_saved_labels_are_the_same(tmp_path: Path) -> None:
-    rows, schema, region = prepared(line(), RegionRule("column", "group"))
+    rows, schema, region = prepared(line(), RegionRule(by="column", column="group"))
     labels = Labels(schema).fit(rows, region, stream(0, "l"))
     labels.save(tmp_path / "labels")
     again = Labels.load(tmp_path / "labels", schema)

@@ -12,14 +12,12 @@ import pytest
 
 from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset, load_dataset, write_dataset
-from codsa.data.grid import Grid
-from codsa.data.region_rules import RegionRule
 from codsa.data.schema import Schema
 from codsa.data.split import TEST, TRAIN, VALIDATION, Split, load_split, write_split
 from codsa.errors import CodsaError
-from codsa.estimators import Judge
 from codsa.generators import Generator
 from codsa.io.seeds import Work, rng, stream
+from codsa.settings.sections import EstimatorSpec, Grid, RegionRule
 from codsa.stages.evaluate import Choice, Fits, evaluate
 from codsa.stages.fit import fit_grid
 from codsa.stages.prepare import prepare
@@ -111,7 +109,10 @@ def with_other_rows(dataset: Dataset, rows: np.ndarray) -> Dataset:
 
 def test_fits_and_the_choice_do_not_depend_on_test_rows(named: tuple[Dataset, Split]) -> None:
     dataset, roles = named
-    grid, judge = Grid([0.0], ["balance"], "all"), Judge("gradient-boosting", settings={"max_iter": 5})
+    grid, judge = (
+        Grid(m=[0.0], alpha=["balance"], reserve="all"),
+        EstimatorSpec(name="gradient-boosting", settings={"max_iter": 5}),
+    )
     work = Work(0, "leak", 0)
 
     def table(data: Dataset) -> pd.DataFrame:
@@ -126,8 +127,10 @@ def test_evaluation_reads_test_rows(named: tuple[Dataset, Split], tmp_path: Path
     from codsa.stages.fit import write_fits
 
     dataset, roles = named
-    judge, work = Judge("gradient-boosting", settings={"max_iter": 5}), Work(0, "leak", 0)
-    outcome = fit_grid(dataset, roles, [], 1.0, Grid([0.0], ["balance"], "all"), judge, "cross-entropy", work)
+    judge, work = EstimatorSpec(name="gradient-boosting", settings={"max_iter": 5}), Work(0, "leak", 0)
+    outcome = fit_grid(
+        dataset, roles, [], 1.0, Grid(m=[0.0], alpha=["balance"], reserve="all"), judge, "cross-entropy", work
+    )
     write_fits(tmp_path / "fits", outcome, judge, "cross-entropy", {}, {"r": 1.0}, False)
     choice = Choice(Fits(tmp_path / "fits", outcome.table, "cross-entropy", "cross-entropy", {}, []), 0)
     usual = evaluate(dataset, roles, choice, work)["test"]

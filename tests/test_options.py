@@ -152,7 +152,12 @@ def bases(study: Path, out: Path) -> dict[str, Base]:
         "new": [("", f"{study}/raw.csv"), ("--target", "y"), to],
         "download": [("", "mnist"), to],
         "prepare": [("", f"{study}/raw.csv"), to],
-        "prepare simulation": [("", "simulation:imbalanced-classification"), ("--rows", "60", "60"), to],
+        "prepare simulation": [
+            ("", "simulation:imbalanced-classification"),
+            ("--minority", "60"),
+            ("--majority", "60"),
+            to,
+        ],
         "prepare images": [("", f"{study}/images"), ("--target", "label"), to],
         "prepare texts": [
             ("", f"{study}/texts.csv"), ("--target", "stars"), ("--text", "text"), ("--encoder", "toy"),

@@ -12,9 +12,10 @@ import pytest
 
 from codsa.data import regions as partition
 from codsa.data.pooling import NAMED, pool_small
-from codsa.data.region_rules import RegionRule, resolve_regions
+from codsa.data.region_rules import resolve_regions
 from codsa.data.regions import MISSING, REST, Regions, range_name
 from codsa.errors import CodsaError
+from codsa.settings.sections import RegionRule
 
 
 def reference(regions: Regions, frame: pd.DataFrame, least: int, ordered: bool) -> Regions:
@@ -105,6 +106,6 @@ def test_ten_thousand_regions_are_pooled_at_once(numbers: bool) -> None:
     frame = pd.DataFrame({"k": values, "y": np.resize(["a", "b"], len(codes))})
     frame.loc[:2000, "k"] = frame["k"].iloc[0]
     begun = time.perf_counter()
-    regions, notes = resolve_regions(RegionRule("column", "k", min_rows=10), frame, "y", "classification")
+    regions, notes = resolve_regions(RegionRule(by="column", column="k", min_rows=10), frame, "y", "classification")
     assert time.perf_counter() - begun < 10
     assert 1 < len(regions) < 2500 and len(notes) == 10_000 - len(regions)

@@ -25,7 +25,7 @@ TOLERANCE = 1e-4
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
-    simulation = ["simulation:imbalanced-classification", "--rows", "200", "400"]
+    simulation = ["simulation:imbalanced-classification", "--minority", "200", "--majority", "400"]
     for name, arguments in (
         ("codsa-prepare", [*simulation, "--out", str(folder / "data")]),
         ("codsa-split", ["--data", str(folder / "data"), "--out", str(folder / "split.parquet")]),

@@ -24,7 +24,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_a_killed_command_ends_in_the_same_bytes(tmp_path: Path) -> None:
-    simulation = ["simulation:imbalanced-classification", "--rows", "200", "400"]
+    simulation = ["simulation:imbalanced-classification", "--minority", "200", "--majority", "400"]
     for name, arguments in (
         ("codsa-prepare", [*simulation, "--out", str(tmp_path / "data")]),
         ("codsa-split", ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "split.parquet")]),

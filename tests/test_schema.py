@@ -13,12 +13,12 @@ from conftest import write_prepared
 
 from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset, load_dataset
-from codsa.data.region_rules import RegionRule
 from codsa.data.regions import Regions
 from codsa.data.schema import Column, Schema, cast, infer_role, infer_type
 from codsa.errors import CodsaError
 from codsa.io.records import read_json, write_json
 from codsa.io.tables import read_parquet, write_parquet
+from codsa.settings.sections import RegionRule
 from codsa.stages.prepare import prepare
 
 ALL = RegionRule()

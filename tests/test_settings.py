@@ -18,12 +18,15 @@ from codsa.cli.train_gen import main as codsa_train_gen
 from codsa.encoders.autoencoder import pretrain
 from codsa.encoders.scaling import NAMES
 from codsa.errors import CodsaError
-from codsa.estimators.base import Judge, Layout, check_judge, kind_of
+from codsa.estimators.base import Layout, check_spec, kind_of
 from codsa.generators.base import generator_class, make
 from codsa.generators.texts.inverting import GIVEN
 from codsa.generators.texts.training import train_inverter
-from codsa.registry import ESTIMATORS, GENERATORS, LIGHT, METHODS, check_settings, load, locate
-from codsa.settings import MOST_ROWS, Scaling, admits, describe
+from codsa.settings.arguments import admits, describe
+from codsa.settings.limits import MOST_BATCH
+from codsa.settings.registry import ESTIMATORS, GENERATORS, LIGHT, METHODS, check_settings, load, locate
+from codsa.settings.sections import EstimatorSpec
+from codsa.settings.types import Scaling
 from codsa.workflow.config import Experiment
 from codsa.workflow.study import Study
 
@@ -73,8 +76,8 @@ def test_the_names_of_scalings_are_those_that_there_are() -> None:
     ("settings", "message"),
     [
         ({"steps": "abc"}, "generator 'tabular-diffusion': steps = 'abc': should be a whole number of at least 1"),
-        ({"batch": 1e9}, f"batch = 1000000000.0: should be a whole number between 1 and {MOST_ROWS}"),
-        ({"batch": MOST_ROWS + 1}, f"should be a whole number between 1 and {MOST_ROWS}"),
+        ({"batch": 1e9}, f"batch = 1000000000.0: should be a whole number between 1 and {MOST_BATCH}"),
+        ({"batch": MOST_BATCH + 1}, f"should be a whole number between 1 and {MOST_BATCH}"),
         ({"learning_rate": 0}, "learning_rate = 0: should be a finite number above 0"),
         ({"labels": "ensembel"}, "should be one of 'ensemble', 'denoiser'; did you mean 'ensemble'?"),
         ({"stps": 3}, "has no setting 'stps'; did you mean 'steps'?"),
@@ -118,7 +121,7 @@ def test_the_command_refuses_it_before_any_work(value: str, given: Any, tmp_path
 )
 def test_wrong_settings_of_estimators_are_named(name: str, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(CodsaError) as refusal:
-        check_judge(Judge(name, settings=settings), "classification")
+        check_spec(EstimatorSpec(name=name, settings=settings), "classification")
     assert message in str(refusal.value)
 
 
@@ -127,9 +130,9 @@ def test_wrong_settings_of_estimators_are_named(name: str, settings: dict[str, A
 def test_wrong_settings_of_networks_are_named(name: str, value: Any) -> None:
     for key in {"local-outliers": ("neighbours", "cells")}.get(name, ("hidden", "batch", "epochs", "patience")):
         with pytest.raises(CodsaError, match=f"^estimator '{name}': {key} = .*: should be "):
-            kind_of(Judge(name)).build(NETWORKS[name], 0, {key: value})
+            kind_of(EstimatorSpec(name=name)).build(NETWORKS[name], 0, {key: value})
     with pytest.raises(CodsaError, match="has no setting 'layout'"):
-        kind_of(Judge(name)).build(NETWORKS[name], 0, {"layout": 1})
+        kind_of(EstimatorSpec(name=name)).build(NETWORKS[name], 0, {"layout": 1})
 
 
 @pytest.mark.parametrize("value", ["abc", True, 1.5, math.nan, -1])
@@ -196,7 +199,7 @@ def test_a_class_of_the_users_own_is_checked_by_its_annotations(
         "    def fit(self, x, y): ...\n    def predict(self, x): ...\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    build, layout = kind_of(Judge("annotated:Own")).build, NETWORKS["mlp"]
+    build, layout = kind_of(EstimatorSpec(name="annotated:Own")).build, NETWORKS["mlp"]
     build(layout, 0, {"depth": 3, "pair": [0.5, 2], "free": {"any": "thing"}})
     for settings in ({"depth": 1.5}, {"depth": 3, "pair": [1]}):
         with pytest.raises(CodsaError, match="should be"):
@@ -223,7 +226,7 @@ def test_light_kinds_are_light() -> None:
     import sys
 
     code = (
-        "import sys\nfrom codsa.registry import *\n"
+        "import sys\nfrom codsa.settings.registry import *\n"
         "for n in LIGHT: load('x', n, GENERATORS if n in GENERATORS else ESTIMATORS)\nassert 'torch' not in sys.modules"
     )
     assert {*GENERATORS, *ESTIMATORS} >= LIGHT

@@ -14,12 +14,12 @@ from conftest import RunCli, write_prepared
 from codsa.cli.split import main as codsa_split
 from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset
-from codsa.data.region_rules import RegionRule
 from codsa.data.split import TEST, TRAIN, VALIDATION, Split, load_split, training_shares
 from codsa.errors import CodsaError
 from codsa.io.records import read_json
 from codsa.io.seeds import rng, stream
 from codsa.io.tables import read_parquet, write_parquet
+from codsa.settings.sections import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.split import Size, parse_size, rank_training, target_law, units
 from codsa.stages.split import split as split_rows

@@ -32,7 +32,7 @@ from codsa.cli.sample import main as codsa_sample
 from codsa.cli.train_gen import main as codsa_train_gen
 from codsa.encoders.sentences import SentenceEncoder, model_folder
 from codsa.errors import CodsaError
-from codsa.estimators import Judge, Problem, fit_all
+from codsa.estimators import Problem, fit_all
 from codsa.estimators.base import PREPROCESSING, Layout
 from codsa.estimators.store import Record, _names, load_fitted, save_fitted
 from codsa.estimators.types import FURTHER, SKLEARN, TYPES
@@ -42,7 +42,8 @@ from codsa.io.records import read_json, write_json
 from codsa.io.seeds import stream
 from codsa.io.tensors import load_tensors
 from codsa.nn.stable import load_pipeline
-from codsa.registry import trusted_types
+from codsa.settings.registry import trusted_types
+from codsa.settings.sections import EstimatorSpec
 from codsa.workflow.config import Experiment
 from codsa.workflow.study import Study
 
@@ -69,27 +70,34 @@ def table(kind: str, preprocess: str = "auto") -> tuple[Layout, Problem]:
     return Layout(task, classes, [0, 1], [2], ROWS), Problem(x, y, np.ones(ROWS))
 
 
-def saved(folder: Path, judge: Judge, layout: Layout, arm: Problem) -> Any:
+def saved(folder: Path, judge: EstimatorSpec, layout: Layout, arm: Problem) -> Any:
     (fitted,) = fit_all(judge, [arm], arm, layout, stream(0, "fit"))
     save_fitted(folder, fitted, judge)
     return fitted
 
 
-def cases() -> Iterator[tuple[Judge, Layout, Problem]]:
+def cases() -> Iterator[tuple[EstimatorSpec, Layout, Problem]]:
     """Every registered scikit-learn estimator, with every preprocessing and the settings that change its types."""
     for kind in TABLES:
         for preprocess in PREPROCESSING:
             for name in ("gradient-boosting", "random-forest", "logistic"):
-                yield Judge(name, preprocess, LIKES.get(name, {})), *table(kind, preprocess)
+                yield (
+                    EstimatorSpec(name=name, preprocess=preprocess, settings=LIKES.get(name, {})),
+                    *table(kind, preprocess),
+                )
         for settings in BOOSTING[kind]:
-            yield Judge("gradient-boosting", settings={"max_iter": 2, **settings}), *table(kind)
+            yield EstimatorSpec(name="gradient-boosting", settings={"max_iter": 2, **settings}), *table(kind)
     words = Problem(np.array([["good word"], ["bad word"]] * 9, dtype=object), np.array([0, 1] * 9), np.ones(18))
-    yield Judge("tfidf-logistic", settings={"min_df": 1}), Layout("classification", 2, [], [], 18, [], True), words
+    yield (
+        EstimatorSpec(name="tfidf-logistic", settings={"min_df": 1}),
+        Layout("classification", 2, [], [], 18, [], True),
+        words,
+    )
     for side, rows in ((4, 40), (3, 12)):
         pixels = np.random.default_rng(0).integers(0, 255, (rows, side * side)).astype(np.uint8)
         layout = Layout("detection", 0, list(range(side * side)), [], rows, [side, side, 1])
         arm = Problem(pixels, np.zeros(rows, dtype=np.int64), np.ones(rows))
-        yield Judge("local-outliers", settings={"neighbours": 3, "cells": [2]}), layout, arm
+        yield EstimatorSpec(name="local-outliers", settings={"neighbours": 3, "cells": [2]}), layout, arm
 
 
 def test_the_types_that_are_trusted_are_those_that_are_needed(tmp_path: Path) -> None:
@@ -132,7 +140,9 @@ def test_what_skops_trusts_by_itself_runs_nothing() -> None:
 @pytest.fixture
 def forest(tmp_path: Path) -> Path:
     """A folder of fits: a forest of two trees."""
-    saved(tmp_path / "fits", Judge("random-forest", settings={"n_estimators": 2}), *table("classification"))
+    saved(
+        tmp_path / "fits", EstimatorSpec(name="random-forest", settings={"n_estimators": 2}), *table("classification")
+    )
     return tmp_path / "fits"
 
 
@@ -378,7 +388,7 @@ def test_a_tree_that_would_crash_or_hang_is_refused(
     """scikit-learn follows these indices unchecked: a segmentation fault, or no end."""
     layout, arm = table("classification")
     settings = {"random-forest": {"n_estimators": 2}, "gradient-boosting": {"max_iter": 2, "min_samples_leaf": 2}}
-    judge = Judge(name, settings=settings[name])
+    judge = EstimatorSpec(name=name, settings=settings[name])
     (fitted,) = fit_all(judge, [arm], arm, layout, stream(0, "fit"))
     save_fitted(tmp_path / "sound", fitted, judge)
     load_fitted(tmp_path / "sound")
@@ -407,13 +417,18 @@ def test_the_record_of_an_estimator_is_read_by_type(key: str, value: Any, forest
 
 def test_a_model_of_other_rows_is_one_clear_error(forest: Path) -> None:
     layout, arm = table("many", "none")
-    other = saved(forest.parent / "other", Judge("random-forest", "none", {"n_estimators": 2}), layout, arm)
+    other = saved(
+        forest.parent / "other",
+        EstimatorSpec(name="random-forest", preprocess="none", settings={"n_estimators": 2}),
+        layout,
+        arm,
+    )
     replaced(forest, other.model)
     with pytest.raises(CodsaError, match=re.escape(str(forest))):
         load_fitted(forest).predict(table("classification")[1].x)
 
 
-NETWORK = Judge("mlp", settings={"hidden": [4], "epochs": 1, "batch": 16})
+NETWORK = EstimatorSpec(name="mlp", settings={"hidden": [4], "epochs": 1, "batch": 16})
 
 
 @pytest.mark.parametrize(
@@ -448,7 +463,7 @@ def test_a_broken_perceptron_is_one_clear_error(change: Any, message: str, tmp_p
 def test_a_network_of_other_sizes_takes_no_memory(facts: Any, message: str, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (12, 192)).astype(np.uint8)
     layout = Layout("classification", 2, list(range(192)), [], 12, [8, 8, 3])
-    judge = Judge("cnn", settings={"channels": [2], "hidden": 2, "epochs": 1})
+    judge = EstimatorSpec(name="cnn", settings={"channels": [2], "hidden": 2, "epochs": 1})
     arm = Problem(pixels, np.arange(12) % 2, np.ones(12))
     fitted = saved(tmp_path / "e", judge, layout, arm)
     assert np.array_equal(load_fitted(tmp_path / "e").predict(arm.x), fitted.predict(arm.x))
@@ -458,7 +473,9 @@ def test_a_network_of_other_sizes_takes_no_memory(facts: Any, message: str, tmp_
 
 
 def test_an_estimator_that_needs_pickle_is_refused_when_it_is_kept(tmp_path: Path) -> None:
-    judge = Judge("gradient-boosting", settings={"max_iter": 2, "early_stopping": True, "scoring": "neg_log_loss"})
+    judge = EstimatorSpec(
+        name="gradient-boosting", settings={"max_iter": 2, "early_stopping": True, "scoring": "neg_log_loss"}
+    )
     with pytest.raises(CodsaError, match="cannot be kept without pickle"):
         saved(tmp_path / "e", judge, *table("classification"))
 
@@ -500,7 +517,9 @@ def test_broken_weights_of_a_generator_are_one_clear_error(
 
 def test_estimator_records_round_trip() -> None:
     layout, _ = table("classification")
-    assert Record(Judge("mlp"), layout) == Record(Judge(**asdict(Judge("mlp"))), Layout(**asdict(layout)))
+    assert Record(EstimatorSpec(name="mlp"), layout) == Record(
+        EstimatorSpec(**asdict(EstimatorSpec(name="mlp"))), Layout(**asdict(layout))
+    )
 
 
 # ---------------------------------------------------------------- models of texts and images, and of the hub

@@ -53,7 +53,7 @@ def study(tmp_path: Path, run_cli: RunCli, toy: None) -> Path:
     common += ["--class", 1, "--class", 2, "--class", 3, "--embeddings", tmp_path / "cache"]
     words = ["--column", "text=feature", "--column", "embedding=attribute"]
     for name, keep, more in (("data", "useful >= 1", words), ("source", "useful == 0", words)):
-        apart = ["--apart-from", tmp_path / "data"] if name == "source" else []
+        apart = ["--exclude-near", tmp_path / "data"] if name == "source" else []
         ended = run_cli(codsa.cli.prepare.main, *common, "--keep", keep, *more, *apart, "--out", tmp_path / name)
         assert ended.code == 0, ended.err
     ended = run_cli(
@@ -174,7 +174,7 @@ def test_an_inverter_by_its_own_command(study: Path, run_cli: RunCli, caplog: py
     other = toy_reviews(30).assign(text=lambda t: "a " + t["text"] + ". " + t["text"].str.upper() + " again.")
     other.to_csv(study / "long.csv", index=False)
     tables, out = [study / "reviews.jsonl", study / "long.csv"], study / "cut"
-    more = ["--words", 9, "--apart-from", study / "data"]
+    more = ["--words", 9, "--exclude-near", study / "data"]
     ended = run_cli(codsa.cli.train_inverter.main, *tables, "--encoder", "toy", *more, *given, "--out", out)
     assert ended.code == 0, ended.err
     theirs = set(pd.read_parquet(study / "data" / "rows.parquet")["text"])
@@ -183,7 +183,7 @@ def test_an_inverter_by_its_own_command(study: Path, run_cli: RunCli, caplog: py
     bad = [
         ([*tables, "--encoder", "toy", "--sha256", "0"], "--sha256 is the checksum of one table, and here are 2"),
         ([*tables, "--encoder", "toy", "--words", 0], "greater than or equal to 1"),
-        ([*tables, "--encoder", "toy", "--apart-from", study], "holds no texts 'text' to keep apart from"),
+        ([*tables, "--encoder", "toy", "--exclude-near", study], "holds no texts 'text' to keep apart from"),
         (["--encoder", "toy"], "give either tables of texts or --data"),
         ([study / "reviews.jsonl", "--encoder", "toy", "--text", "texts"], "did you mean 'text'"),
         ([study / "reviews.jsonl", "--encoder", "toy", "--set", "widths=3"], "did you mean 'width'"),
@@ -199,8 +199,8 @@ def test_an_inverter_by_its_own_command(study: Path, run_cli: RunCli, caplog: py
         (["--text", "texts"], "did you mean 'text'"),
         (["--text", "text", "--words", 1, 3], "longer than 3 words"),
         (["--text", "text", "--class", 1, "--class", 2], "80 rows lie outside the classes 1, 2"),
-        (["--text", "text", "--near", 1.5], "near = 1.5"),
-        (["--text", "text", "--broken", "drop"], "texts: broken 'drop' is not known"),
+        (["--text", "text", "--similarity-threshold", 1.5], "similarity_threshold = 1.5"),
+        (["--text", "text", "--on-unreadable", "drop"], "on_unreadable = .drop."),
         (["--text", "text", "--column", "useful=feature"], "'text' and 'useful' are both features"),
     ],
 )

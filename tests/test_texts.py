@@ -15,21 +15,21 @@ from toy_texts import WORDS, ToyEncoder, toy_reviews
 from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset
 from codsa.data.metrics import by_region
-from codsa.data.region_rules import RegionRule
 from codsa.data.schema import Column, Schema
 from codsa.encoders import sentences as encoding
 from codsa.encoders.vectors import VectorBlock
 from codsa.errors import CodsaError
-from codsa.estimators import Judge, fit_all
+from codsa.estimators import fit_all
 from codsa.estimators.base import layout_of, problem
 from codsa.generators import make
 from codsa.io import array_columns
 from codsa.io.seeds import rng, stream
-from codsa.readers.clean_texts import Limits, clean, cleaned, pieces
-from codsa.readers.datasets import Raw, part_from, read_parts
+from codsa.readers.clean_texts import clean, cleaned, pieces
+from codsa.readers.datasets import Raw, read_parts
 from codsa.readers.near_duplicates import jaccard, near_groups, shingles
 from codsa.readers.tables import read_table
-from codsa.readers.texts import TextRule, read_texts
+from codsa.readers.texts import read_texts
+from codsa.settings.sections import EstimatorSpec, ImageOptions, Part, RegionRule, TextOptions
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import conform, in_bounds
 from codsa.stages.split import Size, split, target_law
@@ -40,7 +40,10 @@ RANDOM = np.random.default_rng(3)
 def dataset_of(folder: Path, encoder: str | None = "toy", **roles: str) -> Dataset:
     said = {name: {"role": role} for name, role in roles.items()}
     raw, declared = read_texts(
-        Raw(toy_reviews(), {}, []), Declared("stars", columns=said), TextRule("text", encoder=encoder), folder / "cache"
+        Raw(toy_reviews(), {}, []),
+        Declared("stars", columns=said),
+        TextOptions(column="text", encoder=encoder),
+        folder / "cache",
     )
     rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes)
     return Dataset(rows, schema, "")
@@ -55,7 +58,7 @@ def modelled(dataset: Dataset) -> pd.DataFrame:
 
 def test_cleaning_is_minimal_and_counted() -> None:
     assert cleaned(" Caf\u0065\u0301\n\n was  nice\x07! ") == "Café was nice!"
-    texts, kept, notes = clean(pd.Series(["a  b", "c d"]), Limits(), "text")
+    texts, kept, notes = clean(pd.Series(["a  b", "c d"]), TextOptions(column="text"))
     assert texts.tolist() == ["a b", "c d"] and kept.all()
     assert notes == ["column 'text': 1 texts cleaned (Unicode NFC, control characters, white space)"]
 
@@ -72,9 +75,9 @@ def test_cleaning_is_minimal_and_counted() -> None:
 )
 def test_texts_beyond_the_limits_are_refused_or_left_out(text: str | None, why: str) -> None:
     values = pd.Series(["one two", text], dtype=object)
-    with pytest.raises(CodsaError, match=f"1 of 2 texts are {why}; the first is row 1.*--broken skip"):
-        clean(values, Limits(2, 3), "text")
-    texts, kept, notes = clean(values, Limits(2, 3, "skip"), "text")
+    with pytest.raises(CodsaError, match=f"1 of 2 texts are {why}; the first is row 1.*--on-unreadable skip"):
+        clean(values, TextOptions(column="text", words=[2, 3]))
+    texts, kept, notes = clean(values, TextOptions(column="text", words=[2, 3], on_unreadable="skip"))
     assert texts.tolist() == ["one two"] and kept.tolist() == [True, False]
     assert notes == [f"column 'text': 1 of 2 texts left out: {why}"]
 
@@ -96,9 +99,9 @@ def test_long_texts_become_pieces_of_whole_sentences(text: str, most: int, cut: 
 
 def test_limits_that_contradict_are_refused() -> None:
     with pytest.raises(CodsaError, match="5 to 3 words"):
-        Limits(5, 3)
+        TextOptions(column="text", words=[5, 3])
     with pytest.raises(CodsaError, match="no text is left"):
-        clean(pd.Series(["", ""]), Limits(broken="skip"), "text")
+        clean(pd.Series(["", ""]), TextOptions(column="text", on_unreadable="skip"))
 
 
 # Near duplicates
@@ -121,7 +124,9 @@ def test_near_duplicates_share_a_group_and_others_do_not() -> None:
 def test_near_duplicates_stay_on_one_side_of_a_split(tmp_path: Path, toy: None) -> None:
     frame = toy_reviews(120)
     frame.loc[60:, "text"] = [f"{text} really." for text in frame["text"][:60]]
-    raw, declared = read_texts(Raw(frame, {}, []), Declared("stars"), TextRule("text", near=0.7), tmp_path)
+    raw, declared = read_texts(
+        Raw(frame, {}, []), Declared("stars"), TextOptions(column="text", similarity_threshold=0.7), tmp_path
+    )
     rows, schema = prepare(raw.table, declared, RegionRule())
     data = Dataset(rows, schema, "")
     role = split(data, target_law("balanced", schema, data.regions()), Size(18), Size(18), rng(stream(0)))["role"]
@@ -133,7 +138,7 @@ def test_a_group_and_near_duplicates_are_joined(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {"text": ["a b c d", "e f g h", "a b c d", "i j k l"], "who": [1, 2, 2, 3], "stars": [1, 2, 1, 2]}
     )
-    raw, declared = read_texts(Raw(frame, {}, []), Declared("stars", group="who"), TextRule("text"), tmp_path)
+    raw, declared = read_texts(Raw(frame, {}, []), Declared("stars", group="who"), TextOptions(column="text"), tmp_path)
     assert raw.table["together"].tolist() == [0, 0, 0, 1] and declared.group == "together"
 
 
@@ -141,10 +146,10 @@ def test_a_source_set_is_kept_apart(tmp_path: Path) -> None:
     own = toy_reviews(30)
     own.to_parquet(tmp_path / "rows.parquet")
     theirs = pd.concat([own.iloc[:4], pd.DataFrame({"text": ["quite another text"], "stars": [1]})], ignore_index=True)
-    raw, _ = read_texts(Raw(theirs, {}, []), Declared("stars"), TextRule("text"), tmp_path, tmp_path)
+    raw, _ = read_texts(Raw(theirs, {}, []), Declared("stars"), TextOptions(column="text"), tmp_path, tmp_path)
     assert raw.table["text"].tolist() == ["quite another text"] and "4 texts left out" in raw.notes[0]
     with pytest.raises(CodsaError, match="every text is nearly one"):
-        read_texts(Raw(own, {}, []), Declared("stars"), TextRule("text"), tmp_path, tmp_path)
+        read_texts(Raw(own, {}, []), Declared("stars"), TextOptions(column="text"), tmp_path, tmp_path)
 
 
 # Tables
@@ -163,8 +168,8 @@ def test_json_lines_are_read(tmp_path: Path, ending: str) -> None:
 def test_tables_of_several_places(tmp_path: Path) -> None:
     for name, stars in (("a", [1, 2]), ("b", [3])):
         pd.DataFrame({"stars": stars}).assign(**{name: 1}).to_csv(tmp_path / f"{name}.csv", index=False)
-    parts = [part_from({"path": str(tmp_path / f"{n}.csv"), "columns": {"from": n}}) for n in "ab"]
-    raw = read_parts(parts, None, "refuse")  # type: ignore[arg-type]
+    parts = [Part(path=tmp_path / f"{n}.csv", columns={"from": n}) for n in "ab"]
+    raw = read_parts(parts, ImageOptions())
     assert raw.table["stars"].tolist() == [1, 2, 3] and raw.table["from"].tolist() == ["a", "a", "b"]
     assert raw.table["b"].isna().tolist() == [True, True, False] and set(raw.origin["tables"]) == {"a.csv", "b.csv"}
 
@@ -394,15 +399,21 @@ def test_words_tell_the_star(tmp_path: Path) -> None:
 
     dataset = dataset_of(tmp_path, None)
     one = problem(dataset.rows, dataset.schema, np.ones(90))
-    judge = Judge("tfidf-logistic", settings={"min_df": 2})
+    judge = EstimatorSpec(name="tfidf-logistic", settings={"min_df": 2})
     made = fit_all(judge, [one], one, layout_of(dataset.schema, 90), stream(0))[0]
     assert (made.predict(one.x).argmax(axis=1) == one.y).mean() > 0.95
     save_fitted(tmp_path / "e", made, judge)
     np.testing.assert_allclose(load_fitted(tmp_path / "e").predict(one.x), made.predict(one.x))
     with pytest.raises(CodsaError, match="use tfidf-logistic"):
-        fit_all(Judge("logistic"), [one], one, layout_of(dataset.schema, 90), stream(0))
+        fit_all(EstimatorSpec(name="logistic"), [one], one, layout_of(dataset.schema, 90), stream(0))
     with pytest.raises(CodsaError, match="lower min_df"):
-        fit_all(Judge("tfidf-logistic", settings={"min_df": 91}), [one], one, layout_of(dataset.schema, 90), stream(0))
+        fit_all(
+            EstimatorSpec(name="tfidf-logistic", settings={"min_df": 91}),
+            [one],
+            one,
+            layout_of(dataset.schema, 90),
+            stream(0),
+        )
 
 
 def test_kappa_by_hand() -> None:

@@ -10,7 +10,6 @@ import torch
 
 from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset
-from codsa.data.region_rules import RegionRule
 from codsa.errors import CodsaError
 from codsa.generators import Generator, make
 from codsa.generators.tables.oracle import Oracle
@@ -18,6 +17,7 @@ from codsa.io.seeds import Work, stream
 from codsa.nn.denoisers import Denoiser
 from codsa.nn.tuning import MODES, plain_weights, tunable
 from codsa.readers.simulations import simulate
+from codsa.settings.sections import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.train_generator import write_pretrained
 
@@ -25,7 +25,7 @@ TINY = {"steps": 20, "batch": 64, "width": 16, "depth": 2, "sampler_steps": 3, "
 
 
 def simulated(rows: int, seed: int, name: str = "imbalanced-classification") -> Dataset:
-    rule = RegionRule() if "class" in name else RegionRule("range", "x1", edges=[0.5])
+    rule = RegionRule() if "class" in name else RegionRule(by="range", column="x1", edges=[0.5])
     table, schema = prepare(simulate(name, rows, rows, seed), Declared(target="y"), rule)
     return Dataset(table, schema, f"{name} {seed}")
 

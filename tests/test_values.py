@@ -22,7 +22,6 @@ from codsa.cli.prepare import main as codsa_prepare
 from codsa.data import rows as stored
 from codsa.data.columns import Declared
 from codsa.data.dataset import load_dataset
-from codsa.data.region_rules import RegionRule
 from codsa.data.rows import open_dataset
 from codsa.data.schema import Column, cast, describe, infer_type
 from codsa.data.unicode import composed_table
@@ -30,9 +29,9 @@ from codsa.encoders.mixed import MixedTable, from_codes, level_codes
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.readers.datasets import kept, read_parts, read_source
-from codsa.readers.images import Part
 from codsa.readers.intake import prepare_to, read_raw
 from codsa.readers.tables import read_table
+from codsa.settings.sections import Part, RegionRule
 from codsa.stages.prepare import prepare
 
 N = 60
@@ -251,7 +250,7 @@ def test_large_numbers_come_back_from_the_encoders(case: str, gap: bool) -> None
 def test_regions_of_large_numbers(tmp_path: Path) -> None:
     sites = [LARGE, LARGE + 1, None] * 20
     table = read_table(as_csv(sites, tmp_path / "raw.csv"))
-    dataset = write_prepared(tmp_path / "data", table, RegionRule("column", "x", min_rows=5))
+    dataset = write_prepared(tmp_path / "data", table, RegionRule(by="column", column="x", min_rows=5))
     assert dataset.schema.regions.names == [str(LARGE), str(LARGE + 1), "missing"]
     assert dataset.regions().tolist() == [0, 1, 2] * 20
 
@@ -272,7 +271,7 @@ def test_parts_are_put_together_without_a_change(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"x,y\n{LARGE + 1},a\n{LARGE + 2},b\n")
     (tmp_path / "b.csv").write_text("x,y\n5,a\n,b\n")
     (tmp_path / "c.csv").write_text("y\na\n")
-    parts = [Part(tmp_path / f"{name}.csv") for name in "abc"]
+    parts = [Part(path=tmp_path / f"{name}.csv") for name in "abc"]
     table = read_parts(parts, None, "refuse").table  # type: ignore[arg-type]
     assert isinstance(table, pd.DataFrame)
     assert unchanged(table["x"], [LARGE + 1, LARGE + 2, 5, None, None])
@@ -348,7 +347,7 @@ def test_classes_and_normal_levels_may_be_spelt_either_way() -> None:
     declared = Declared("y", classes=[DECOMPOSED, "b"])
     assert prepare(frame, declared, RegionRule())[1].classes == ["b", COMPOSED]
     declared = Declared("y", "detection", normal=[DECOMPOSED])
-    assert prepare(frame, declared, RegionRule("column", "g"))[1].normal == [COMPOSED]
+    assert prepare(frame, declared, RegionRule(by="column", column="g"))[1].normal == [COMPOSED]
 
 
 def test_other_values_are_left_as_they_are() -> None:

@@ -12,12 +12,13 @@ import pandas as pd
 import torch
 from shared import WORK, Section, Spent, scratch, simulation, timed
 
-from codsa.data.grid import Grid, arms
+from codsa.data.grid import arms
 from codsa.data.split import VALIDATION
-from codsa.estimators import Judge, Problem, fit_all
+from codsa.estimators import Problem, fit_all
 from codsa.estimators.base import layout_of, problem
 from codsa.estimators.tables import mlp
 from codsa.io.seeds import stream
+from codsa.settings.sections import EstimatorSpec, Grid
 from codsa.stages.fit import judged_rows
 from codsa.stages.train_generator import train
 
@@ -34,7 +35,13 @@ def grid(out: Section) -> None:
 
     def fit(some: list[Problem], **settings: Any) -> tuple[np.ndarray, Spent]:
         with timed() as spent:
-            fitted = fit_all(Judge("mlp", "none", settings), some, validation, layout, stream(0, "fit"))
+            fitted = fit_all(
+                EstimatorSpec(name="mlp", preprocess="none", settings=settings),
+                some,
+                validation,
+                layout,
+                stream(0, "fit"),
+            )
         return np.stack([one.predict(validation.x) for one in fitted]), spent
 
     some = problems[4::9]
@@ -88,7 +95,7 @@ def grid(out: Section) -> None:
 def grid_problems() -> list[Problem]:
     """Return the arms of the paper's grid at r = 0.5; their synthetic rows are real ones drawn again."""
     dataset, split = simulation()
-    found = arms(Grid(M, ALPHA, focus="0"), 0.5, split, dataset.schema)
+    found = arms(Grid(m=M, alpha=ALPHA, focus="0"), 0.5, split, dataset.schema)
     need = np.max([arm.counts for arm in found], axis=0)
     made = train(dataset, split, 0.5, "bootstrap", {}, WORK)
     drawn = [made.sample(k, int(count), stream(0, "draw", k)) for k, count in enumerate(need)]
@@ -176,12 +183,12 @@ def forests(out: Section) -> None:
     parts = {f"{name}{i}": v for i, p in enumerate(problems) for name, v in (("x", p.x), ("y", p.y))}
     np.savez(file := scratch() / "arms.npz", **parts)
     code = (
-        "import numpy as np, sys\nfrom codsa.estimators import Judge, Problem, fit_all\n"
+        "import numpy as np, sys\nfrom codsa.estimators import EstimatorSpec, Problem, fit_all\n"
         "from codsa.estimators.base import Layout\nfrom codsa.io.seeds import stream\n"
         f"a = np.load({str(file)!r})\n"
         "p = [Problem(a[f'x{i}'], a[f'y{i}'], np.ones(len(a[f'y{i}']))) for i in range(4)]\n"
         "l = Layout('classification', 2, list(range(10)), [], 4000)\n"
-        "fit_all(Judge('random-forest'), p, p[0], l, stream(0, 'f'), int(sys.argv[1]))\n"
+        "fit_all(EstimatorSpec('random-forest'), p, p[0], l, stream(0, 'f'), int(sys.argv[1]))\n"
     )
 
     def jobs(count: int, cores: int) -> Spent:

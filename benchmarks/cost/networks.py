@@ -13,18 +13,18 @@ from shared import PLAIN_LABELS, SETTINGS, WORK, Section, Spent, simulation, tim
 
 from codsa.data.columns import Declared
 from codsa.data.metrics import by_region
-from codsa.data.region_rules import RegionRule
 from codsa.data.schema import Schema
 from codsa.data.split import VALIDATION
 from codsa.diagnostics.tables import tables
 from codsa.encoders.tabular import TabularEncoder
-from codsa.estimators import Judge, fit_all
+from codsa.estimators import fit_all
 from codsa.estimators.base import layout_of, problem
 from codsa.generators import Generator
 from codsa.generators.base import BLOCK
 from codsa.io.seeds import stream
 from codsa.nn.trainer import mixed_precision
 from codsa.readers.simulations import simulate
+from codsa.settings.sections import EstimatorSpec, RegionRule
 from codsa.stages.fit import judged_rows
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import draw
@@ -141,7 +141,7 @@ def quality(made: list[pd.DataFrame], fresh: list[pd.DataFrame]) -> list[str]:
     losses = []
     for seed in range(3):
         fit = fit_all(
-            Judge("mlp", "none"),
+            EstimatorSpec(name="mlp", preprocess="none"),
             [problem(fitted_on, schema, np.ones(len(fitted_on)))],
             judged_rows(dataset, split, VALIDATION).problem,
             layout_of(schema, split.n),

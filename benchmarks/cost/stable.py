@@ -15,8 +15,8 @@ from shared import Section, Spent, command, peaks, scratch
 
 from codsa.data.columns import Declared
 from codsa.data.dataset import write_dataset
-from codsa.data.region_rules import RegionRule
 from codsa.io import array_columns
+from codsa.settings.sections import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.workflow.study import settings as words
 

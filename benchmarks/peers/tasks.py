@@ -14,17 +14,16 @@ from levels import as_codes, as_levels, code_limits
 
 from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset, load_dataset, write_dataset
-from codsa.data.grid import Grid, focus_region, pool_counts
+from codsa.data.grid import focus_region, pool_counts
 from codsa.data.metrics import OVERALL, default_metric
 from codsa.data.pool import Pool
-from codsa.data.region_rules import RegionRule
 from codsa.data.split import TEST, Split, load_split, write_split
 from codsa.diagnostics.tables import diagnose
 from codsa.errors import CodsaError
-from codsa.estimators import Judge
 from codsa.generators.base import complete
 from codsa.io.seeds import Work, integer, rng
 from codsa.readers.simulations import simulate
+from codsa.settings.sections import EstimatorSpec, Grid, RegionRule
 from codsa.stages.fit import Outcome, fit_grid, judged_rows
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import conform, in_bounds
@@ -55,32 +54,37 @@ class Task:
     name: str
     title: str
     grid: Grid
-    judge: Judge
+    judge: EstimatorSpec
     simulation: str | None = None
     rule: RegionRule | None = None
 
 
 def _table(name: str, measure: str, regions: str) -> Task:
-    grid = Grid([0.5, 1.0], ["balance", "target", "training"], "all")
-    return Task(name, f"{name}: {measure} of gradient boosting; regions: {regions}", grid, Judge("gradient-boosting"))
+    grid = Grid(m=[0.5, 1.0], alpha=["balance", "target", "training"], reserve="all")
+    return Task(
+        name,
+        f"{name}: {measure} of gradient boosting; regions: {regions}",
+        grid,
+        EstimatorSpec(name="gradient-boosting"),
+    )
 
 
 TASKS = {
     "41": Task(
         "41",
         "4.1, imbalanced classification: cross-entropy of the paper's perceptron on raw features",
-        Grid([0.5, 1.0, 2.0], [0.5, 0.65, 0.8], "all"),
-        Judge("mlp", "none"),
+        Grid(m=[0.5, 1.0, 2.0], alpha=[0.5, 0.65, 0.8], reserve="all"),
+        EstimatorSpec(name="mlp", preprocess="none"),
         "imbalanced-classification",
-        RegionRule("class"),
+        RegionRule(by="class"),
     ),
     "42": Task(
         "42",
         "4.2, regression with an undersampled region: mean squared error of a random forest",
-        Grid([0.5, 1.0, 2.0], [0.5, 0.65, 0.8, 0.9], "all"),
-        Judge("random-forest"),
+        Grid(m=[0.5, 1.0, 2.0], alpha=[0.5, 0.65, 0.8, 0.9], reserve="all"),
+        EstimatorSpec(name="random-forest"),
         "undersampled-regression",
-        RegionRule("range", "x1", edges=[0.5]),
+        RegionRule(by="range", column="x1", edges=[0.5]),
     ),
     "german_credit": _table("german_credit", "cross-entropy", "both classes"),
     "mammography": _table("mammography", "cross-entropy", "both classes"),
@@ -217,7 +221,7 @@ def read_pool(piece: Piece, parts: Sequence[pd.DataFrame], coded: bool) -> Pool:
 def fitted(piece: Piece, pool: Pool | None, weighted: bool = False) -> Outcome:
     """Fit the grid over a pool; without one, fit the real rows alone."""
     task = piece.task
-    grid = Grid([0.0], ["balance"], "all") if pool is None else task.grid
+    grid = Grid(m=[0.0], alpha=["balance"], reserve="all") if pool is None else task.grid
     metric = default_metric(piece.dataset.schema.task)
     pools = [] if pool is None else [pool]
     return fit_grid(piece.dataset, piece.split, pools, 1.0, grid, task.judge, metric, piece.work, weighted)

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from codsa.estimators.base import Judge, Layout, Problem, fit_all
+from codsa.estimators.base import Layout, Problem, fit_all
 from codsa.io.seeds import rng, stream
 from codsa.readers.simulations import simulate
-from codsa.workflow.config import EstimatorConfig
+from codsa.settings.sections import EstimatorSpec
 
 ROWS = 8000
 """Real rows that an arm has where a fit is measured."""
@@ -29,7 +29,7 @@ class Fit(NamedTuple):
     memory: float
 
 
-def measured(estimator: EstimatorConfig) -> Fit:
+def measured(estimator: EstimatorSpec) -> Fit:
     """Fit an estimator of an experiment once, in a fresh process."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(_measure, estimator.name, estimator.preprocess, estimator.settings).result()
@@ -45,7 +45,13 @@ def _measure(name: str, preprocess: str, settings: dict[str, Any]) -> Fit:
     arm, check = Problem(x[:ROWS], y[:ROWS], weight[:ROWS]), Problem(x[ROWS:], y[ROWS:], weight[ROWS:])
     arms = STACKED if name == "mlp" else 1
     before, begin = _peak(), time.process_time()
-    fit_all(Judge(name, preprocess, settings), [arm] * arms, check, layout, stream(0, "scale"))
+    fit_all(
+        EstimatorSpec(name=name, preprocess=preprocess, settings=settings),
+        [arm] * arms,
+        check,
+        layout,
+        stream(0, "scale"),
+    )
     rows = arms * ROWS
     return Fit(shorter * (time.process_time() - begin) / rows, (_peak() - before) / rows)
 

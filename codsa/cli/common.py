@@ -13,11 +13,11 @@ import typer
 
 from codsa import __version__
 from codsa.cli.limits import reserve_buffers
-from codsa.data.limits import LONGEST_NAME, LONGEST_TITLE, MOST_SEED, check_line
 from codsa.errors import CodsaError, shortened, system_reason
 from codsa.io.processes import is_main
 from codsa.io.yamls import is_unicode
 from codsa.io.yamls import parse_value as parse_value
+from codsa.settings.limits import LONGEST_NAME, LONGEST_TITLE, MOST_SEED, check_line
 
 if TYPE_CHECKING:
     from codsa.io.seeds import Work

@@ -2,62 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from codsa.cli.common import (
-    Alphas,
     Data,
     Experiment,
-    Focus,
     Ratio,
-    Ratios,
     Replicate,
-    Reserve,
     Seed,
-    Settings,
     SplitFile,
     Version,
     new_app,
-    parse_settings,
-    parse_value,
     runner,
     work_of,
 )
-from codsa.data.limits import MOST_PROCESSES
+from codsa.cli.sections import with_sections
+from codsa.settings.limits import MOST_PROCESSES
+from codsa.settings.sections import EstimatorSpec, FitGrid
 
 app = new_app()
 
 
 @app.command()
+@with_sections(grid=FitGrid, estimator=EstimatorSpec)
 def fit(
     data: Data,
     split: SplitFile,
+    grid: FitGrid,
+    estimator: EstimatorSpec,
     out: Annotated[Path, typer.Option("--out", help="Folder of fits to write.", show_default=False)],
     pool: Annotated[
         list[Path] | None,
         typer.Option("--pool", help="Pool drawn by codsa-sample; none for m = 0; one per fold for cross-fitting."),
     ] = None,
     r: Ratio = 1.0,
-    m: Ratios = [0.0],  # noqa: B006
-    alpha: Alphas = ["balance"],  # noqa: B006
-    reserve: Reserve = "disjoint",
-    focus: Focus = None,
     weighted: Annotated[bool, typer.Option("--weighted", help="Weigh real rows by q/p of their region.")] = False,
-    estimator: Annotated[
-        str,
-        typer.Option(
-            "--estimator",
-            help="gradient-boosting, random-forest, logistic, mlp; for images cnn, and autoencoder or local-outliers to "
-            "detect anomalies; for texts tfidf-logistic; or module:Class.",
-        ),
-    ] = "gradient-boosting",
-    preprocess: Annotated[str, typer.Option("--preprocess", help="auto, none, ordinal, standard or smooth.")] = "auto",
-    settings: Settings = None,
     metric: Annotated[
-        str | None, typer.Option("--metric", help="What test rows are judged by; default: cross-entropy or mse.")
+        str | None, typer.Option("--metric", help="The metric of test rows; default: cross-entropy or mse.")
     ] = None,
     choose_by: Annotated[
         str | None,
@@ -95,12 +80,10 @@ def fit(
 
     codsa-fit --data data --split split.parquet --pool pool --r 0.8 --m 0.5 --m 1 --alpha balance --out codsa
     """
-    from codsa.data.grid import Grid
     from codsa.data.metrics import check_metric, default_metric
     from codsa.data.pool import load_pool
     from codsa.data.rows import open_dataset
     from codsa.data.split import load_split
-    from codsa.estimators import Judge
     from codsa.io.artifacts import folder_output
     from codsa.io.names import FIT
     from codsa.stages.fit import fit_grid, write_fits
@@ -110,19 +93,16 @@ def fit(
     roles = load_split(split, dataset)
     drawn = [load_pool(folder, dataset.schema) for folder in pool or []]
     r = drawn[0].r if len(drawn) > 1 else r
-    grid = Grid(m, [parse_value(text) for text in alpha], reserve, focus)
-    judge = Judge(estimator, preprocess, parse_settings(settings))
     task = dataset.schema.task
     name = check_metric(metric or default_metric(task), task)
     chooser = check_metric(choose_by or name, task)
     work = work_of(seed, experiment, replicate)
-    outcome = fit_grid(dataset, roles, drawn, r, grid, judge, chooser, work, weighted, cores)
+    outcome = fit_grid(dataset, roles, drawn, r, grid, estimator, chooser, work, weighted, cores)
     inputs = {"dataset": dataset.digest, "split": roles.digest}
     inputs |= {f"pool {place}": one.digest for place, one in enumerate(drawn)}
-    parameters = {"r": r, "m": m, "alpha": alpha, "reserve": reserve, "focus": focus, "weighted": weighted}
-    parameters |= {"estimator": estimator, "preprocess": preprocess, "settings": dict(judge.settings)}
-    parameters |= {"seed": seed, "experiment": experiment, "replicate": replicate}
-    write_fits(out, outcome, judge, name, inputs, parameters, keep_grid, chooser)
+    parameters = {"r": r, **grid.model_dump(), "weighted": weighted, **asdict(work)}
+    parameters |= {"estimator": estimator.name, "preprocess": estimator.preprocess, "settings": estimator.settings}
+    write_fits(out, outcome, estimator, name, inputs, parameters, keep_grid, chooser)
 
 
 main = runner(app)

@@ -18,8 +18,8 @@ from codsa.cli.common import (
     runner,
     work_of,
 )
-from codsa.data.limits import MOST_ROWS, MOST_SHARDS
 from codsa.errors import CodsaError, shortened
+from codsa.settings.limits import MOST_ROWS, MOST_SHARDS
 
 app = new_app()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -14,30 +15,21 @@ from codsa.cli.common import (
     Seed,
     Version,
     new_app,
-    parse_value,
     runner,
     work_of,
 )
+from codsa.cli.sections import with_sections
+from codsa.settings.sections import SplitOptions
 
 app = new_app()
 
 
 @app.command()
+@with_sections(options=SplitOptions)
 def split(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="split.parquet to write.", show_default=False)],
-    law: Annotated[
-        str,
-        typer.Option(
-            "--law", help="Q, the law the model is judged under: balanced, training, or '{REGION: WEIGHT, …}'."
-        ),
-    ] = "balanced",
-    validation: Annotated[
-        str, typer.Option("--validation", help="Rows under Q (a whole number), or a share of every region.")
-    ] = "0.2",
-    test: Annotated[
-        str, typer.Option("--test", help="Rows under Q (a whole number), or a share of every region.")
-    ] = "0.2",
+    options: SplitOptions,
     seed: Seed = 0,
     experiment: Experiment = "study",
     replicate: Replicate = 0,
@@ -63,12 +55,10 @@ def split(
 
     split_output(out)
     dataset = open_dataset(data)
-    q = target_law(parse_value(law), dataset.schema, dataset.regions())
-    random = rng(work_of(seed, experiment, replicate).stream("split"))
-    frame = split_rows(dataset, q, parse_size(validation), parse_size(test), random)
-    parameters: dict[str, object] = {"law": law, "validation": validation, "test": test}
-    parameters |= {"seed": seed, "experiment": experiment, "replicate": replicate}
-    write_split(out, frame, dataset, q, parameters)
+    work = work_of(seed, experiment, replicate)
+    q = target_law(options.law, dataset.schema, dataset.regions())
+    frame = split_rows(dataset, q, parse_size(options.validation), parse_size(options.test), rng(work.stream("split")))
+    write_split(out, frame, dataset, q, {**options.model_dump(), **asdict(work)})
 
 
 main = runner(app)

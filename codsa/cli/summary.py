@@ -14,7 +14,8 @@ def summary(
     """Print, for every experiment of a configuration, its verdict, its table and the path of its report."""
     from codsa.io.yamls import read_yaml
     from codsa.report import summarise
-    from codsa.workflow.config import Config, load_experiment, validated
+    from codsa.settings.section import validated
+    from codsa.workflow.config import Config, load_experiment
 
     settings = validated(Config, read_yaml(config), str(config))
     for file in settings.experiments:

@@ -21,8 +21,9 @@ from codsa.cli.common import (
     runner,
     work_of,
 )
-from codsa.data.limits import MOST_PROCESSES, MOST_ROWS
 from codsa.errors import CodsaError
+from codsa.settings.limits import MOST_PROCESSES, MOST_ROWS
+from codsa.settings.registry import GENERATORS
 
 app = new_app()
 
@@ -38,8 +39,7 @@ def train_gen(
         str,
         typer.Option(
             "--generator",
-            help="tabular-diffusion, gaussian, smote, adasyn, smogn, bootstrap, source-rows, oracle; for images image-diffusion, "
-            "stable-diffusion, distortions or restyled; for texts text-diffusion, text-gaussian or text-noise; or module:Class.",
+            help=f"{', '.join(GENERATORS)}; or module:Class.",
         ),
     ] = "tabular-diffusion",
     r: Ratio = 1.0,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from codsa.cli.common import Seed, Settings, Version, new_app, parse_settings, runner, work_of
-from codsa.data.limits import MOST_WORDS
+from codsa.settings.limits import MOST_WORDS
 
 app = new_app()
 
@@ -36,8 +36,8 @@ def train_inverter(
             help="Cut longer texts into pieces of whole sentences, of at most so many words.",
         ),
     ] = None,
-    apart_from: Annotated[
-        Path | None, typer.Option("--apart-from", help="Leave out texts that are nearly one of this dataset's.")
+    exclude_near: Annotated[
+        Path | None, typer.Option("--exclude-near", help="Leave out texts that are nearly one of this dataset's.")
     ] = None,
     embeddings: Annotated[
         Path | None,
@@ -52,7 +52,7 @@ def train_inverter(
     Settings (--set): width, layers, heads, repeat, vocabulary, tokens, steps, corrector_steps, corrector_texts, batch,
     learning_rate, noise, no_repeat, holdout, precision. A killed run resumes from OUT.checkpoints and ends in the same bytes.
 
-    Take texts that no test or validation row is among: a source set, or any texts of the kind with --apart-from the
+    Take texts that no test or validation row is among: a source set, or any texts of the kind with --exclude-near the
     study's dataset. It takes tens of thousands to learn from; --words makes several of a long one.
 
     **Writes** OUT/inversion/, OUT/corrector/, OUT/measures.json (round trip on held-out texts), OUT/manifest.json.
@@ -61,13 +61,13 @@ def train_inverter(
 
     codsa-train-inverter --data source --encoder sentence-transformers/all-MiniLM-L6-v2 --out inverter
 
-    codsa-train-inverter reviews.csv.gz --words 64 --apart-from study/data --encoder
+    codsa-train-inverter reviews.csv.gz --words 64 --exclude-near study/data --encoder
     sentence-transformers/all-MiniLM-L6-v2 --out inverter
     """
     from codsa.generators.texts.inverting import Corpus, read_own, write_inverter
 
     given = parse_settings(settings)
-    corpus = Corpus(source or (), data, text, sha256, words, apart_from)
+    corpus = Corpus(source or (), data, text, sha256, words, exclude_near)
     texts, inputs = read_own(corpus, out.parent / "raw")
     work = work_of(seed, "inverter", 0)
     found = write_inverter(out, texts, encoder, embeddings or out.parent / "embeddings", given, work, inputs)

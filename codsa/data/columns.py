@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from codsa.data import schema as tables
-from codsa.data.region_rules import RegionRule
 from codsa.data.schema import Column, Schema
 from codsa.data.unicode import composed
 from codsa.errors import CodsaError, suggest
 from codsa.io.array_columns import is_payload
+from codsa.settings.sections import RegionRule
 
 
 @dataclass(frozen=True)

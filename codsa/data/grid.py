@@ -6,46 +6,21 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from codsa.data.allocation import balancing_allocation, focused, least_balancing_m, whole_counts
-from codsa.data.limits import MOST_ROWS
 from codsa.data.schema import Schema, check_choice
 from codsa.data.split import TRAIN, Split
-from codsa.errors import CodsaError, suggest
+from codsa.errors import CodsaError
+from codsa.settings.limits import MOST_ROWS
+from codsa.settings.sections import Grid
 
 log = logging.getLogger(__name__)
 
-Alpha = float | str | Mapping[str, float]
+AlphaValue = float | str | Mapping[str, float]
 RESERVES = ("disjoint", "all")
 RULES = ("balance", "training", "target")
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The values of λ that are tried over one pool.
-
-    Attributes
-    ----------
-    m : sequence of float
-        Synthetic rows as a multiple of n, the number of training rows.
-    alpha : sequence of float, str or mapping
-        A number: the weight of the region in focus, the others sharing the rest as under Q.
-        'balance': Eq. (5). 'training': α = p, as from an unconditional generator. 'target': α = q.
-        A mapping: the weight of each region, on the simplex.
-    reserve : {'disjoint', 'all'}
-        Which real rows the estimator gets: S_r, which the generator never saw, or every training
-        row, as resamplers do.
-    focus : str, optional
-        The region in focus; None: the one that Q asks for most beyond its share, largest q_k/p_k.
-    """
-
-    m: Sequence[float]
-    alpha: Sequence[Alpha]
-    reserve: str = "disjoint"
-    focus: str | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +90,7 @@ def _without_synthetic(n_r: int, schema: Schema) -> list[Arm]:
     return [Arm(0, 0.0, "none", none, none.astype(np.int64), True)]
 
 
-def _arm(m: int, ratio: float, alpha: Alpha, n_r: int, grid: Grid, split: Split, schema: Schema) -> Arm:
+def _arm(m: int, ratio: float, alpha: AlphaValue, n_r: int, grid: Grid, split: Split, schema: Schema) -> Arm:
     vector, exact = allocation(alpha, m, n_r, grid.focus, split, schema)
     if not exact:
         least = least_balancing_m(n_r, split.q, split.p)
@@ -123,7 +98,7 @@ def _arm(m: int, ratio: float, alpha: Alpha, n_r: int, grid: Grid, split: Split,
     return Arm(m, float(ratio), label(alpha), vector, whole_counts(m, vector), exact)
 
 
-def label(alpha: Alpha) -> str:
+def label(alpha: AlphaValue) -> str:
     """Return how an allocation is written in tables."""
     if isinstance(alpha, Mapping):
         return ", ".join(f"{name}: {weight:g}" for name, weight in alpha.items())
@@ -131,7 +106,7 @@ def label(alpha: Alpha) -> str:
 
 
 def allocation(
-    alpha: Alpha, m: int, n_r: int, focus: str | None, split: Split, schema: Schema
+    alpha: AlphaValue, m: int, n_r: int, focus: str | None, split: Split, schema: Schema
 ) -> tuple[np.ndarray, bool]:
     """Return the allocation vector that a grid's entry stands for.
 
@@ -188,32 +163,3 @@ def pool_counts(grids: Sequence[Grid], r: float, split: Split, schema: Schema, f
     """
     asked = [arm.counts for grid in grids for arm in arms(grid, r, split, schema, fold)]
     return np.max(asked, axis=0)
-
-
-def grid_from(record: Mapping[str, Any]) -> Grid:
-    """Read a grid from a JSON-like mapping with the fields of `Grid`.
-
-    Raises
-    ------
-    CodsaError
-        For an unknown key, or an m or α that is not a list.
-    """
-    known = ("m", "alpha", "reserve", "focus")
-    if not isinstance(record, Mapping):
-        raise CodsaError(f"grid: '{record}' is not one; write it as '{{m: [1.0], alpha: [balance]}}'")
-    for key in record:
-        if key not in known:
-            raise CodsaError(f"grid: '{key}' is not known; {suggest(str(key), known)}")
-    for key in ("m", "alpha"):
-        if not isinstance(record.get(key), list):
-            raise CodsaError(f"grid: {key} = {record.get(key)}: give a list, as '{{m: [1.0], alpha: [balance]}}'")
-    for m in record["m"]:
-        if isinstance(m, bool) or not isinstance(m, (int, float)):
-            raise CodsaError(f"grid: m = {m}: give numbers, multiples of n")
-    focus = record.get("focus")
-    if focus is not None and (isinstance(focus, bool) or not isinstance(focus, (str, int, float))):
-        raise CodsaError(f"grid: focus = {focus}: give the name of a region (in quotes, as yes and no are truths)")
-    reserve = record.get("reserve", "disjoint")
-    if not isinstance(reserve, str):
-        raise CodsaError(f"grid: reserve = {reserve}: give {' or '.join(RESERVES)}")
-    return Grid(record["m"], record["alpha"], reserve, None if focus is None else str(focus))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,48 +12,9 @@ from codsa.data import regions as partition
 from codsa.data.metrics import OVERALL
 from codsa.data.pooling import pool_small
 from codsa.data.regions import Regions
-from codsa.data.schema import check_choice
-from codsa.data.unicode import composed
 from codsa.errors import CodsaError, suggest
 from codsa.io.array_columns import PayloadDtype
-
-LEAST_REGION = 20
-"""Inferred regions with fewer rows are pooled."""
-
-
-@dataclass(frozen=True)
-class RegionRule:
-    """How the sample space is to be parted, before it meets a table.
-
-    Attributes
-    ----------
-    by : {'class', 'column', 'quantile', 'range', 'expression'}, optional
-        None: by class for classification, by thirds of the target for regression.
-    column : str, optional
-        For column, quantile and range.
-    quantiles : int
-        The number of ranges of a quantile rule.
-    edges : list, optional
-        The inner edges of a range rule.
-    expressions : dict of str to str, optional
-        Region name → expression (see `codsa.data.expressions`).
-    pool : bool, optional
-        Join regions under `min_rows`. None: yes unless the regions are explicit (range, expression).
-    min_rows : int
-    """
-
-    by: str | None = None
-    column: str | None = None
-    quantiles: int = 3
-    edges: list[Any] | None = None
-    expressions: dict[str, str] | None = None
-    pool: bool | None = None
-    min_rows: int = LEAST_REGION
-
-    def __post_init__(self) -> None:
-        """Bring the column's name to Unicode's composed form, as those of the table are."""
-        if self.column is not None:
-            object.__setattr__(self, "column", composed(self.column))
+from codsa.settings.sections import RegionRule
 
 
 def resolve_regions(rule: RegionRule, rows: pd.DataFrame, target: str, task: str) -> tuple[Regions, list[str]]:
@@ -93,7 +53,6 @@ def resolve_regions(rule: RegionRule, rows: pd.DataFrame, target: str, task: str
 
 
 def _partition(by: str, column: str, rule: RegionRule, rows: pd.DataFrame) -> Regions:
-    check_choice("regions: by", by, ("class", "column", "quantile", "range", "expression"))
     if by == "expression":
         if not rule.expressions:
             raise CodsaError("regions: by expression needs expressions, as {name: expression}")

@@ -311,7 +311,9 @@ def describe(column: Column, values: pd.Series) -> Column:
 def _described_texts(column: Column, values: pd.Series) -> Column:
     missing = int(values.isna().sum())
     if missing and column.role != "ignored":
-        raise CodsaError(f"column '{column.name}': {missing} texts are missing; leave them out (--text, --broken skip)")
+        raise CodsaError(
+            f"column '{column.name}': {missing} texts are missing; leave them out (--text, --on-unreadable skip)"
+        )
     return replace(column, missing=missing)
 
 

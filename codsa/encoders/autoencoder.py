@@ -23,7 +23,7 @@ from codsa.io.seeds import child, integer, rng
 from codsa.io.tensors import Tensors, fill, load_tensors, readable
 from codsa.nn.denoisers import initialise
 from codsa.nn.trainer import HeldOutLoss, Loss, Recipe, Trainer
-from codsa.settings import Batch, Count, Depth, PositiveInt, Rate, Width
+from codsa.settings.types import Batch, Count, Depth, PositiveInt, Rate, Width
 
 
 def perceptron(sizes: list[int]) -> nn.Sequential:

@@ -18,32 +18,12 @@ from codsa.errors import CodsaError, quoted_value
 from codsa.io.array_columns import arrays
 from codsa.io.seeds import integer
 from codsa.io.tensors import readable
-from codsa.registry import ESTIMATORS, check_settings, load
+from codsa.settings.registry import ESTIMATORS, check_settings, load
+from codsa.settings.sections import EstimatorSpec
 
 TEXTS = "tfidf-logistic"
 """The registered estimator of texts."""
 PREPROCESSING = ("auto", "none", "ordinal", "standard", "smooth")
-
-
-@dataclass(frozen=True)
-class Judge:
-    """The settings of an estimator.
-
-    Attributes
-    ----------
-    name : str
-        A registered name, or `module:Class` of scikit-learn's protocol.
-    preprocess : {'auto', 'none', 'ordinal', 'standard', 'smooth'}
-        none: raw numbers; ordinal: categories as codes, for trees; standard: imputed, scaled,
-        one-hot; smooth: as standard, with every number twice, as its rank and by asinh, so that
-        heavy tails do no harm; auto: what the estimator is best served with.
-    settings : mapping
-        Its keyword arguments.
-    """
-
-    name: str
-    preprocess: str = "auto"
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -280,21 +260,21 @@ def together(members: list[Fitted]) -> Predictor:
     return members[0] if len(members) == 1 else Average(members)
 
 
-def kind_of(judge: Judge) -> EstimatorKind:
+def kind_of(spec: EstimatorSpec) -> EstimatorKind:
     """Return the registered kind, or one made around a user's `module:Class`."""
-    found = load("estimator", judge.name, ESTIMATORS)
+    found = load("estimator", spec.name, ESTIMATORS)
     if isinstance(found, EstimatorKind):
         return found
 
     def build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:
-        check_settings("estimator", judge.name, found, settings)
+        check_settings("estimator", spec.name, found, settings)
         seeded = {"random_state": seed} if "random_state" in inspect.signature(found).parameters else {}
-        return validated(judge.name, found(**{**seeded, **settings}))
+        return validated(spec.name, found(**{**seeded, **settings}))
 
     return EstimatorKind(build, "standard")
 
 
-def check_judge(judge: Judge, task: str | None = None) -> None:
+def check_spec(spec: EstimatorSpec, task: str | None = None) -> None:
     """Raise a `CodsaError` for settings that an estimator cannot have, before there are data.
 
     Parameters
@@ -302,11 +282,11 @@ def check_judge(judge: Judge, task: str | None = None) -> None:
     task : str, optional
         None: the settings must suit one of classification and regression.
     """
-    kind, refusals = kind_of(judge), []
-    layouts = [Layout("classification", 2, [], [], 1, texts=judge.name == TEXTS), Layout("regression", 0, [], [], 1)]
+    kind, refusals = kind_of(spec), []
+    layouts = [Layout("classification", 2, [], [], 1, texts=spec.name == TEXTS), Layout("regression", 0, [], [], 1)]
     for layout in [one for one in layouts if task in (None, one.task)]:
         try:
-            kind.build(layout, 0, judge.settings)
+            kind.build(layout, 0, spec.settings)
             return
         except CodsaError as error:
             refusals.append(error)
@@ -328,7 +308,7 @@ def validated(name: str, model: Any) -> Any:
 
 
 def fit_all(
-    judge: Judge,
+    spec: EstimatorSpec,
     problems: list[Problem],
     validation: Problem,
     layout: Layout,
@@ -355,10 +335,10 @@ def fit_all(
     list of Fitted
         In the order of the arms.
     """
-    kind = kind_of(judge)
-    chosen = kind.preprocess if judge.preprocess == "auto" else judge.preprocess
+    kind = kind_of(spec)
+    chosen = kind.preprocess if spec.preprocess == "auto" else spec.preprocess
     seed = integer(stream)
-    model = kind.build(layout, seed, judge.settings)
+    model = kind.build(layout, seed, spec.settings)
     transforms = [preprocessor(chosen, layout).fit(p.x) for p in problems]
     inner = [Problem(t.transform(p.x), p.y, p.weight) for t, p in zip(transforms, problems, strict=True)]
     if hasattr(model, "fit_many"):
@@ -367,7 +347,7 @@ def fit_all(
     else:
         from sklearn.utils.parallel import Parallel, delayed
 
-        each = (delayed(_fit_one)(kind.build(layout, seed, judge.settings), p, judge.name) for p in inner)
+        each = (delayed(_fit_one)(kind.build(layout, seed, spec.settings), p, spec.name) for p in inner)
         models = Parallel(n_jobs=cores, prefer="threads")(each)
     return [Fitted(t, m, layout) for t, m in zip(transforms, models, strict=True)]
 

@@ -20,7 +20,7 @@ from codsa.estimators.base import Layout, Problem
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import child, integer, stream
 from codsa.io.tensors import fill, load_tensors
-from codsa.settings import Budget, Stop
+from codsa.settings.types import Budget, Stop
 
 log = logging.getLogger(__name__)
 

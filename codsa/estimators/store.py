@@ -15,12 +15,13 @@ from types import ModuleType
 from typing import Any
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import Average, EstimatorKind, Fitted, Judge, Layout, Predictor
+from codsa.estimators.base import Average, EstimatorKind, Fitted, Layout, Predictor
 from codsa.estimators.sound import check_trees
 from codsa.estimators.types import FURTHER, SKLEARN, TYPES
 from codsa.io.records import read_as, write_json
 from codsa.io.tensors import readable
-from codsa.registry import ESTIMATORS, load, trusted_types
+from codsa.settings.registry import ESTIMATORS, load, trusted_types
+from codsa.settings.sections import EstimatorSpec
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ SMALL, RATIO = 2**26, 200
 class Record:
     """What `estimator.json` holds."""
 
-    judge: Judge
+    estimator: EstimatorSpec
     layout: Layout
 
 
@@ -77,20 +78,20 @@ def _dump(fitted: Any, path: Path, name: str) -> None:
             file.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED, compresslevel=1)
 
 
-def save_fitted(folder: Path, fitted: Predictor, judge: Judge) -> None:
+def save_fitted(folder: Path, fitted: Predictor, spec: EstimatorSpec) -> None:
     """Write a fitted estimator with its preprocessing into a new folder; an average as one folder a member."""
     if isinstance(fitted, Average):
         for place, member in enumerate(fitted.members):
-            save_fitted(folder / f"member~{place}", member, judge)
+            save_fitted(folder / f"member~{place}", member, spec)
         return
     folder.mkdir(parents=True)
-    _dump(fitted.transform, folder / "transform.skops", judge.name)
-    if judge.name in ESTIMATORS and hasattr(fitted.model, "save"):
+    _dump(fitted.transform, folder / "transform.skops", spec.name)
+    if spec.name in ESTIMATORS and hasattr(fitted.model, "save"):
         fitted.model.save(folder)
     else:
-        _dump(fitted.model, folder / "model.skops", judge.name)
-        _warn_of_foreign(folder / "model.skops", judge.name)
-    write_json(folder / "estimator.json", {"judge": asdict(judge), "layout": asdict(fitted.layout)})
+        _dump(fitted.model, folder / "model.skops", spec.name)
+        _warn_of_foreign(folder / "model.skops", spec.name)
+    write_json(folder / "estimator.json", {"estimator": spec.model_dump(), "layout": asdict(fitted.layout)})
 
 
 def _warn_of_foreign(path: Path, name: str) -> None:
@@ -126,7 +127,7 @@ def load_fitted(folder: Path, trusted: Collection[str] = ()) -> Predictor:
 def _load_one(folder: Path, trusted: Collection[str]) -> Fitted:
     with readable(folder):
         record = read_as(folder / "estimator.json", Record)
-        name = record.judge.name
+        name = record.estimator.name
         kind = load("estimator", name, ESTIMATORS, trusted)
         transform = _load(folder / "transform.skops", (), True)
         if (folder / "model.skops").exists():

@@ -12,7 +12,7 @@ import pandas as pd
 
 from codsa.data.schema import Schema, cast
 from codsa.errors import CodsaError
-from codsa.registry import GENERATORS, check_settings, load
+from codsa.settings.registry import GENERATORS, check_settings, load
 
 BLOCK = 1024
 """Rows of a block, of generators that draw thousands a second."""
@@ -113,7 +113,7 @@ def generator_class(name: str, settings: Mapping[str, Any], trusted: Collection[
     Parameters
     ----------
     trusted : collection of str, optional
-        See `codsa.registry.load`.
+        See `codsa.settings.registry.load`.
     """
     call = load("generator", name, GENERATORS, trusted)
     if not issubclass(call, Generator):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from codsa.data.schema import check_choice
 from codsa.errors import CodsaError
+from codsa.settings.sections import ImageOptions
 
 MODES = ("L", "RGB")
 FITS = ("stretch", "crop", "pad")
@@ -23,32 +22,6 @@ CHANNELS = {"L": 1, "RGB": 3}
 
 class BrokenImage(CodsaError):
     """An image that cannot be read, or is odd."""
-
-
-@dataclass(frozen=True)
-class Format:
-    """What every image is brought to.
-
-    Attributes
-    ----------
-    size : tuple of int, optional
-        (height, width); None: as it is, and then all must be alike.
-    mode : {'L', 'RGB'}, optional
-        None: L where every image is grayscale, else RGB.
-    fit : {'stretch', 'crop', 'pad'}
-        How another aspect ratio meets the size: stretched; cut at the centre; or padded with black.
-    """
-
-    size: tuple[int, int] | None = None
-    mode: str | None = None
-    fit: str = "stretch"
-
-    def __post_init__(self) -> None:
-        if self.mode is not None:
-            check_choice("images: mode", self.mode, MODES)
-        check_choice("images: fit", self.fit, FITS)
-        if self.size is not None and not all(1 <= s <= 4096 for s in self.size):
-            raise CodsaError(f"images: size {self.size}: give pixels from 1 to 4096")
 
 
 def encode(pixels: np.ndarray) -> bytes:
@@ -126,20 +99,20 @@ def _plain(image: Any) -> Any:
     return image.convert("RGB")
 
 
-def fitted(image: Any, wanted: Format) -> Any:
+def fitted(image: Any, options: ImageOptions) -> Any:
     """Return an image in the wanted size and mode, resized with Lanczos' filter."""
     from PIL import Image, ImageOps
 
-    if wanted.mode is not None:
-        image = image.convert(wanted.mode)
-    if wanted.size is None:
+    if options.mode is not None:
+        image = image.convert(options.mode)
+    if options.shape is None:
         return image
-    size = (wanted.size[1], wanted.size[0])
+    size = (options.shape[1], options.shape[0])
     if image.size == size:
         return image
-    if wanted.fit == "crop":
+    if options.fit == "crop":
         return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
-    if wanted.fit == "pad":
+    if options.fit == "pad":
         return ImageOps.pad(image, size, Image.Resampling.LANCZOS)
     return image.resize(size, Image.Resampling.LANCZOS)
 

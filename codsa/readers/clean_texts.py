@@ -5,44 +5,18 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from codsa.data.schema import check_choice
 from codsa.errors import CodsaError
+from codsa.settings.sections import TextOptions
 
 log = logging.getLogger(__name__)
 
-BROKEN = ("refuse", "skip")
 SENTENCE_ENDS = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)]))\s+")
 SHOWN = 60
 """So many characters of a text are quoted."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long a text may be, in words, and what becomes of others.
-
-    Attributes
-    ----------
-    least, most : int, optional
-        Words, which are what white space parts.
-    broken : {'refuse', 'skip'}
-        What becomes of texts that are missing, empty or beyond the limits.
-    """
-
-    least: int = 1
-    most: int | None = None
-    broken: str = "refuse"
-
-    def __post_init__(self) -> None:
-        check_choice("texts: broken", self.broken, BROKEN)
-        if self.least < 1 or (self.most is not None and self.most < self.least):
-            raise CodsaError(
-                f"texts: {self.least} to {self.most} words; the least is 1, the most no less than the least"
-            )
 
 
 def cleaned(text: str) -> str:
@@ -64,7 +38,7 @@ def pieces(text: str, most: int) -> list[str]:
     return [" ".join(one) for one in found if one]
 
 
-def clean(values: pd.Series, limits: Limits, name: str) -> tuple[pd.Series, np.ndarray, list[str]]:
+def clean(values: pd.Series, options: TextOptions) -> tuple[pd.Series, np.ndarray, list[str]]:
     """Clean a column of texts and apply the limits.
 
     Returns
@@ -80,16 +54,17 @@ def clean(values: pd.Series, limits: Limits, name: str) -> tuple[pd.Series, np.n
     CodsaError
         For a text that is missing, empty or beyond the limits, unless these are skipped; where none is left.
     """
+    name = options.column
     given = values.astype(object).where(values.notna(), "").map(str)
     texts = given.map(cleaned)
     words = np.array([len(text.split()) for text in texts], dtype=np.int64)
     faults = {
         "empty": words == 0,
-        f"shorter than {limits.least} words": (words > 0) & (words < limits.least),
-        f"longer than {limits.most} words": words > (limits.most or np.inf),
+        f"shorter than {options.least_words} words": (words > 0) & (words < options.least_words),
+        f"longer than {options.most_words} words": words > (options.most_words or np.inf),
     }
     bad = np.logical_or.reduce(list(faults.values()))
-    if bad.any() and limits.broken == "refuse":
+    if bad.any() and options.on_unreadable == "refuse":
         raise CodsaError(_refusal(texts, faults, name))
     if bad.all():
         raise CodsaError(f"column '{name}': no text is left; all are empty or beyond the limits")
@@ -109,5 +84,5 @@ def _refusal(texts: pd.Series, faults: dict[str, np.ndarray], name: str) -> str:
     return (
         f"column '{name}': {int(where.sum())} of {len(texts)} texts are {why}; the first is row {row}"
         + (f" ('{quoted}…')" if quoted else "")
-        + ". Mend them, change the limits, or leave them out with --broken skip"
+        + ". Mend them, change the limits, or leave them out with --on-unreadable skip"
     )

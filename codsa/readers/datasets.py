@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,21 @@ from typing import Any
 import pandas as pd
 
 from codsa.data.expressions import parse
-from codsa.data.unicode import composed, composed_table
+from codsa.data.unicode import composed_table
 from codsa.data.whole_numbers import stacked
-from codsa.errors import CodsaError, suggest
+from codsa.errors import CodsaError
 from codsa.io.digests import digest, file_digest
-from codsa.io.image_codec import Format
 from codsa.readers.image_tables import read_images
-from codsa.readers.images import Part, holds_images
+from codsa.readers.images import holds_images
 from codsa.readers.intake import read_raw
 from codsa.readers.simulations import simulate
 from codsa.readers.tables import check_sha256, fetch, read_table, refuse_irregular
+from codsa.settings.sections import ImageOptions, Part, Simulation, SimulationSize
 
 log = logging.getLogger(__name__)
+
+SIMULATION = "simulation:"
+"""How a source that is drawn begins."""
 
 
 @dataclass(frozen=True)
@@ -48,22 +51,82 @@ class Raw:
         return read_table(self.table) if isinstance(self.table, Path) else self.table
 
 
-def read_simulation(name: str, rows: tuple[int, int], seed: int) -> Raw:
-    """Draw a simulation's minority and majority rows."""
-    return Raw(simulate(name, *rows, seed), {"simulation": name, "rows": list(rows), "seed": seed}, [])
+@dataclass(frozen=True)
+class Origin:
+    """Where a user's rows come from: exactly one of a source and parts.
+
+    Attributes
+    ----------
+    source : str, optional
+        A path, a URL or `simulation:NAME`.
+    parts : sequence of Part
+    sha256 : str, optional
+        What the source's digest must be.
+    labels, pattern
+        Of a source that holds images: as in `Part`.
+    """
+
+    source: str | None
+    parts: Sequence[Part] = ()
+    sha256: str | None = None
+    labels: Path | None = None
+    pattern: str | None = None
 
 
-def read_source(source: str, sha256: str | None, downloads: Path) -> Raw | Part:
-    """Read a table from a path or a URL; a path that holds images is returned as a part to read."""
+def read_origin(origin: Origin, images: ImageOptions, simulation: SimulationSize, downloads: Path) -> Raw:
+    """Read what a user names.
+
+    Parameters
+    ----------
+    origin : Origin
+    images : ImageOptions
+    simulation : SimulationSize
+    downloads : Path
+        The folder where downloads are kept.
+
+    Raises
+    ------
+    CodsaError
+        For a source and parts at once, or neither; for options of images or simulations where there are none.
+    """
+    source = origin.source
+    if (source is None) == (not origin.parts):
+        raise CodsaError("give either a source, or parts with --part")
+    drawn = source is not None and source.startswith(SIMULATION)
+    _refuse_idle("simulation", simulation.model_fields_set if not drawn else ())
+    if source is None:
+        return read_parts(origin.parts, images)
+    if drawn:
+        return read_simulation(Simulation(name=source.removeprefix(SIMULATION), **simulation.model_dump()))
+    path = local_file(source, origin.sha256, downloads)
+    if holds_images(path):
+        return read_parts([Part(path=path, labels=origin.labels, pattern=origin.pattern)], images)
+    _refuse_idle("images", images.model_fields_set - {"on_unreadable"})
+    _refuse_idle("images", [name for name in ("labels", "pattern") if getattr(origin, name) is not None])
+    notes: list[str] = []
+    table = read_raw(path, origin.sha256, notes)
+    return Raw(table, {"file": path.name, "sha256": file_digest(path)}, _logged(notes))
+
+
+def _refuse_idle(section: str, given: Collection[str]) -> None:
+    if given:
+        raise CodsaError(f"--{min(given)}: is for {section}, and the source holds none; leave it out")
+
+
+def local_file(source: str, sha256: str | None, downloads: Path) -> Path:
+    """Return the file or folder that a path or a URL stands for."""
     if sha256 is not None:
         check_sha256(sha256)
     path = fetch(source, sha256, downloads) if "://" in source else Path(source)
     refuse_irregular(path)
-    if holds_images(path):
-        return Part(path)
-    notes: list[str] = []
-    table = read_raw(path, sha256, notes)
-    return Raw(table, {"file": path.name, "sha256": file_digest(path)}, _logged(notes))
+    return path
+
+
+def read_simulation(simulation: Simulation) -> Raw:
+    """Draw a simulation's minority and majority rows."""
+    rows = [simulation.minority, simulation.majority]
+    table = simulate(simulation.name, simulation.minority, simulation.majority, simulation.seed)
+    return Raw(table, {"simulation": simulation.name, "rows": rows, "seed": simulation.seed}, [])
 
 
 def _logged(notes: list[str]) -> list[str]:
@@ -72,13 +135,13 @@ def _logged(notes: list[str]) -> list[str]:
     return notes
 
 
-def read_parts(parts: Sequence[Part], wanted: Format, broken: str) -> Raw:
+def read_parts(parts: Sequence[Part], options: ImageOptions) -> Raw:
     """Read images (see `codsa.readers.image_tables.read_images`), or tables, which are put below each other."""
     for path in [path for part in parts for path in (part.path, part.labels) if path is not None]:
         refuse_irregular(path)
     if not any(holds_images(part.path) for part in parts):
         return _read_tables(parts)
-    table, notes = read_images(parts, wanted, broken)
+    table, notes = read_images(parts, options)
     table, respelt = composed_table(table)
     files = [one for part in parts for one in (part.path, part.labels) if one is not None]
     return Raw(table, {"images": {path.name: tree_digest(path) for path in files}}, notes + _logged(respelt))
@@ -107,49 +170,6 @@ def kept(raw: Raw, expression: str | None) -> Raw:
     if rows.empty:
         raise CodsaError(f"keep: no row is left by '{expression}'")
     return Raw(rows, {**raw.origin, "keep": expression}, raw.notes)
-
-
-_KINDS = {
-    "path": (str, "a text"),
-    "labels": (str, "a text"),
-    "pattern": (str, "a text"),
-    "column": (str, "a text"),
-    "split": (str, "a text"),
-    "columns": (Mapping, "a mapping, as {domain: usps}"),
-    "arrays": (Mapping, "a mapping of texts, as {image: X_train, label: y_train}"),
-}
-"""The keys of a part, and what each holds."""
-
-
-def part_from(record: Any) -> Part:
-    """Read a part from a JSON-like mapping with the fields of `Part`.
-
-    Raises
-    ------
-    CodsaError
-        For what is no mapping, an unknown key, a value of another type, or no path.
-    """
-    if not isinstance(record, Mapping) or not record.get("path"):
-        raise CodsaError(f"part: '{record}': write it as '{{path: FOLDER, columns: {{domain: usps}}}}'")
-    for key, value in record.items():
-        if key not in _KINDS:
-            raise CodsaError(f"part: '{key}' is not known; {suggest(str(key), _KINDS)}")
-        kind, wanted = _KINDS[key]
-        inner = value.items() if isinstance(value, Mapping) else []
-        texts = all(isinstance(k, str) and (key != "arrays" or isinstance(v, str)) for k, v in inner)
-        if value is not None and not (isinstance(value, kind) and texts):
-            raise CodsaError(f"part: {key} is '{value}'; give {wanted}")
-    given = {key: value for key, value in record.items() if value is not None}
-    columns = {composed(name): _constant(name, value) for name, value in given.get("columns", {}).items()}
-    labels = given.get("labels")
-    paths = {"path": Path(given["path"]), "labels": None if labels is None else Path(labels)}
-    return Part(**{**given, "columns": columns, **paths})
-
-
-def _constant(name: str, value: Any) -> Any:
-    if not isinstance(value, (str, int, float)):
-        raise CodsaError(f"part: column '{name}' is '{value}'; give one text, number or truth value for all its rows")
-    return composed(value) if isinstance(value, str) else value
 
 
 def tree_digest(path: Path) -> str:

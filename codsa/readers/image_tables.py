@@ -10,30 +10,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.data.schema import check_choice
 from codsa.data.whole_numbers import stacked
 from codsa.errors import CodsaError
 from codsa.io import array_columns
-from codsa.io.image_codec import CHANNELS, BrokenImage, Format, fitted, resized
-from codsa.readers.images import Found, Part, find, load
+from codsa.io.image_codec import CHANNELS, BrokenImage, fitted, resized
+from codsa.readers.images import Found, find, load
+from codsa.settings.sections import ImageOptions, Part
 
 log = logging.getLogger(__name__)
 
 IMAGE = "image"
-BROKEN = ("refuse", "skip")
 SHOWN = 5
 """So many broken images are named one by one."""
 
 
-def read_images(parts: Sequence[Part], wanted: Format, broken: str = "refuse") -> tuple[pd.DataFrame, list[str]]:
+def read_images(parts: Sequence[Part], options: ImageOptions) -> tuple[pd.DataFrame, list[str]]:
     """Read the images of all parts.
 
     Parameters
     ----------
     parts : sequence of Part
-    wanted : Format
-    broken : {'refuse', 'skip'}
-        What becomes of images that cannot be read, or that lack a label.
+    options : ImageOptions
 
     Returns
     -------
@@ -47,13 +44,12 @@ def read_images(parts: Sequence[Part], wanted: Format, broken: str = "refuse") -
     CodsaError
         For no images, unreadable or unlabelled ones, sizes that differ.
     """
-    check_choice("images: broken", broken, BROKEN)
     found = [find(part) for part in parts]
     table = stacked([one.table for one in found])
     raw = [image for one in found for image in one.images]
-    pixels, bad = _read(raw, table["file"].tolist(), wanted)
+    pixels, bad = _read(raw, table["file"].tolist(), options)
     bad |= _unlabelled(table, found, bad)
-    notes = _dealt_with(bad, len(raw), broken)
+    notes = _dealt_with(bad, len(raw), options.on_unreadable)
     kept = [i for i in range(len(raw)) if i not in bad]
     if not kept:
         raise CodsaError("images: none is left; every one is broken or lacks a label")
@@ -62,13 +58,13 @@ def read_images(parts: Sequence[Part], wanted: Format, broken: str = "refuse") -
     return pd.concat([array_columns.column(IMAGE, whole).rename(IMAGE), labels], axis=1), notes
 
 
-def _read(raw: Sequence[Any], names: list[str], wanted: Format) -> tuple[dict[int, np.ndarray], dict[int, str]]:
+def _read(raw: Sequence[Any], names: list[str], options: ImageOptions) -> tuple[dict[int, np.ndarray], dict[int, str]]:
     """Return the images by their places, and what is wrong with the others."""
     good: dict[int, np.ndarray] = {}
     bad: dict[int, str] = {}
     for i, (image, name) in enumerate(zip(raw, names, strict=True)):
         try:
-            good[i] = _one(load(image, name), wanted, name)
+            good[i] = _one(load(image, name), options, name)
         except BrokenImage as error:
             bad[i] = str(error)
     return good, bad
@@ -89,14 +85,14 @@ def _unlabelled(table: pd.DataFrame, found: Sequence[Found], bad: dict[int, str]
     return lacking
 
 
-def _dealt_with(bad: dict[int, str], count: int, broken: str) -> list[str]:
+def _dealt_with(bad: dict[int, str], count: int, on_unreadable: str) -> list[str]:
     if not bad:
         return []
     reasons = list(bad.values())
-    if broken == "refuse":
+    if on_unreadable == "refuse":
         raise CodsaError(
             f"images: {len(bad)} of {count} cannot be used; the first: {reasons[0]}. Mend or remove them, or skip "
-            "them with --broken skip"
+            "them with --on-unreadable skip"
         )
     for reason in reasons[:SHOWN]:
         log.warning("left out: %s", reason)
@@ -123,18 +119,18 @@ def _alike(images: list[np.ndarray], names: list[str]) -> np.ndarray:
     return np.stack(images)
 
 
-def _one(image: Any, wanted: Format, name: str) -> np.ndarray:
+def _one(image: Any, options: ImageOptions, name: str) -> np.ndarray:
     """Return one image in the wanted size and mode, where one is wanted: uint8, shape (height, width, channels)."""
     from PIL import Image
 
     if isinstance(image, np.ndarray):
         depth = image.shape[2]
         if depth not in CHANNELS.values():  # PIL knows 1 and 3 channels
-            if wanted.mode is not None:
-                raise BrokenImage(f"{name}: has {depth} channels; they have no mode {wanted.mode}")
-            return image if wanted.size is None else resized(image[None], wanted.size)[0]
-        if wanted.size in (None, image.shape[:2]) and depth == CHANNELS.get(str(wanted.mode), depth):
+            if options.mode is not None:
+                raise BrokenImage(f"{name}: has {depth} channels; they have no mode {options.mode}")
+            return image if options.shape is None else resized(image[None], options.shape)[0]
+        if options.shape in (None, image.shape[:2]) and depth == CHANNELS.get(str(options.mode), depth):
             return image
         image = Image.fromarray(image[..., 0] if depth == 1 else image)
-    pixels = np.asarray(fitted(image, wanted), dtype=np.uint8)
+    pixels = np.asarray(fitted(image, options), dtype=np.uint8)
     return pixels[..., None] if pixels.ndim == 2 else pixels

@@ -8,7 +8,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,42 +20,13 @@ from codsa.data.whole_numbers import are_whole, arrow_frame, keep_exact, parsed
 from codsa.errors import CodsaError, suggest
 from codsa.io.image_codec import BrokenImage
 from codsa.io.records import read_as
+from codsa.settings.sections import Part
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 HF_MARKS = ("dataset_info.json", "state.json", "dataset_dict.json")
 NAMES = ("file", "file_name", "filename", "path", "image", "name")
 """How a table of labels may call the column that names the files."""
 _FIELD = re.compile(r"\{(\w*)\}")
-
-
-@dataclass(frozen=True)
-class Part:
-    """A place that images are read from.
-
-    Attributes
-    ----------
-    path : Path
-    columns : mapping
-        Values that all its rows get, as {'domain': 'usps'}.
-    labels : Path, optional
-        A table with a row per file, or the idx file of labels.
-    pattern : str, optional
-        How labels are written in file names, as '{age}_{gender}_{_}.jpg'.
-    column : str, optional
-        The image column of a Parquet file or data set; None: the only one that holds bytes.
-    arrays : mapping
-        Column → array of an npz file, 'image' among them.
-    split : str, optional
-        Of a Hugging Face data set.
-    """
-
-    path: Path
-    columns: Mapping[str, Any] = field(default_factory=dict)
-    labels: Path | None = None
-    pattern: str | None = None
-    column: str | None = None
-    arrays: Mapping[str, str] = field(default_factory=dict)
-    split: str | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from codsa.data import schema as tables
 from codsa.data.columns import Declared, column_notes, infer_column, normal_levels, said_of, settle
 from codsa.data.dataset import write_dataset, write_records
 from codsa.data.expressions import parse
-from codsa.data.region_rules import RegionRule, resolve_regions
+from codsa.data.region_rules import resolve_regions
 from codsa.data.rows import is_large, stored_chunks
 from codsa.data.schema import Column, Schema
 from codsa.data.unicode import composed, composed_values, respelt_note
@@ -36,6 +36,7 @@ from codsa.readers.tables import (
     read_table,
     refuse_irregular,
 )
+from codsa.settings.sections import RegionRule
 from codsa.stages.prepare import prepare
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,43 +15,20 @@ from codsa.encoders.sentences import SentenceEncoder, embed
 from codsa.errors import CodsaError, suggest
 from codsa.io import array_columns
 from codsa.io.tables import read_parquet
-from codsa.readers.clean_texts import Limits, clean
+from codsa.readers.clean_texts import clean
 from codsa.readers.datasets import Raw
 from codsa.readers.near_duplicates import near_groups
+from codsa.settings.sections import TextOptions
 
 log = logging.getLogger(__name__)
 
 EMBEDDING = "embedding"
-NEAR = 0.8
-"""Texts at least so similar are nearly the same, where nothing else is said."""
 TOGETHER = "together"
 """The column that numbers the sets of rows which may not straddle roles."""
 
 
-@dataclass(frozen=True)
-class TextRule:
-    """What is done with a column of texts.
-
-    Attributes
-    ----------
-    column : str
-    limits : Limits
-    near : float
-        Texts at least so similar stay on one side of every split.
-    encoder : str, optional
-        A sentence encoder's folder or name on the Hugging Face hub; none: no embeddings.
-    precision : {'auto', 'no', 'bf16'}
-    """
-
-    column: str
-    limits: Limits = field(default_factory=Limits)
-    near: float = NEAR
-    encoder: str | None = None
-    precision: str = "auto"
-
-
 def read_texts(
-    raw: Raw, declared: Declared, rule: TextRule, cache: Path, apart: Path | None = None
+    raw: Raw, declared: Declared, options: TextOptions, cache: Path, exclude_near: Path | None = None
 ) -> tuple[Raw, Declared]:
     """Make the texts of a raw table ready.
 
@@ -59,7 +36,7 @@ def read_texts(
     ----------
     cache : Path
         The folder of embeddings that have been computed.
-    apart : Path, optional
+    exclude_near : Path, optional
         A dataset's folder: rows whose text is nearly one of its texts are left out.
 
     Returns
@@ -69,27 +46,27 @@ def read_texts(
     declared : Declared
         With the types and roles of these columns.
     """
-    name, given = rule.column, raw.held
+    name, given = options.column, raw.held
     if name not in given:
         raise CodsaError(f"texts: no column '{name}' in the table; {suggest(name, map(str, given.columns))}")
     taken = [n for n in (EMBEDDING, TOGETHER) if n in given]
     if taken:
         raise CodsaError(f"texts: column '{taken[0]}' is there already; rename it")
-    texts, kept, notes = clean(given[name], rule.limits, name)
+    texts, kept, notes = clean(given[name], options)
     table = given[kept].reset_index(drop=True).assign(**{name: texts})
-    if apart is not None:
-        table, more = _apart(table, name, apart, rule.near)
+    if exclude_near is not None:
+        table, more = _without_near(table, name, exclude_near, options.similarity_threshold)
         notes += more
-    near = near_groups(table[name].tolist(), rule.near)
+    near = near_groups(table[name].tolist(), options.similarity_threshold)
     alike = len(near) - len(np.unique(near))
     if alike:
         notes.append(
-            f"column '{name}': {alike} texts are nearly the same as others (similarity of {rule.near:g} or more of "
-            "their runs of words); they stay on one side of every split"
+            f"column '{name}': {alike} texts are nearly the same as others (similarity of "
+            f"{options.similarity_threshold:g} or more of their runs of words); they stay on one side of every split"
         )
     table[TOGETHER] = _joined(near, table, declared.group)
-    if rule.encoder is not None:
-        encoder = SentenceEncoder(rule.encoder, rule.precision)
+    if options.encoder is not None:
+        encoder = SentenceEncoder(options.encoder, options.precision)
         vectors = embed(encoder, table[name].tolist(), cache)
         table[EMBEDDING] = array_columns.column("vector", vectors)
         notes += _cut(encoder, table[name].tolist(), name)
@@ -97,7 +74,7 @@ def read_texts(
     for note in notes:
         log.info("%s", note)
     found = Raw(table, {**raw.origin, "texts": name}, [*raw.notes, *notes])
-    return found, _declared(declared, rule)
+    return found, _declared(declared, options)
 
 
 def _cut(encoder: SentenceEncoder, texts: list[str], name: str) -> list[str]:
@@ -105,7 +82,7 @@ def _cut(encoder: SentenceEncoder, texts: list[str], name: str) -> list[str]:
     return [f"column '{name}': {count} texts have more tokens than the encoder reads; it cuts them"] if count else []
 
 
-def near_theirs(texts: Sequence[str], name: str, folder: Path, least: float = NEAR) -> np.ndarray:
+def near_theirs(texts: Sequence[str], name: str, folder: Path, threshold: float) -> np.ndarray:
     """Tell which texts are nearly one of another dataset's, whose column of texts has the same name.
 
     Returns
@@ -122,16 +99,16 @@ def near_theirs(texts: Sequence[str], name: str, folder: Path, least: float = NE
         theirs = read_parquet(path, [name])[name].tolist()
     except CodsaError as error:
         raise CodsaError(f"{path}: holds no texts '{name}' to keep apart from ({error})") from None
-    group = near_groups([*theirs, *texts], least)
+    group = near_groups([*theirs, *texts], threshold)
     common = np.isin(group[len(theirs) :], group[: len(theirs)])
     if common.all():
         raise CodsaError(f"column '{name}': every text is nearly one of {path}; give an independent source set")
     return common
 
 
-def _apart(table: pd.DataFrame, name: str, folder: Path, least: float) -> tuple[pd.DataFrame, list[str]]:
+def _without_near(table: pd.DataFrame, name: str, folder: Path, threshold: float) -> tuple[pd.DataFrame, list[str]]:
     """Leave out rows whose text is nearly one of another dataset's."""
-    common = near_theirs(table[name].tolist(), name, folder, least)
+    common = near_theirs(table[name].tolist(), name, folder, threshold)
     if not common.any():
         return table, []
     note = f"column '{name}': {int(common.sum())} texts left out: nearly the same as some of the study's own data"
@@ -155,11 +132,11 @@ def _joined(near: np.ndarray, table: pd.DataFrame, group: str | None) -> np.ndar
     return np.asarray(connected_components(graph, directed=False)[1][near], dtype=np.int64)
 
 
-def _declared(declared: Declared, rule: TextRule) -> Declared:
+def _declared(declared: Declared, options: TextOptions) -> Declared:
     """Add the texts' types and roles: without embeddings the words are the feature, else these are."""
     said = {name: dict(one) for name, one in declared.columns.items()}
-    usual = "feature" if rule.encoder is None else "attribute"
-    said[rule.column] = {"role": usual, **said.get(rule.column, {}), "type": "text"}
+    usual = "feature" if options.encoder is None else "attribute"
+    said[options.column] = {"role": usual, **said.get(options.column, {}), "type": "text"}
     if declared.group is not None:
         said[declared.group] = {**said.get(declared.group, {}), "role": "ignored"}
     return replace(declared, group=TOGETHER, columns=said)

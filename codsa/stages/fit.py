@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.allocation import domain_adaptation_index, region_shares
-from codsa.data.grid import Arm, Grid, arms, real_rows
+from codsa.data.grid import Arm, arms, real_rows
 from codsa.data.metrics import HIGHER_IS_BETTER, OVERALL, by_region, law_weights
 from codsa.data.pool import Pool
 from codsa.data.rows import AnyDataset, in_memory
 from codsa.data.split import FOLDS, TRAIN, VALIDATION, Split, check_ratio
 from codsa.errors import CodsaError
-from codsa.estimators import Judge, Predictor, Problem, fit_all, together
+from codsa.estimators import Predictor, Problem, fit_all, together
 from codsa.estimators.base import layout_of, problem
 from codsa.estimators.store import save_fitted
 from codsa.io.artifacts import new_folder
@@ -28,6 +28,7 @@ from codsa.io.names import CHOSEN, FIT, FITS, MANIFEST
 from codsa.io.records import write_json
 from codsa.io.seeds import Work
 from codsa.io.tables import write_parquet
+from codsa.settings.sections import EstimatorSpec, Grid
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def fit_grid(
     pools: Sequence[Pool],
     r: float,
     grid: Grid,
-    judge: Judge,
+    spec: EstimatorSpec,
     choose_by: str,
     work: Work,
     weighted: bool = False,
@@ -112,9 +113,9 @@ def fit_grid(
     problems = [_problem(arm, share, weight, dataset) for share in shares for arm in share.arms]
     validation = judged_rows(dataset, split, VALIDATION)
     layout = layout_of(dataset.schema, split.n)
-    log.info("fitting %s on %d arms at r = %s", judge.name, len(wanted), r)
+    log.info("fitting %s on %d arms at r = %s", spec.name, len(wanted), r)
     # One stream for every method and r of a replicate: arms differ by their rows alone.
-    each = fit_all(judge, problems, validation.problem, layout, work.stream("fit"), cores)
+    each = fit_all(spec, problems, validation.problem, layout, work.stream("fit"), cores)
     fitted = [together(each[arm :: len(wanted)]) for arm in range(len(wanted))]
     scores = [validation.score(choose_by, one, split.q, dataset.schema.regions.names) for one in fitted]
     rows = [_record(arm, score, r, real, split) for arm, score in zip(wanted, scores, strict=True)]
@@ -217,7 +218,7 @@ def _record(arm: Arm, score: dict[str, float], r: float, real: int, split: Split
 def write_fits(
     folder: Path,
     outcome: Outcome,
-    judge: Judge,
+    spec: EstimatorSpec,
     metric: str,
     inputs: dict[str, str],
     parameters: dict[str, Any],
@@ -240,7 +241,7 @@ def write_fits(
         row = {str(name): value for name, value in outcome.table.iloc[outcome.best].items()}
         chosen = {"arm": outcome.best, "metric": metric, "choose_by": choose_by or metric, **row}
         write_json(part / CHOSEN, chosen)
-        save_fitted(part / "estimator", outcome.fitted[outcome.best], judge)
+        save_fitted(part / "estimator", outcome.fitted[outcome.best], spec)
         for arm, fitted in enumerate(outcome.fitted if keep_grid else []):
-            save_fitted(part / "grid" / f"{arm:04d}", fitted, judge)
+            save_fitted(part / "grid" / f"{arm:04d}", fitted, spec)
         write_manifest(part / MANIFEST, FIT, inputs, parameters)

@@ -9,9 +9,10 @@ from dataclasses import replace
 import pandas as pd
 
 from codsa.data.columns import Declared, beside_arrays, column_notes, copy_notes, enforce, infer_columns, normal_levels
-from codsa.data.region_rules import RegionRule, resolve_regions
+from codsa.data.region_rules import resolve_regions
 from codsa.data.schema import Column, Schema
 from codsa.data.unicode import composed_table
+from codsa.settings.sections import RegionRule
 
 log = logging.getLogger(__name__)
 

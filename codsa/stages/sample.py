@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.data.grid import grid_from, pool_counts
+from codsa.data.grid import pool_counts
 from codsa.data.pool import RegionFacts, part_name, region_folder, shard_name
 from codsa.data.rows import open_dataset
 from codsa.data.schema import Column, Schema, cast
@@ -35,6 +35,7 @@ from codsa.io.names import SAMPLE
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import Work
 from codsa.io.tables import read_parquet, write_parquet, write_parquet_groups
+from codsa.settings.sections import Grid
 from codsa.stages.train_generator import Trained
 
 log = logging.getLogger(__name__)
@@ -249,7 +250,7 @@ def region_counts(trained: Trained, data: Path, split: Path, grids: Sequence[Map
         if trained.inputs.get(name) != found:
             raise CodsaError(f"the generator was trained on another {name}; run codsa-train-gen again")
     made = trained.made
-    counts = pool_counts([grid_from(record) for record in grids], made.r, roles, dataset.schema, made.fold)
+    counts = pool_counts([Grid.read(record, "grid") for record in grids], made.r, roles, dataset.schema, made.fold)
     return {k: int(count) for k, count in enumerate(counts)}
 
 

@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.allocation import whole_counts
-from codsa.data.limits import MOST_ROWS
 from codsa.data.rows import AnyDataset
 from codsa.data.schema import Schema
 from codsa.data.split import FOLDS, TEST, TRAIN, UNUSED, VALIDATION
 from codsa.errors import CodsaError, shortened
 from codsa.io.yamls import parse_decimal
+from codsa.settings.limits import MOST_ROWS
 
 log = logging.getLogger(__name__)
 

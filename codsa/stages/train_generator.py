@@ -25,7 +25,7 @@ from codsa.io.records import read_json, write_json
 from codsa.io.seeds import Work, rng
 from codsa.io.tables import write_parquet
 from codsa.io.tensors import readable
-from codsa.registry import check_settings
+from codsa.settings.registry import check_settings
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ configuration, so that a changed setting re-runs the stages that it touches and 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,48 +15,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from codsa.data.split import FOLD_RATIO, FOLDS, part_label
 from codsa.errors import CodsaError
-from codsa.estimators.base import Judge, check_judge
+from codsa.estimators.base import check_spec
 from codsa.generators.base import generator_class
 from codsa.io.digests import digest
-from codsa.io.yamls import parse_value
-from codsa.registry import ESTIMATORS, GENERATORS, LIGHT, WITHOUT_GPU, locate
-from codsa.workflow.config import Data, Experiment, Method, ObjectName
-
-
-def value(thing: Any) -> str:
-    """Return a value as the commands read it: JSON, which is YAML, and words bare."""
-    return thing if isinstance(thing, str) else json.dumps(thing, sort_keys=True)
-
-
-def options(**given: Any) -> list[str]:
-    """Return options of a command line, no word empty; None and False are left out, lists repeat the option."""
-    made: list[str] = []
-    for name, thing in given.items():
-        option = "--" + name.replace("_", "-")
-        for one in thing if isinstance(thing, list) else [thing]:
-            if one is True:
-                made.append(option)
-            elif one is not None and one is not False:
-                made += [option, text] if (text := value(one)) else [f"{option}="]  # Snakemake drops empty words
-    return made
-
-
-def settings(given: Mapping[str, Any]) -> list[str]:
-    """Return settings as repeated --set KEY=VALUE, which `parse_settings` reads back as they are."""
-    for key in given:
-        if not key.isidentifier():
-            raise CodsaError(f"setting '{key}': its name must be letters, digits and _, as a keyword argument's is")
-    return [word for key, thing in sorted(given.items()) for word in ("--set", f"{key}={_quoted(thing)}")]
-
-
-def _quoted(thing: Any) -> str:
-    """Return a value as `value` does, but text that would be read as another value in quotes."""
-    if not isinstance(thing, str):
-        return value(thing)
-    try:
-        return thing if parse_value(thing) == thing else json.dumps(thing)
-    except CodsaError:
-        return json.dumps(thing)
+from codsa.settings.registry import ESTIMATORS, GENERATORS, LIGHT, WITHOUT_GPU, locate
+from codsa.settings.types import ObjectName
+from codsa.workflow.commands import options, section_options, settings, value
+from codsa.workflow.config import Data, Experiment, Method
 
 
 def own_code(name: str) -> str | None:
@@ -93,7 +57,7 @@ def raw_files(data: Data) -> list[str]:
         Where Snakemake would take a part of a path for a wildcard.
     """
     places = [place for part in data.parts or [] for place in (part.path, part.labels) if place]
-    paths = [data.path] if data.path is not None else places
+    paths = [data.path] if data.path is not None else [str(place) for place in places]
     for path in paths:
         if set(path) & set("{}<>"):
             raise CodsaError(f"data: path = {path!r}: Snakemake takes {{ }} < > for placeholders; rename the file")
@@ -103,18 +67,9 @@ def raw_files(data: Data) -> list[str]:
 def _source(data: Data) -> list[str]:
     """Return what a dataset is read from: one source, or parts."""
     if data.parts is not None:
-        return options(part=[part.model_dump(exclude_defaults=True) for part in data.parts])
+        return options(part=[part.model_dump(mode="json", exclude_defaults=True) for part in data.parts])
     path = f"./{data.path}" if data.path and data.path.startswith("-") else data.path  # it is no option
     return [path or data.url or f"simulation:{data.simulation.name if data.simulation else ''}"]
-
-
-def _texts(data: Data) -> list[str]:
-    """Return what is done with texts."""
-    texts = data.texts
-    if texts is None:
-        return []
-    words = ["--words", *map(str, texts.words)]
-    return [*options(text=texts.column, near=texts.near, encoder=texts.encoder, precision=texts.precision), *words]
 
 
 @dataclass(frozen=True)
@@ -158,11 +113,11 @@ class Study:
         refuse_unwritable(self.experiment.model_dump(), f"experiment '{self.label}'")
         for data in filter(None, (self.experiment.data, self.experiment.source, self.experiment.fresh)):
             raw_files(data)
-        judge = self.experiment.estimator
+        spec = self.experiment.estimator
         self.estimator_module()
         self.pretrained_module()
-        if judge.name in LIGHT and judge.settings:
-            check_judge(Judge(judge.name, judge.preprocess, judge.settings), self.experiment.data.task)
+        if spec.name in LIGHT and spec.settings:
+            check_spec(spec, self.experiment.data.task)
         for name, source in self.generators.items():
             self.generator_module(name)
             if source.name in LIGHT and source.settings:
@@ -211,7 +166,7 @@ class Study:
 
     def judged(self, method: str) -> list[str]:
         """Return the methods whose fits λ̂ is chosen among: the method's own, or those it names."""
-        return list(self.methods[method].among or [method])
+        return list(self.methods[method].choose_from or [method])
 
     def fits(self, method: Method) -> dict[str, list[str]]:
         """Return the labels of a method's fits, and the parts S_g whose pools each draws on.
@@ -245,39 +200,23 @@ class Study:
 
     def prepare(self, data: Data) -> list[str]:
         """Return the arguments of codsa-prepare."""
-        rule, simulation = self.experiment.regions, data.simulation
         corrections = [
             f"{name}={word}" for name, c in data.columns.items() for word in (c.type, c.role) if word is not None
         ]
-        drawn = ["--rows", str(simulation.minority), str(simulation.majority)] if simulation else []
-        images = data.images
-        sides = images.size if isinstance(images.size, list) else [images.size]
+        sections = [self.experiment.regions, data.images, data.texts, data.simulation]
         return [
             *_source(data),
-            *drawn,
             *options(
-                seed=simulation.seed if simulation else None,
                 target=data.target,
                 sha256=data.sha256,
                 task=data.task,
                 normal=data.normal,
                 **{"class": data.classes},
                 keep=data.keep,
-                size=None if images.size is None else "x".join(map(str, sides)),
-                mode=images.mode,
-                fit=None if images.fit == "stretch" else images.fit,
-                broken=None if "skip" not in (images.broken, data.texts and data.texts.broken) else "skip",
                 group=data.group,
                 column=corrections,
-                regions=rule.by,
-                region_column=rule.column,
-                quantiles=rule.quantiles,
-                edge=rule.edges or [],
-                expression=[f"{name}={text}" for name, text in (rule.expressions or {}).items()],
-                min_rows=rule.min_rows,
             ),
-            *([] if rule.pool is None else ["--pool" if rule.pool else "--no-pool"]),
-            *_texts(data),
+            *(word for section in sections if section for word in section_options(section, without=("name",))),
         ]
 
     def further(self, name: str) -> Data:
@@ -307,8 +246,7 @@ class Study:
 
     def split(self, replicate: int | str) -> list[str]:
         """Return the arguments of codsa-split."""
-        rule = self.experiment.split
-        return [*options(law=rule.law, validation=rule.validation, test=rule.test), *self._work(replicate)]
+        return [*section_options(self.experiment.split), *self._work(replicate)]
 
     def train(self, replicate: int | str, generator: str, part: str) -> list[str]:
         """Return the arguments of codsa-train-gen."""
@@ -332,12 +270,11 @@ class Study:
     def fit(self, replicate: int | str, method: str, label: str) -> list[str]:
         """Return the arguments of codsa-fit."""
         chosen, experiment = self.methods[method], self.experiment
-        judge = experiment.estimator
         return [
             *options(r=float(label.removesuffix("-cross")), **self.grid(chosen), weighted=chosen.weighted),
-            *options(estimator=judge.name, preprocess=judge.preprocess, metric=experiment.metric),
+            *section_options(experiment.estimator),
+            *options(metric=experiment.metric),
             *options(choose_by=experiment.choose_by, keep_grid=experiment.keep_grid),
-            *settings(judge.settings),
             *self._work(replicate),
         ]
 

@@ -10,14 +10,15 @@ import numpy as np
 import yaml
 
 from codsa.data.columns import Declared
-from codsa.data.region_rules import RegionRule
 from codsa.data.schema import Schema
 from codsa.errors import CodsaError
 from codsa.io.files import atomic_write
 from codsa.io.yamls import parse_yaml
 from codsa.readers.tables import read_table
+from codsa.settings.section import validated
+from codsa.settings.sections import RegionRule
 from codsa.stages.prepare import prepare
-from codsa.workflow.config import Experiment, validated
+from codsa.workflow.config import Experiment
 
 TEXT = """\
 # {name}: {rows} rows, {task} of '{target}', made by `codsa new` and yours to edit.

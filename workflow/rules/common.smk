@@ -5,7 +5,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from codsa.workflow.config import NAME, Config, load_experiment, validated
+from codsa.settings.section import validated
+from codsa.settings.types import NAME
+from codsa.workflow.config import Config, load_experiment
 from codsa.workflow import code_digests
 from codsa.errors import CodsaError
 from codsa.workflow.study import Study, raw_files, settings

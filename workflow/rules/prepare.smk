@@ -44,7 +44,7 @@ rule prepare_further:
         arguments=lambda w: study_of(w).prepare(study_of(w).further(w.further)),
         out=subpath(output.rows, parent=True),
         cache=lambda w: cache_of(study_of(w).further(w.further)),
-        apart=lambda w, input: repeated("--apart-from", folders(input.apart)),
+        apart=lambda w, input: repeated("--exclude-near", folders(input.apart)),
         code=stage_digest("codsa.cli.prepare"),
     shell:
         """

@@ -13,8 +13,8 @@ from torch import nn
 from codsa.errors import CodsaError
 from codsa.estimators.base import EstimatorKind, Layout, Problem
 from codsa.estimators.networks import NetworkModel, Networks, Training, need_images
-from codsa.registry import check_settings
-from codsa.settings import Batch, Budget, PositiveInt, Rate, Share, Stop, Width
+from codsa.settings.registry import check_settings
+from codsa.settings.types import Batch, Budget, PositiveInt, Rate, Share, Stop, Width
 
 FEWEST = 2
 """Convolutions go on while a side has so many pixels to pool."""

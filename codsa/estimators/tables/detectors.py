@@ -16,8 +16,8 @@ from torch import nn
 from codsa.errors import CodsaError
 from codsa.estimators.base import EstimatorKind, Layout, Problem
 from codsa.estimators.networks import NetworkModel, Networks, Training
-from codsa.registry import check_settings
-from codsa.settings import Batch, Budget, PositiveInt, Rate, Stop, Width
+from codsa.settings.registry import check_settings
+from codsa.settings.types import Batch, Budget, PositiveInt, Rate, Stop, Width
 
 
 class Detector(NetworkModel):

@@ -9,8 +9,9 @@ import numpy as np
 
 from codsa.errors import CodsaError
 from codsa.estimators.base import EstimatorKind, Layout, Problem, validated
-from codsa.registry import check_settings
-from codsa.settings import Rate, admits
+from codsa.settings.arguments import admits
+from codsa.settings.registry import check_settings
+from codsa.settings.types import Rate
 
 
 class Penalised:

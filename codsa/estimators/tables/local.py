@@ -13,8 +13,8 @@ from sklearn.base import BaseEstimator
 from codsa.errors import CodsaError
 from codsa.estimators.base import EstimatorKind, Layout
 from codsa.estimators.networks import need_images
-from codsa.registry import check_settings
-from codsa.settings import Cells, PositiveInt
+from codsa.settings.registry import check_settings
+from codsa.settings.types import Cells, PositiveInt
 
 ORIENTATIONS = 9
 DIMENSIONS = 150

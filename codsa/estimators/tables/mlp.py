@@ -18,8 +18,8 @@ from codsa.estimators.base import EstimatorKind, Layout, Problem
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import rng, stream
 from codsa.io.tensors import load_tensors
-from codsa.registry import check_settings
-from codsa.settings import Batch, Budget, Count, PositiveInt, Rate, Width
+from codsa.settings.registry import check_settings
+from codsa.settings.types import Batch, Budget, Count, PositiveInt, Rate, Width
 
 CACHED = 2**17
 """Numbers of a hidden layer, over the arms of a stack, that stay in a core's cache (half a megabyte)."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from codsa.estimators.base import EstimatorKind, Layout, validated
-from codsa.registry import check_settings
+from codsa.settings.registry import check_settings
 
 
 def _boosting(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:

@@ -10,8 +10,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from codsa.errors import CodsaError
 from codsa.estimators.base import EstimatorKind, Layout
-from codsa.registry import check_settings
-from codsa.settings import PositiveInt, Rate
+from codsa.settings.registry import check_settings
+from codsa.settings.types import PositiveInt, Rate
 
 
 class TfidfLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

@@ -15,7 +15,7 @@ from codsa.generators.tables.bootstrap import Bootstrap
 from codsa.io import array_columns
 from codsa.io.image_codec import resized
 from codsa.io.seeds import child, rng
-from codsa.settings import NonNegative, PositiveInt, Probability, Rate
+from codsa.settings.types import NonNegative, PositiveInt, Probability, Rate
 
 
 class Distortions(Bootstrap):

@@ -27,7 +27,7 @@ from codsa.nn import edm
 from codsa.nn.trainer import Recipe, Trainer, half_type
 from codsa.nn.tuning import plain_weights, tunable
 from codsa.nn.unet import ATTENTION, GROUPS, HEAD, TARGETS, Guided, ImageDenoiser, carried_over
-from codsa.settings import (
+from codsa.settings.types import (
     Batch,
     Depth,
     ImageTuning,

@@ -35,7 +35,7 @@ from codsa.nn.stable import (
     save_updates,
 )
 from codsa.nn.trainer import Recipe, Trainer, half_type
-from codsa.settings import AtLeastOne, Batch, PositiveInt, Precision, Probability, Rate, Share, Width
+from codsa.settings.types import AtLeastOne, Batch, PositiveInt, Precision, Probability, Rate, Share, Width
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from codsa.generators.tables.smote import Smote
 from codsa.io.seeds import child, integer, rng
-from codsa.settings import PositiveInt
+from codsa.settings.types import PositiveInt
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from codsa.generators.tables.normal import fit_normal
 from codsa.generators.tables.source_rows import with_source
 from codsa.io.seeds import child, rng
 from codsa.io.tensors import load_tensors
-from codsa.settings import Means, Probability, Scaling
+from codsa.settings.types import Means, Probability, Scaling
 
 
 class Gaussian(Generator):

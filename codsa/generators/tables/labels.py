@@ -20,10 +20,11 @@ import pandas as pd
 from codsa.data.schema import Schema
 from codsa.encoders.mixed import from_codes, from_float
 from codsa.errors import CodsaError
-from codsa.estimators.base import Average, Fitted, Judge, Layout, Problem, fit_all, layout_of, problem
+from codsa.estimators.base import Average, Fitted, Layout, Problem, fit_all, layout_of, problem
 from codsa.estimators.store import load_fitted, save_fitted
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import child, rng
+from codsa.settings.sections import EstimatorSpec
 
 FOLDS = 5
 """Each member of an ensemble leaves out one of so many folds of S_g, and stops early on it."""
@@ -33,9 +34,9 @@ MOST = 20_000
 """So many rows of S_g are used at most, spread evenly over the regions."""
 BATCH, EPOCHS, STEPS = 256, 100, 1500
 """A perceptron passes so often over its rows, and makes about so many gradient steps, at most."""
-JUDGES = (
-    Judge("mlp", "smooth", {"batch": BATCH, "patience": 15}),
-    Judge("gradient-boosting", "ordinal"),
+MODELS = (
+    EstimatorSpec(name="mlp", preprocess="smooth", settings={"batch": BATCH, "patience": 15}),
+    EstimatorSpec(name="gradient-boosting", preprocess="ordinal"),
 )
 MOST_REGIONS = 16
 """Candidates are drawn for every region where the region is the class; beyond so many that is too dear."""
@@ -65,7 +66,7 @@ class Ensemble:
     Attributes
     ----------
     kinds : list of Average or Ensemble
-        One of each of `JUDGES`; then, after pretraining, the source set's ensemble.
+        One of each of `MODELS`; then, after pretraining, the source set's ensemble.
     weights : list of float
         Not negative, summing to 1; chosen on rows that the models did not see.
     """
@@ -98,8 +99,8 @@ def fit_ensemble(
     fold = rng(child(stream, "folds")).permutation(len(rows.y)) % FOLDS
     parts = [(_some(rows, fold != j), _some(rows, fold == j)) for j in range(FOLDS)]
     passes = {"epochs": int(np.clip(STEPS * BATCH // len(rows.y), 1, EPOCHS))}
-    perceptron = replace(JUDGES[0], settings={**JUDGES[0].settings, **passes})
-    members = [_fit_kind(judge, parts, layout, child(stream, judge.name)) for judge in (perceptron, *JUDGES[1:])]
+    perceptron = replace(MODELS[0], settings={**MODELS[0].settings, **passes})
+    members = [_fit_kind(spec, parts, layout, child(stream, spec.name)) for spec in (perceptron, *MODELS[1:])]
     held_out = np.stack([_held_out(kind, parts, fold) for kind in members])
     kinds: list[Average | Ensemble] = [Average(kind) for kind in members]
     if source is not None:
@@ -121,10 +122,10 @@ def _some(rows: Problem, chosen: np.ndarray) -> Problem:
 
 
 def _fit_kind(
-    judge: Judge, parts: list[tuple[Problem, Problem]], layout: Layout, stream: np.random.SeedSequence
+    spec: EstimatorSpec, parts: list[tuple[Problem, Problem]], layout: Layout, stream: np.random.SeedSequence
 ) -> list[Fitted]:
     """Fit one model per fold; a perceptron stops early on its own fold."""
-    return [fit_all(judge, [seen], held, layout, child(stream, j))[0] for j, (seen, held) in enumerate(parts)]
+    return [fit_all(spec, [seen], held, layout, child(stream, j))[0] for j, (seen, held) in enumerate(parts)]
 
 
 def _held_out(kind: list[Fitted], parts: list[tuple[Problem, Problem]], fold: np.ndarray) -> np.ndarray:
@@ -258,9 +259,9 @@ class Labels:
     def save(self, folder: Path) -> None:
         """Write the models and the residuals into a new folder."""
         folder.mkdir()
-        for judge, kind in zip(JUDGES, self.ensemble.kinds, strict=False):
+        for spec, kind in zip(MODELS, self.ensemble.kinds, strict=False):
             assert isinstance(kind, Average)
-            save_fitted(folder / judge.name, kind, judge)
+            save_fitted(folder / spec.name, kind, spec)
         if self.source is not None:
             self.source.save(folder / SOURCE)
         facts = {"predicted": self.predicted.tolist(), "residuals": self.residuals.tolist()}
@@ -271,7 +272,7 @@ class Labels:
         """Read what `save` wrote."""
         made = cls(schema)
         record = read_as(folder / "labels.json", Record)
-        kinds: list[Any] = [load_fitted(folder / judge.name) for judge in JUDGES]
+        kinds: list[Any] = [load_fitted(folder / spec.name) for spec in MODELS]
         if (folder / SOURCE).is_dir():
             made.source = cls.load(folder / SOURCE, schema)
             kinds.append(made.source.ensemble)

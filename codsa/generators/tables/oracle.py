@@ -15,7 +15,7 @@ from codsa.generators.base import Generator
 from codsa.io.records import write_json
 from codsa.io.seeds import child, integer
 from codsa.readers.simulations import simulate
-from codsa.settings import PositiveInt
+from codsa.settings.types import PositiveInt
 
 TRIES = 100
 

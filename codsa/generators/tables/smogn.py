@@ -7,7 +7,7 @@ import pandas as pd
 
 from codsa.generators.tables.resampler import Resampler
 from codsa.io.seeds import rng
-from codsa.settings import PositiveInt, Rate
+from codsa.settings.types import PositiveInt, Rate
 
 
 class Smogn(Resampler):

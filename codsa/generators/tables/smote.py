@@ -9,7 +9,7 @@ import pandas as pd
 
 from codsa.generators.tables.resampler import Resampler
 from codsa.io.seeds import integer
-from codsa.settings import PositiveInt
+from codsa.settings.types import PositiveInt
 
 
 class Smote(Resampler):

@@ -27,7 +27,7 @@ from codsa.nn import edm
 from codsa.nn.denoisers import Denoiser, NormalStart, initialise
 from codsa.nn.trainer import Recipe, Trainer, half_type
 from codsa.nn.tuning import plain_weights, tunable
-from codsa.settings import Batch, Depth, PositiveInt, Precision, Probability, Rate, Scaling, Share, Tuning, Width
+from codsa.settings.types import Batch, Depth, PositiveInt, Precision, Probability, Rate, Scaling, Share, Tuning, Width
 
 CHECKED = 100_000
 """At most so many of the rows held out for the early stop are measured."""

@@ -15,8 +15,8 @@ from codsa.generators.base import Generator
 from codsa.generators.tables.source_rows import with_source
 from codsa.generators.texts.decoders import Decoder, Decoding, load_decoder, make_decoder
 from codsa.io import array_columns
-from codsa.registry import check_settings
-from codsa.settings import Count, PositiveInt
+from codsa.settings.registry import check_settings
+from codsa.settings.types import Count, PositiveInt
 
 
 class Worded(Generator):

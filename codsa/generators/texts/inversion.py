@@ -25,7 +25,8 @@ from codsa.errors import CodsaError
 from codsa.io.digests import digest
 from codsa.io.records import read_as
 from codsa.io.tensors import load_tensors, readable
-from codsa.settings import Depth, admits
+from codsa.settings.arguments import admits
+from codsa.settings.types import Depth
 
 log = logging.getLogger(__name__)
 

@@ -22,10 +22,13 @@ from codsa.io.manifests import write_manifest
 from codsa.io.names import INVERTER, MANIFEST
 from codsa.io.seeds import Work
 from codsa.io.tables import read_parquet
-from codsa.readers.clean_texts import Limits, clean, pieces
-from codsa.readers.datasets import Raw, read_source
+from codsa.readers.clean_texts import clean, pieces
+from codsa.readers.datasets import local_file
+from codsa.readers.images import holds_images
+from codsa.readers.tables import read_table
 from codsa.readers.texts import near_theirs
-from codsa.registry import check_settings
+from codsa.settings.registry import check_settings
+from codsa.settings.sections import TextOptions
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +52,7 @@ class Corpus:
         Of the only table.
     words : int, optional
         Longer texts are cut into pieces of whole sentences, of at most so many words.
-    apart : Path, optional
+    exclude_near : Path, optional
         A dataset's folder: texts and pieces that are nearly one of its texts are left out.
     """
 
@@ -58,7 +61,7 @@ class Corpus:
     column: str = "text"
     sha256: str | None = None
     words: int | None = None
-    apart: Path | None = None
+    exclude_near: Path | None = None
 
     def __post_init__(self) -> None:
         if bool(self.tables) == (self.data is not None):
@@ -75,22 +78,23 @@ def read_own(corpus: Corpus, downloads: Path) -> tuple[list[str], dict[str, str]
         found = [_column(read_parquet(corpus.data / "rows.parquet"), corpus.column, corpus.data)]
     else:
         found = [_column(_table(one, corpus.sha256, downloads), corpus.column, one) for one in corpus.tables]
-    texts = clean(pd.concat(found, ignore_index=True), Limits(broken="skip"), corpus.column)[0]
+    options = TextOptions(column=corpus.column, on_unreadable="skip")
+    texts = clean(pd.concat(found, ignore_index=True), options)[0]
     if corpus.words is not None:
         texts = pd.Series([piece for text in texts for piece in pieces(text, corpus.words)])
     texts = texts.drop_duplicates()
-    if corpus.apart is not None:
-        near = near_theirs(texts.tolist(), corpus.column, corpus.apart)
-        log.info("%d of %d texts left out: nearly one of %s", near.sum(), len(near), corpus.apart)
+    if corpus.exclude_near is not None:
+        near = near_theirs(texts.tolist(), corpus.column, corpus.exclude_near, options.similarity_threshold)
+        log.info("%d of %d texts left out: nearly one of %s", near.sum(), len(near), corpus.exclude_near)
         texts = texts[~near]
     return texts.tolist(), {"texts": digest(texts.tolist())}
 
 
 def _table(source: str, sha256: str | None, downloads: Path) -> pd.DataFrame:
-    raw = read_source(source, sha256, downloads)
-    if not isinstance(raw, Raw):
+    path = local_file(source, sha256, downloads)
+    if holds_images(path):
         raise CodsaError(f"{source}: holds images; give a table of texts")
-    return raw.held
+    return read_table(path, sha256)
 
 
 def _column(table: pd.DataFrame, name: str, place: str | Path) -> pd.Series:

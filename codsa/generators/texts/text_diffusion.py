@@ -13,7 +13,7 @@ from codsa.generators.tables.normal import fit_normal
 from codsa.generators.tables.tabular_diffusion import TabularDiffusion
 from codsa.generators.texts.decoded import Worded
 from codsa.nn.denoisers import NormalStart
-from codsa.settings import Batch, Depth, Means, PositiveInt, Precision, Probability, Rate, Share, Tuning, Width
+from codsa.settings.types import Batch, Depth, Means, PositiveInt, Precision, Probability, Rate, Share, Tuning, Width
 
 
 class EmbeddingDiffusion(TabularDiffusion):

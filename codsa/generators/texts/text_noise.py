@@ -14,7 +14,7 @@ from codsa.errors import CodsaError
 from codsa.generators.tables.bootstrap import Bootstrap
 from codsa.io import array_columns
 from codsa.io.seeds import child, rng
-from codsa.settings import Share
+from codsa.settings.types import Share
 
 
 class TextNoise(Bootstrap):

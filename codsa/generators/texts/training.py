@@ -17,7 +17,7 @@ from codsa.generators.texts.inversion import Corrector, Inverter, Models, invert
 from codsa.io.records import write_json
 from codsa.io.seeds import child, integer, rng
 from codsa.nn.trainer import Recipe, Trainer
-from codsa.settings import Batch, Count, Depth, NonNegative, PositiveInt, Precision, Rate, Share, Width
+from codsa.settings.types import Batch, Count, Depth, NonNegative, PositiveInt, Precision, Rate, Share, Width
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,8 @@ from codsa.errors import CodsaError, shortened
 
 MOST_ROWS = 10**9
 """Rows that may be asked for at once: of a pool's region, of an arm (m·n), of a role."""
+MOST_BATCH = 2**20
+"""Rows of a batch."""
 MOST_DRAWN = 10**8
 """Rows of each kind that a simulation draws, in memory."""
 MOST_SEED = 2**64 - 1
@@ -13,7 +15,7 @@ MOST_PROCESSES = 1024
 MOST_SHARDS = 9999
 """Shards are numbered in four digits."""
 MOST_WORDS = 10**6
-MOST_PIXELS = 8192
+LONGEST_SIDE = 8192
 """Pixels of an image's side."""
 LONGEST_NAME = 200
 LONGEST_TITLE = 500

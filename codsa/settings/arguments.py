@@ -1,4 +1,4 @@
-"""What a setting may be: annotated types that constructors use, and the check of given values against them."""
+"""The check of keyword arguments against the annotated types of the constructor that takes them."""
 
 from __future__ import annotations
 
@@ -9,38 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BeforeValidator, Field
-
 from codsa.errors import CodsaError, quoted_value, suggest
-
-MOST_ROWS = 2**20
-"""A batch has so many rows at most."""
-
-PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1, description="a whole number of at least 1")]
-Count = Annotated[int, Field(ge=0, le=2**31 - 1, description="a whole number of at least 0")]
-Batch = Annotated[int, Field(ge=1, le=MOST_ROWS, description=f"a whole number between 1 and {MOST_ROWS}")]
-Width = Annotated[int, Field(ge=1, le=2**16, description=f"a whole number between 1 and {2**16}")]
-Depth = Annotated[int, Field(ge=1, le=1024, description="a whole number between 1 and 1024")]
-Cells = Annotated[int, Field(ge=2, le=1024, description="a whole number between 2 and 1024")]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False, description="a finite number above 0")]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, description="a finite number not below 0")]
-AtLeastOne = Annotated[float, Field(ge=1, allow_inf_nan=False, description="a finite number of at least 1")]
-Share = Annotated[float, Field(ge=0, lt=1, description="a number of at least 0 and below 1")]
-Probability = Annotated[float, Field(ge=0, le=1, description="a number between 0 and 1")]
-
-
-def _word(value: Any) -> Any:
-    """Return what was meant by a bare `no`, which YAML reads as false."""
-    return "no" if value is False else value
-
-
-Precision = Annotated[Literal["no", "bf16", "fp16", "auto"], BeforeValidator(_word)]
-Tuning = Literal["full", "head", "lora"]
-ImageTuning = Literal["full", "head", "attention", "lora"]
-Scaling = Literal["auto", "asinh", "normal-score"]
-Means = Literal["free", "shrunk", "ordered"]
-Budget = Literal["steps", "epochs"]
-Stop = Literal["validation", "last"]
 
 PLAIN = {
     int: "a whole number",

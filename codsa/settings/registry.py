@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from codsa.errors import CodsaError, suggest
-from codsa.settings import check
+from codsa.settings.arguments import check
 
 GENERATORS = {
     "adasyn": "codsa.generators.tables.adasyn:Adasyn",
