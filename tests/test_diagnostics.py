@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from codsa.data.dataset import Dataset
-from codsa.diagnostics.tables import diagnose, marginals, nearest_ratio, two_sample_auc, wasserstein
+from codsa.diagnostics.distances import marginals, nearest_ratio, two_sample_auc, wasserstein
+from codsa.modalities import Comparison, modalities_of
+from codsa.modalities.compare import compare
 
 
 def test_wasserstein_of_a_shift_is_its_length() -> None:
@@ -37,10 +39,10 @@ def test_real_rows_pass_and_noise_does_not(dataset: Dataset) -> None:
     )
     third = len(rows) // 3
     parts = [rows.iloc[i * third : (i + 1) * third] for i in range(3)]
-    good = diagnose(parts[0], parts[1], parts[2], dataset.schema, np.random.default_rng(0))
+    good = compare(Comparison(*parts), modalities_of(dataset.schema), np.random.default_rng(0))
     extremes = {c.name: parts[0][c.name].max() for c in dataset.schema.modelled if c.type in ("numeric", "integer")}
     constant = parts[0].assign(**extremes).astype(dict(parts[0].dtypes))
-    bad = diagnose(constant, parts[1], parts[2], dataset.schema, np.random.default_rng(0))
+    bad = compare(Comparison(constant, *parts[1:]), modalities_of(dataset.schema), np.random.default_rng(0))
     assert bad["wasserstein"] > good["wasserstein"] and bad["two_sample_auc"] > good["two_sample_auc"]
     assert good["wasserstein"] == pytest.approx(good["wasserstein_floor"], rel=0.2)
 

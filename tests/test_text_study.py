@@ -155,13 +155,14 @@ def test_models_that_are_missing_or_foreign_end_in_one_line(
 
 def test_a_round_trip_by_another_encoder_is_refused(study: Path) -> None:
     from codsa.data.rows import open_dataset
-    from codsa.diagnostics.texts import round_trip, round_trip_encoder
+    from codsa.diagnostics.texts import round_trip
+    from codsa.encoders.sentences import SentenceEncoder
 
     dataset = open_dataset(study / "data")
     rows, vector = dataset.rows.iloc[:20], dataset.schema.column("embedding")
-    assert round_trip(rows, "text", vector, round_trip_encoder("toy", dataset.schema)) == pytest.approx(1)
+    assert round_trip(rows, "text", vector, SentenceEncoder("toy")) == pytest.approx(1)
     with pytest.raises(CodsaError, match="not the encoder that 'embedding' is of"):
-        round_trip(rows, "text", vector, round_trip_encoder("another", dataset.schema))
+        round_trip(rows, "text", vector, SentenceEncoder("another"))
 
 
 def test_an_inverter_by_its_own_command(study: Path, run_cli: RunCli, caplog: pytest.LogCaptureFixture) -> None:

@@ -18,10 +18,11 @@ from codsa.data.grid import focus_region, pool_counts
 from codsa.data.metrics import OVERALL, default_metric
 from codsa.data.pool import Pool
 from codsa.data.split import TEST, Split, load_split, write_split
-from codsa.diagnostics.tables import diagnose
 from codsa.errors import CodsaError
 from codsa.generators.base import complete
 from codsa.io.seeds import Work, integer, rng
+from codsa.modalities import Comparison, modalities_of
+from codsa.modalities.compare import compare
 from codsa.readers.simulations import simulate
 from codsa.settings.sections import EstimatorSpec, Grid, RegionRule
 from codsa.stages.fit import Outcome, fit_grid, judged_rows
@@ -260,7 +261,9 @@ def likeness(piece: Piece, pool: Pool) -> dict[str, float]:
     for k, name in enumerate(piece.names):
         real, seen = (piece.dataset.rows.iloc[rows[region[rows] == k]][columns] for rows in (test, training))
         random = rng(piece.work.stream("diagnose", name))
-        found.append(diagnose(pool.rows[k].iloc[: len(real)], real, seen, piece.dataset.schema, random))
+        found.append(
+            compare(Comparison(pool.rows[k].iloc[: len(real)], real, seen), modalities_of(piece.dataset.schema), random)
+        )
     keys = ("wasserstein", "wasserstein_floor", "two_sample_auc", "nearest_ratio")
     return {key: float(np.mean([one[key] for one in found])) for key in keys}
 

@@ -63,7 +63,6 @@ def evaluate(
     from codsa.data.pool import load_pool
     from codsa.data.rows import open_dataset
     from codsa.data.split import load_split
-    from codsa.diagnostics.texts import round_trip_encoder
     from codsa.stages.evaluate import choose, evaluation_output, grid_on_test, read_fits, write_evaluation
     from codsa.stages.evaluate import evaluate as measure
 
@@ -73,8 +72,7 @@ def evaluate(
     pools = {one.digest: one for one in (load_pool(folder, dataset.schema) for folder in pool or [])}
     found = [read_fits(folder, dataset, roles, pools, trust or ()) for folder in fits]
     choice = choose(found)
-    judge = None if encoder is None else round_trip_encoder(encoder, dataset.schema)
-    metrics = measure(dataset, roles, choice, work_of(seed, experiment, replicate), judge)
+    metrics = measure(dataset, roles, choice, work_of(seed, experiment, replicate), encoder)
     parameters = {"experiment": experiment, "method": method, "replicate": replicate, "seed": seed}
     write_evaluation(out, metrics, found, grid_on_test(dataset, roles, found), parameters)
 

@@ -98,19 +98,6 @@ def embedding_of_text(schema: Schema) -> Column | None:
     return next((c for c in schema.payloads if c.of is not None and c.of in schema.texts), None)
 
 
-def round_trip_encoder(place: str, schema: Schema) -> SentenceEncoder:
-    """Return the encoder by which generated texts are embedded again.
-
-    Raises
-    ------
-    CodsaError
-        Where no text with embeddings is modelled.
-    """
-    if embedding_of_text(schema) is None:
-        raise CodsaError("encoder: the data model no text with embeddings, so there is no round trip; leave it out")
-    return SentenceEncoder(place)
-
-
 def round_trip(rows: pd.DataFrame, text: str, vector: Column, encoder: SentenceEncoder) -> float:
     """Return the mean cosine of embeddings and of what their texts are embedded as.
 

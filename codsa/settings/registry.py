@@ -6,6 +6,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from codsa.errors import CodsaError, suggest
@@ -54,6 +55,21 @@ ESTIMATORS = {
     "tfidf-logistic": "codsa.estimators.texts.words:tfidf_logistic",
 }
 
+
+@dataclass(frozen=True)
+class ModalityEntry:
+    """The types of column that a modality stands for, and its class as `module:Class`."""
+
+    types: tuple[str, ...]
+    target: str
+
+
+MODALITIES = (
+    ModalityEntry(("text", "vector"), "codsa.modalities.texts:Texts"),
+    ModalityEntry(("image",), "codsa.modalities.images:Images"),
+    ModalityEntry((), "codsa.modalities.tables:Tables"),
+)
+"""Kinds of data, the one that leads first; the last stands for all other types."""
 
 NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 """What `module:Class` looks like: a module's dotted path, and the name of a class in it."""

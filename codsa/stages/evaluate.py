@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,7 @@ from codsa.data.metrics import check_metric, metrics_for
 from codsa.data.pool import Pool
 from codsa.data.rows import AnyDataset, in_memory
 from codsa.data.split import TEST, Split, role_sizes
-from codsa.diagnostics.arrays import panel
-from codsa.diagnostics.tables import diagnose, marginals, normal_rows
-from codsa.diagnostics.texts import text_examples, text_quality
-from codsa.encoders.sentences import SentenceEncoder
+from codsa.diagnostics.distances import marginals, normal_rows
 from codsa.errors import CodsaError
 from codsa.estimators import Predictor
 from codsa.estimators.store import load_fitted
@@ -29,6 +26,8 @@ from codsa.io.names import CHOSEN, EVALUATE, FIT, FITS, GRID, MANIFEST, METRICS
 from codsa.io.records import parse_as, read_as, write_json
 from codsa.io.seeds import Work, rng
 from codsa.io.tables import read_parquet, write_parquet
+from codsa.modalities import Comparison, Modality, modalities_of
+from codsa.modalities.compare import compare
 from codsa.stages.fit import JudgedRows, best_arm, judged_rows
 
 COLUMNS = ("arm", "r", "m", "m_ratio", "alpha", "alpha_vector", "counts", "real_rows", "validation")
@@ -142,14 +141,14 @@ def choose(fits: Sequence[Fits]) -> Choice:
 
 
 def evaluate(
-    dataset: AnyDataset, split: Split, choice: Choice, work: Work, encoder: SentenceEncoder | None = None
+    dataset: AnyDataset, split: Split, choice: Choice, work: Work, encoder: str | None = None
 ) -> dict[str, Any]:
     """Measure the chosen estimator on the test rows, per region and under Q.
 
     Parameters
     ----------
-    encoder : SentenceEncoder, optional
-        By which generated texts are embedded again.
+    encoder : str, optional
+        The folder or name of the encoder by which generated texts are embedded again.
 
     Returns
     -------
@@ -162,7 +161,7 @@ def evaluate(
     names = dataset.schema.regions.names
     found = {metric: test.score(metric, fitted, split.q, names) for metric in metrics_for(dataset.schema.task)}
     validation = {name.removeprefix("validation: "): row[name] for name in row if name.startswith("validation: ")}
-    found_out = _diagnostics(dataset, split, choice, work, encoder)
+    found_out = _diagnostics(dataset, split, choice, work, modalities_of(dataset.schema, encoder))
     chosen = {key: value for key, value in row.items() if not key.startswith("validation")}
     chosen["fits"] = "/".join(choice.fits.folder.parts[-2:])
     chosen["alpha_vector"], chosen["counts"] = choice.alpha, choice.counts
@@ -187,7 +186,7 @@ def evaluate(
 
 
 def _diagnostics(
-    dataset: AnyDataset, split: Split, choice: Choice, work: Work, encoder: SentenceEncoder | None
+    dataset: AnyDataset, split: Split, choice: Choice, work: Work, modalities: Sequence[Modality]
 ) -> dict[str, dict[str, Any]]:
     """Compare the synthetic rows that the chosen arm used with test rows, region by region.
 
@@ -205,14 +204,18 @@ def _diagnostics(
         seen = in_memory(dataset.part(training[region[training] == k]))
         if len(synthetic) and len(real):
             random = rng(work.stream("diagnose", name))
-            details[name] = diagnose(synthetic, real, seen, dataset.schema, random)
-            details[name]["violations"] = pool.violations[k]
-            details[name] |= text_quality(synthetic, real, seen, dataset.schema, encoder)
+            comparison = Comparison(synthetic, real, seen)
+            details[name] = {**compare(comparison, modalities, random), "violations": pool.violations[k]}
+            details[name] |= _merged(modality.quality(comparison) for modality in modalities)
             shown[name] = marginals(synthetic, real, dataset.schema)
-            panels[name] = panel(synthetic, real, seen, dataset.schema)
-            examples[name] = text_examples(synthetic, real, seen, dataset.schema)
+            panels[name] = _merged(modality.panel(comparison) for modality in modalities)
+            examples[name] = _merged(modality.examples(comparison) for modality in modalities)
     panels, examples = ({name: one for name, one in found.items() if one} for found in (panels, examples))
     return {"diagnostics": details, "marginals": shown, "panels": panels, "examples": examples}
+
+
+def _merged(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {key: value for part in parts for key, value in part.items()}
 
 
 def grid_on_test(dataset: AnyDataset, split: Split, fits: Sequence[Fits]) -> pd.DataFrame:

@@ -22,10 +22,9 @@ import pandas as pd
 from codsa.data.grid import pool_counts
 from codsa.data.pool import RegionFacts, part_name, region_folder, shard_name
 from codsa.data.rows import open_dataset
-from codsa.data.schema import Column, Schema, cast
+from codsa.data.schema import Schema, cast
 from codsa.data.split import load_split, part_label
 from codsa.errors import CodsaError
-from codsa.io import array_columns
 from codsa.io.artifacts import files_output, new_files, remove_files
 from codsa.io.checkpoints import checkpoint_dir
 from codsa.io.digests import file_digest
@@ -35,6 +34,7 @@ from codsa.io.names import SAMPLE
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import Work
 from codsa.io.tables import read_parquet, write_parquet, write_parquet_groups
+from codsa.modalities import modality_of
 from codsa.settings.sections import Grid
 from codsa.stages.train_generator import Trained
 
@@ -195,31 +195,8 @@ def in_bounds(made: pd.DataFrame, schema: Schema) -> np.ndarray:
     """
     good = made[schema.target].notna().to_numpy(dtype=bool, copy=True)
     for column in schema.modelled:
-        good &= _inside(made[column.name], column)
+        good &= modality_of(column).in_bounds(made[column.name], column)
     return np.asarray(good)
-
-
-def _inside(values: pd.Series, column: Column) -> np.ndarray:
-    """Say which values are missing or keep a column's levels and bounds, ndarray of bool."""
-    if column.is_payload:
-        return np.isfinite(array_columns.arrays(values)).reshape(len(values), -1).all(axis=1)
-    if column.type == "text":
-        return values.str.strip().ne("").to_numpy(dtype=bool)
-    if column.minimum is not None and values.dtype == np.float64:
-        numbers = values.to_numpy()
-        return ~((numbers < column.minimum) | (numbers > column.maximum))
-    inside = (
-        values.isin(column.levels)
-        if column.levels is not None
-        else values.between(*_bounds(column.minimum, column.maximum, values))
-    )
-    return (inside.fillna(False).astype(bool) | values.isna()).to_numpy(dtype=bool)
-
-
-def _bounds(low: Any, high: Any, values: pd.Series) -> tuple[Any, Any]:
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return pd.Timestamp(low), pd.Timestamp(high)
-    return low, high
 
 
 def shard_blocks(rows: int, shard: int, shards: int, size: int) -> tuple[int, int]:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Column, Schema
-from codsa.diagnostics.arrays import coverage, frechet
 from codsa.encoders.mixed import is_ordered, to_float
-from codsa.encoders.principal import PrincipalSpace
-from codsa.encoders.tabular import TabularEncoder
-from codsa.io.array_columns import arrays
 
-SAMPLE = 500
-"""Rows of each side that a distance is computed from."""
 COLUMNS = 24
 """Columns whose marginals are recorded."""
 BINS = 24
@@ -79,52 +72,9 @@ def nearest_ratio(synthetic: np.ndarray, fresh: np.ndarray, training: np.ndarray
     return near / usual if usual > 0 else float("nan")
 
 
-def diagnose(
-    synthetic: pd.DataFrame, test: pd.DataFrame, training: pd.DataFrame, schema: Schema, random: np.random.Generator
-) -> dict[str, Any]:
-    """Compare one region's synthetic rows with its test rows and its training rows.
-
-    Distances are in the units of normal scores and signs (see `TabularEncoder`), or of principal
-    components where there are arrays, fitted on all three sets together, so that none sets the scale.
-
-    Returns
-    -------
-    dict
-        wasserstein: synthetic to test; wasserstein_floor: training to test, what real rows of
-        that number show; two_sample_auc: synthetic against test; nearest_ratio; rows. For arrays also
-        frechet, precision, recall, density and coverage (see `codsa.diagnostics.arrays`).
-    """
-    whole = pd.concat([synthetic, test, training], ignore_index=True)
-    encode = _space(whole, schema, random)
-    size = min(SAMPLE, len(synthetic), len(test), len(training))
-    s, t, g = (_take(encode(rows), size, random) for rows in (synthetic, test, training))
-    return {
-        "wasserstein": wasserstein(s, t),
-        "wasserstein_floor": wasserstein(g, t),
-        "two_sample_auc": two_sample_auc(s, t, int(random.integers(2**31))),
-        "nearest_ratio": nearest_ratio(s, t, encode(training)),
-        "rows": len(synthetic),
-        **({"frechet": frechet(s, t), **coverage(s, t)} if schema.payloads else {}),
-    }
-
-
 def normal_rows(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """Return the rows that generated ones are to be like: for detection those that are normal."""
     return rows[rows[schema.target].isin(schema.normal)].reset_index(drop=True) if schema.normal else rows
-
-
-def _space(whole: pd.DataFrame, schema: Schema, random: np.random.Generator) -> Callable[[pd.DataFrame], np.ndarray]:
-    """Return what turns rows into points: their arrays' principal components, or else all their columns."""
-    if schema.payloads:
-        spaces = {c.name: PrincipalSpace.fit(arrays(whole[c.name]), random) for c in schema.payloads}
-        return lambda rows: np.hstack([space.encode(arrays(rows[name])) for name, space in spaces.items()])
-    varied = [c for c in schema.modelled if c.type != "text" and whole[c.name].nunique(dropna=False) > 1]
-    encoder = TabularEncoder.fit(whole, varied)
-    return encoder.encode
-
-
-def _take(x: np.ndarray, size: int, random: np.random.Generator) -> np.ndarray:
-    return x[random.permutation(len(x))[:size]]
 
 
 def marginals(synthetic: pd.DataFrame, test: pd.DataFrame, schema: Schema) -> dict[str, Any]:

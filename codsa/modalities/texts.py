@@ -1,0 +1,56 @@
+"""Texts, and the vectors that encode them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from codsa.data.schema import Column, Schema
+from codsa.diagnostics.texts import embedding_of_text, text_examples, text_quality
+from codsa.encoders.sentences import SentenceEncoder
+from codsa.modalities.arrays import array_figures, array_space, finite
+from codsa.modalities.base import Comparison, Modality, Space
+
+
+class Texts(Modality):
+    """Columns of texts and of their embeddings; embeddings are compared by principal components."""
+
+    name = "texts"
+
+    def __init__(self, schema: Schema, encoder: str | None = None) -> None:
+        super().__init__(schema)
+        self.place = encoder
+
+    @classmethod
+    def takes_encoder(cls, schema: Schema) -> bool:
+        """Say whether a text is modelled together with its embedding."""
+        return embedding_of_text(schema) is not None
+
+    @cached_property
+    def encoder(self) -> SentenceEncoder | None:
+        """The encoder by which generated texts are embedded again."""
+        return None if self.place is None else SentenceEncoder(self.place)
+
+    @staticmethod
+    def in_bounds(values: pd.Series, column: Column) -> np.ndarray:
+        """Say which texts hold a word, or which vectors finite numbers only, ndarray of bool."""
+        return finite(values) if column.is_payload else values.str.strip().ne("").to_numpy(dtype=bool)
+
+    def space(self, rows: pd.DataFrame, random: np.random.Generator) -> Space | None:
+        """Fit principal components of the embeddings; None for texts without any."""
+        return array_space(self.schema, rows, random)
+
+    def figures_of_points(self, synthetic: np.ndarray, test: np.ndarray) -> dict[str, float]:
+        """Return the Fréchet distance, precision, recall, density and coverage."""
+        return array_figures(synthetic, test)
+
+    def quality(self, comparison: Comparison) -> dict[str, float]:
+        """Return how varied and how copied the texts are, and their round trip (see `codsa.diagnostics.texts`)."""
+        rows = (comparison.synthetic, comparison.test, comparison.training)
+        return text_quality(*rows, self.schema, self.encoder)
+
+    def examples(self, comparison: Comparison) -> dict[str, list[str]]:
+        """Return real and generated texts, and the text of S_g most like each of these."""
+        return text_examples(comparison.synthetic, comparison.test, comparison.training, self.schema)
