@@ -12,13 +12,13 @@ import pytest
 from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset
 from codsa.data.schema import Column, Schema, cast, describe
-from codsa.encoders.autoencoder import pretrain
 from codsa.encoders.blocks import LevelBlock, OrderedBlock
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators import make
 from codsa.generators.base import BLOCK
 from codsa.io.seeds import Work, stream
+from codsa.nn.autoencoder import pretrain
 from codsa.settings.sections import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import Drawn, draw

@@ -191,7 +191,7 @@ def test_a_loss_that_is_not_finite_is_an_error(dataset: Dataset) -> None:
 
 
 def test_transfer_draws_through_the_frozen_encoder(dataset: Dataset, tmp_path: Path) -> None:
-    from codsa.encoders.autoencoder import LatentSpace, pretrain
+    from codsa.nn.autoencoder import LatentSpace, pretrain
 
     losses = pretrain(dataset.rows, dataset.schema, stream(0, "p"), tmp_path, latent=3, steps=60, width=32)
     assert losses["loss"].iloc[-1] < losses["loss"].iloc[0]
@@ -208,7 +208,7 @@ def test_transfer_draws_through_the_frozen_encoder(dataset: Dataset, tmp_path: P
 
 def test_an_encoder_of_other_columns_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     from codsa.data.columns import Declared
-    from codsa.encoders.autoencoder import pretrain
+    from codsa.nn.autoencoder import pretrain
     from codsa.stages.prepare import prepare
 
     other, schema = prepare(pd.DataFrame({"w": np.arange(100) / 7, "y": [0, 1] * 50}), Declared("y"), RegionRule())

@@ -15,13 +15,13 @@ from test_bad_input import given, refused, study  # noqa: F401
 
 from codsa.cli.fit import main as codsa_fit
 from codsa.cli.train_gen import main as codsa_train_gen
-from codsa.encoders.autoencoder import pretrain
 from codsa.encoders.scaling import NAMES
 from codsa.errors import CodsaError
 from codsa.estimators.base import Layout, check_spec, kind_of
 from codsa.generators.base import generator_class, make
 from codsa.generators.texts.inverting import GIVEN
 from codsa.generators.texts.training import train_inverter
+from codsa.nn.autoencoder import pretrain
 from codsa.settings.arguments import admits, describe
 from codsa.settings.limits import MOST_BATCH
 from codsa.settings.registry import ESTIMATORS, GENERATORS, LIGHT, METHODS, check_settings, load, locate

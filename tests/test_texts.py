@@ -15,6 +15,7 @@ from toy_texts import WORDS, ToyEncoder, toy_reviews
 from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset
 from codsa.data.metrics import by_region
+from codsa.data.near_duplicates import jaccard, near_groups, shingles
 from codsa.data.schema import Column, Schema
 from codsa.encoders import sentences as encoding
 from codsa.encoders.vectors import VectorBlock
@@ -26,7 +27,6 @@ from codsa.io import array_columns
 from codsa.io.seeds import rng, stream
 from codsa.readers.clean_texts import clean, cleaned, pieces
 from codsa.readers.datasets import Raw, read_parts
-from codsa.readers.near_duplicates import jaccard, near_groups, shingles
 from codsa.readers.tables import read_table
 from codsa.readers.texts import read_texts
 from codsa.settings.sections import EstimatorSpec, ImageOptions, Part, RegionRule, TextOptions

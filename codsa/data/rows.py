@@ -16,9 +16,8 @@ from codsa.data import schema as tables
 from codsa.data.columns import settle
 from codsa.data.dataset import Dataset, check_table_file, content_digest, load_dataset
 from codsa.data.region_rules import refuse_gaps
-from codsa.data.schema import Column, Schema
+from codsa.data.schema import Column, Schema, is_ordered
 from codsa.data.whole_numbers import arrow_frame
-from codsa.encoders.mixed import is_ordered
 from codsa.errors import CodsaError
 from codsa.io.digests import parts_digest
 from codsa.io.names import SCHEMA, TABLE

@@ -76,6 +76,11 @@ class Column:
         return self.type in PAYLOADS
 
 
+def is_ordered(column: Column) -> bool:
+    """Say whether a column's values are numbers or dates."""
+    return column.type in ("numeric", "integer", "datetime")
+
+
 @dataclass(frozen=True)
 class Schema:
     """What a dataset holds: its columns, its task, its regions.

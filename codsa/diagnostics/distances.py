@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.data.schema import Column, Schema
-from codsa.encoders.mixed import is_ordered, to_float
+from codsa.data.schema import Column, Schema, is_ordered
+from codsa.encoders.mixed import to_float
 
 COLUMNS = 24
 """Columns whose marginals are recorded."""

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from codsa.data.near_duplicates import shingles, words
 from codsa.data.schema import Column, Schema
 from codsa.encoders.sentences import SentenceEncoder
 from codsa.errors import CodsaError
 from codsa.io import array_columns
-from codsa.readers.near_duplicates import shingles, words
 
 SAMPLE = 500
 """Texts of each side that are measured."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.data.schema import Column, Schema, cast
-from codsa.encoders.mixed import is_ordered, to_float
+from codsa.data.schema import Column, Schema, cast, is_ordered
+from codsa.encoders.mixed import to_float
 from codsa.errors import CodsaError, suggest
 
 

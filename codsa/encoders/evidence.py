@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaln
 
-from codsa.data.schema import Column
+from codsa.data.schema import Column, is_ordered
 from codsa.encoders.grain import Grain
-from codsa.encoders.mixed import is_ordered
 
 EVIDENCE = 20.0
 """A tie by chance must be less likely than exp(-20), over all pairs of columns."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.data.schema import Column, cast
+from codsa.data.schema import Column, cast, is_ordered
 from codsa.data.whole_numbers import EXACT
 
 LONGEST = 2.0**63 - 1024
@@ -59,11 +59,6 @@ def from_codes(codes: np.ndarray, column: Column) -> pd.Series:
     if column.levels and all(type(level) is int for level in column.levels):
         return values.astype("Int64")  # inferred beside a gap it would be a float
     return cast(values.infer_objects(), column)
-
-
-def is_ordered(column: Column) -> bool:
-    """Say whether a column's values are numbers or dates."""
-    return column.type in ("numeric", "integer", "datetime")
 
 
 def _is_large(column: Column) -> bool:

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.regions import Regions
-from codsa.data.schema import Column
+from codsa.data.schema import Column, is_ordered
 from codsa.encoders.blocks import Arrays, Block, LevelBlock, OrderedBlock, under
 from codsa.encoders.evidence import tells
-from codsa.encoders.mixed import is_ordered
 from codsa.encoders.ties import Ties
 from codsa.encoders.vectors import VectorBlock
 from codsa.errors import CodsaError

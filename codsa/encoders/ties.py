@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.data.schema import Column
+from codsa.data.schema import Column, is_ordered
 from codsa.encoders.evidence import CUTS, EVIDENCE, coded, determines, steps, surprise, tells
 from codsa.encoders.grain import Grain
 from codsa.encoders.linear import Linear, find_linear
-from codsa.encoders.mixed import from_codes, is_ordered, level_codes
+from codsa.encoders.mixed import from_codes, level_codes
 
 SAMPLE = 1000
 """Rows in which a tie is looked for before all rows are read."""

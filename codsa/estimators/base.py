@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.data.schema import Column, Schema, check_choice
-from codsa.encoders.mixed import is_ordered, level_codes, to_float
+from codsa.data.schema import Column, Schema, check_choice, is_ordered
+from codsa.encoders.mixed import level_codes, to_float
 from codsa.errors import CodsaError, quoted_value
 from codsa.io.array_columns import arrays
 from codsa.io.seeds import integer

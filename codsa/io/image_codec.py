@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from codsa.errors import CodsaError
-from codsa.settings.sections import ImageOptions
 
 MODES = ("L", "RGB")
 FITS = ("stretch", "crop", "pad")
@@ -97,24 +96,6 @@ def _plain(image: Any) -> Any:
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         return Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")
-
-
-def fitted(image: Any, options: ImageOptions) -> Any:
-    """Return an image in the wanted size and mode, resized with Lanczos' filter."""
-    from PIL import Image, ImageOps
-
-    if options.mode is not None:
-        image = image.convert(options.mode)
-    if options.shape is None:
-        return image
-    size = (options.shape[1], options.shape[0])
-    if image.size == size:
-        return image
-    if options.fit == "crop":
-        return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
-    if options.fit == "pad":
-        return ImageOps.pad(image, size, Image.Resampling.LANCZOS)
-    return image.resize(size, Image.Resampling.LANCZOS)
 
 
 def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -13,7 +13,7 @@ import pandas as pd
 from codsa.data.whole_numbers import stacked
 from codsa.errors import CodsaError
 from codsa.io import array_columns
-from codsa.io.image_codec import CHANNELS, BrokenImage, fitted, resized
+from codsa.io.image_codec import CHANNELS, BrokenImage, resized
 from codsa.readers.images import Found, find, load
 from codsa.settings.sections import ImageOptions, Part
 
@@ -134,3 +134,21 @@ def _one(image: Any, options: ImageOptions, name: str) -> np.ndarray:
         image = Image.fromarray(image[..., 0] if depth == 1 else image)
     pixels = np.asarray(fitted(image, options), dtype=np.uint8)
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def fitted(image: Any, options: ImageOptions) -> Any:
+    """Return an image in the wanted size and mode, resized with Lanczos' filter."""
+    from PIL import Image, ImageOps
+
+    if options.mode is not None:
+        image = image.convert(options.mode)
+    if options.shape is None:
+        return image
+    size = (options.shape[1], options.shape[0])
+    if image.size == size:
+        return image
+    if options.fit == "crop":
+        return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+    if options.fit == "pad":
+        return ImageOps.pad(image, size, Image.Resampling.LANCZOS)
+    return image.resize(size, Image.Resampling.LANCZOS)

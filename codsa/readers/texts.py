@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.columns import Declared
+from codsa.data.near_duplicates import near_groups
 from codsa.encoders.sentences import SentenceEncoder, embed
 from codsa.errors import CodsaError, suggest
 from codsa.io import array_columns
 from codsa.io.tables import read_parquet
 from codsa.readers.clean_texts import clean
 from codsa.readers.datasets import Raw
-from codsa.readers.near_duplicates import near_groups
 from codsa.settings.sections import TextOptions
 
 log = logging.getLogger(__name__)

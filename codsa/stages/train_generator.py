@@ -103,8 +103,8 @@ def write_generator(
 def pretrain_encoder(
     folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, scratch: Path
 ) -> None:
-    """Fit an encoder–decoder; settings are keyword arguments of `codsa.encoders.autoencoder.pretrain`."""
-    from codsa.encoders.autoencoder import pretrain
+    """Fit an encoder–decoder; settings are keyword arguments of `codsa.nn.autoencoder.pretrain`."""
+    from codsa.nn.autoencoder import pretrain
 
     filled = ("rows", "schema", "stream", "folder", "work")
     check_settings("encoder", "autoencoder", pretrain, settings, filled)

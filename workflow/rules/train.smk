@@ -20,7 +20,7 @@ rule pretrain:
         arguments=lambda w: study_of(w).pretrain(w.kind),
         code=lambda w: stage_digest(
             "codsa.cli.train_gen",
-            "codsa.encoders.autoencoder",
+            "codsa.nn.autoencoder",
             study_of(w).pretrained_module(),
         ),
     shell:

@@ -14,7 +14,6 @@ from torch import nn
 
 from codsa.data.rows import Rows, encoded, thinned
 from codsa.data.schema import Schema
-from codsa.encoders.autoencoder import LatentSpace, is_latent_space
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
@@ -24,6 +23,7 @@ from codsa.io.records import read_json
 from codsa.io.seeds import child, integer, rng
 from codsa.io.tensors import Tensors, load_tensors, readable
 from codsa.nn import edm
+from codsa.nn.autoencoder import LatentSpace, is_latent_space
 from codsa.nn.denoisers import Denoiser, NormalStart, initialise
 from codsa.nn.trainer import Recipe, Trainer, half_type
 from codsa.nn.tuning import plain_weights, tunable
