@@ -123,8 +123,9 @@ def split(dataset: Dataset, tmp_path: Path) -> Split:
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence encoder is one that needs no model."""
-    users = ("texts.table", "texts.decoders", "texts.inverting", "texts.diagnostics", "generators.text_noise")
-    for module in (f"codsa.{name}" for name in users):
+    generators = ("decoders", "inverting", "text_noise")
+    users = ("codsa.readers.texts", "codsa.modalities.texts", "codsa.encoders.sentences")
+    for module in (*users, *(f"codsa.generators.texts.{name}" for name in generators)):
         monkeypatch.setattr(f"{module}.SentenceEncoder", ToyEncoder)
 
 

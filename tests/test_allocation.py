@@ -228,8 +228,8 @@ def test_an_allocation_off_the_simplex_is_refused(alpha: object, message: str) -
 
 @pytest.mark.parametrize("m", [-1.0, float("nan"), float("inf")])
 def test_a_number_of_rows_that_is_none_is_refused(m: float) -> None:
-    with pytest.raises(CodsaError, match=f"m = {m}"):
-        arms(Grid(m=[m], alpha=["balance"]), 0.5, SPLIT, SCHEMA)
+    with pytest.raises(CodsaError, match=f"m.0 = {m}"):
+        Grid.read({"m": [m]}, "grid")
 
 
 def test_a_focus_that_holds_all_of_q_leaves_nobody_to_share_the_rest() -> None:
@@ -244,7 +244,6 @@ def test_a_focus_that_holds_all_of_q_leaves_nobody_to_share_the_rest() -> None:
     ("record", "message"),
     [
         ({"m": [1], "alfa": ["balance"]}, "did you mean 'alpha'"),
-        ({"m": [1]}, "alpha"),
         ({"m": 1, "alpha": ["balance"]}, "m"),
         ({"m": [1], "alpha": "balance"}, "alpha"),
         ({"m": ["one"], "alpha": ["balance"]}, "m"),

@@ -103,7 +103,7 @@ def test_an_unknown_key_of_the_configuration_suggests_the_nearest() -> None:
         ),
         (
             {"methods": ["none", {"name": "a", "choose_from": ["none"]}, {"name": "b", "choose_from": ["a"]}]},
-            "method 'b': among takes methods that are fitted",
+            "method 'b': choose_from takes methods that are fitted",
         ),
         ({"methods": [{"name": "codsa", "source_rows": 5}]}, "method 'codsa': source_rows without transfer"),
         ({"methods": [{"name": "codsa", "transfer": "rowz"}]}, "methods.0.transfer = 'rowz'"),

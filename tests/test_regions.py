@@ -184,11 +184,9 @@ def test_pooling_can_be_switched_off() -> None:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        (RegionRule(by="colunm", column="x"), "did you mean 'column'"),
         (RegionRule(by="column", column="xx"), "no column 'xx'; did you mean 'x'"),
         (RegionRule(by="quantile", column="site"), "column 'site' has no order"),
         (RegionRule(by="column", column="day"), "column 'day'.*date"),
-        (RegionRule(by="quantile", column="x", quantiles=1), "at least 2"),
         (RegionRule(by="quantile", column="same"), "fall together"),
         (RegionRule(by="range", column="x"), "must be increasing"),
         (RegionRule(by="range", column="x", edges=[5, 2]), "must be increasing"),
@@ -217,3 +215,12 @@ def test_partitions_that_cannot_be_are_refused(rule: RegionRule, message: str) -
     }
     with pytest.raises(CodsaError, match=message):
         prepared(rule, **columns)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [({"by": "colunm"}, "did you mean 'column'"), ({"quantiles": 1}, "quantiles = 1: .* 2")],
+)
+def test_a_rule_that_is_none_is_refused(keys: dict[str, object], message: str) -> None:
+    with pytest.raises(CodsaError, match=message):
+        RegionRule.read(keys, "regions")

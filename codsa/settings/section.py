@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from codsa.errors import CodsaError, shortened, suggest
 
+KINDS = {"dict_type": "a mapping", "list_type": "a list", "path_type": "a path, as text", "string_type": "text"}
+"""What a value of another kind should be, by pydantic's name of the fault."""
+
 
 @dataclass(frozen=True)
 class Flag:
@@ -84,7 +87,7 @@ def validated(model: type[Section], content: Any, where: str) -> Any:
         Naming the file, the key, the value and what is allowed.
     """
     if not isinstance(content, Mapping):
-        raise CodsaError(f"{where}: holds no keys")
+        raise CodsaError(f"{where}: {shortened(repr(content))}: holds no keys; write a mapping, as '{{key: value}}'")
     try:
         return model.model_validate(dict(content))
     except CodsaError as error:
@@ -92,11 +95,15 @@ def validated(model: type[Section], content: Any, where: str) -> Any:
     except ValidationError as error:
         first = _nearest(error)
         key = ".".join(str(part) for part in first["loc"] if not _UNION.match(str(part)))
+        if first["type"] == "missing":
+            raise CodsaError(f"{where}: {key} is missing; give it") from None
         raise CodsaError(f"{where}: {key} = {shortened(repr(first['input']))}: {_fault(first)}") from None
 
 
 def _fault(first: Mapping[str, Any]) -> str:
     """Return what is wrong with a value; of a misspelt choice the nearest one, too."""
+    if first["type"] in KINDS:
+        return f"give {KINDS[first['type']]}"
     choices = re.findall(r"'([^']*)'", first["ctx"]["expected"]) if first["type"] == "literal_error" else []
     near = suggest(str(first["input"]), choices) if choices else ""
     return f"{first['msg']}; {near}" if near.startswith("did") else str(first["msg"])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from codsa.errors import CodsaError, quoted_value, suggest
 from codsa.settings.limits import LONGEST_SIDE, LONGEST_TITLE, MOST_BATCH, MOST_ROWS, check_line
 
 PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1, description="a whole number of at least 1")]
@@ -38,11 +40,54 @@ Stop = Literal["validation", "last"]
 Ratio = Annotated[float, Field(gt=0, le=1)]
 Multiple = Annotated[float, Field(ge=0, le=1e6)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Alpha = Fraction | Literal["balance", "training", "target"] | dict[str, Fraction]
+ALLOCATIONS = ("balance", "training", "target")
+
+
+def _allocation(value: Any) -> Any:
+    """Refuse what is no allocation in words that say what one is."""
+    if isinstance(value, str) and value not in ALLOCATIONS:
+        raise CodsaError(f"alpha '{value}' is not known; {suggest(value, ALLOCATIONS)}, or give a weight")
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, Mapping)):
+        raise CodsaError(f"alpha = {value}: give a weight, {', '.join(ALLOCATIONS)}, or weights by region")
+    if isinstance(value, (int, float)) and not 0 <= value <= 1:
+        raise CodsaError(f"alpha = {value}: the weight of the region in focus must lie in [0, 1]")
+    if isinstance(value, Mapping):
+        _refuse_off_simplex(value)
+    return value
+
+
+def _refuse_off_simplex(weights: Mapping[Any, Any]) -> None:
+    for name, weight in weights.items():
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+            raise CodsaError(f"alpha = {dict(weights)}: the weight of region '{name}' is not a number")
+    total = sum(weights.values())
+    if not (all(weight >= 0 for weight in weights.values()) and abs(total - 1) <= 1e-6):
+        raise CodsaError(
+            f"alpha = {dict(weights)}: not on the simplex (weights ≥ 0 that sum to 1; these sum to {total:g})"
+        )
+
+
+Alpha = Annotated[
+    Fraction | Literal["balance", "training", "target"] | dict[str, Fraction], BeforeValidator(_allocation)
+]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Pixels = Annotated[int, Field(ge=1, le=LONGEST_SIDE)]
 Title = Annotated[str, AfterValidator(lambda text: text and check_line("title", text, LONGEST_TITLE))]
-RoleSize = Annotated[int, Field(ge=1, le=MOST_ROWS)] | Annotated[float, Field(gt=0, lt=1)]
+
+
+def _size(value: Any) -> Any:
+    """Refuse what is no size in words that say what one is."""
+    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else -1
+    if number > MOST_ROWS:
+        raise CodsaError(f"size '{value}': more than {MOST_ROWS} rows; lower it")
+    if not (0 < number < 1 or (number >= 1 and float(number).is_integer())):
+        raise CodsaError(f"size {quoted_value(value)}: give a whole number of rows, or a share between 0 and 1")
+    return number if number < 1 else int(number)
+
+
+RoleSize = Annotated[
+    Annotated[int, Field(ge=1, le=MOST_ROWS)] | Annotated[float, Field(gt=0, lt=1)], BeforeValidator(_size)
+]
 """Rows of a role: a number under Q, or a share of every region."""
 Composed = Annotated[str, AfterValidator(lambda text: unicodedata.normalize("NFC", text))]
 """Text in Unicode's composed form, as the names and texts of a table are brought to."""
