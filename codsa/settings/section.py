@@ -87,7 +87,7 @@ def validated(model: type[Section], content: Any, where: str) -> Any:
         Naming the file, the key, the value and what is allowed.
     """
     if not isinstance(content, Mapping):
-        raise CodsaError(f"{where}: {shortened(repr(content))}: holds no keys; write a mapping, as '{{key: value}}'")
+        raise CodsaError(f"{where}: holds no keys but {shortened(repr(content))}; write a mapping, as '{{key: value}}'")
     try:
         return model.model_validate(dict(content))
     except CodsaError as error:

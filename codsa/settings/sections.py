@@ -49,7 +49,9 @@ class Part(Section):
 
     section: ClassVar[str] = "parts"
     path: Path = Field(description="folder, idx, npz or Parquet file, or Hugging Face data set")
-    columns: dict[Composed, str | int | float | bool] = Field(default={}, description="values that all its rows get")
+    columns: dict[Composed, Composed | int | float | bool] = Field(
+        default={}, description="values that all its rows get"
+    )
     labels: Path | None = Field(default=None, description="table with a row per file, or the idx file of labels")
     pattern: str | None = Field(default=None, description="how file names are written: '{age}_{gender}_{_}.jpg'")
     column: str | None = Field(default=None, description="image column of a Parquet file or data set")
