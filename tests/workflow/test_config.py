@@ -26,7 +26,7 @@ from codsa.workflow.config import PRESETS, Config, Experiment, load_experiment, 
 from codsa.workflow.study import Study, settings
 from codsa.workflow.template import write_experiment
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BASE: dict[str, Any] = {
     "name": "toy",
     "data": {"simulation": {"name": "imbalanced-classification"}},

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SAME = ("rows.parquet", "split.parquet", "fits.parquet", "grid.parquet", "chosen.json", "metrics.json")
 TABLES = ("metrics.csv", "summary.csv", "report.html")
