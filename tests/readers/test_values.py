@@ -28,10 +28,10 @@ from codsa.data.unicode import composed_table
 from codsa.encoders.mixed import MixedTable, from_codes, level_codes
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
-from codsa.readers.datasets import kept, read_parts, read_source
+from codsa.readers.datasets import Origin, kept, read_origin, read_parts
 from codsa.readers.intake import prepare_to, read_raw
 from codsa.readers.tables import read_table
-from codsa.settings.sections import Part, RegionRule
+from codsa.settings.sections import ImageOptions, Part, RegionRule, SimulationSize
 from codsa.stages.prepare import prepare
 
 N = 60
@@ -272,12 +272,12 @@ def test_parts_are_put_together_without_a_change(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("x,y\n5,a\n,b\n")
     (tmp_path / "c.csv").write_text("y\na\n")
     parts = [Part(path=tmp_path / f"{name}.csv") for name in "abc"]
-    table = read_parts(parts, None, "refuse").table  # type: ignore[arg-type]
+    table = read_parts(parts, ImageOptions()).table
     assert isinstance(table, pd.DataFrame)
     assert unchanged(table["x"], [LARGE + 1, LARGE + 2, 5, None, None])
     (tmp_path / "b.csv").write_text("x,y\n0.5,a\n,b\n")
     with pytest.raises(CodsaError, match="column 'x': whole numbers beyond 2\\^53 in one table"):
-        read_parts(parts, None, "refuse")  # type: ignore[arg-type]
+        read_parts(parts, ImageOptions())
 
 
 def test_small_numbers_are_read_as_before(tmp_path: Path) -> None:
@@ -286,7 +286,8 @@ def test_small_numbers_are_read_as_before(tmp_path: Path) -> None:
     table = read_table(tmp_path / "a.csv")
     assert [str(kind) for kind in table.dtypes] == ["int64", "float64", "str", "object", "bool", "str"]
     assert table["b"].tolist()[0] is True and table["m"].tolist() == ["5", "x"]
-    kept_rows = kept(read_source(str(tmp_path / "a.csv"), None, tmp_path), "g != 1").table  # type: ignore[union-attr]
+    raw = read_origin(Origin(str(tmp_path / "a.csv")), ImageOptions(), SimulationSize(), tmp_path)
+    kept_rows = kept(raw, "g != 1").table
     assert len(kept_rows) == 1
 
 
