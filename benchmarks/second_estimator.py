@@ -16,7 +16,7 @@ from pathlib import Path
 from in_process import conclude, replicate
 
 from codsa.errors import CodsaError
-from codsa.settings.sections import EstimatorSpec
+from codsa.settings.estimator import EstimatorSpec
 from codsa.workflow.config import load_experiment
 from codsa.workflow.study import Study
 

@@ -21,7 +21,7 @@ from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset, load_dataset, write_dataset
 from codsa.data.split import Split, load_split, write_split
 from codsa.io.seeds import rng, stream
-from codsa.settings.sections import RegionRule
+from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.split import Size, target_law
 from codsa.stages.split import split as split_rows

@@ -18,7 +18,8 @@ from codsa.estimators import Problem, fit_all
 from codsa.estimators.base import layout_of, problem
 from codsa.estimators.tables import mlp
 from codsa.io.seeds import stream
-from codsa.settings.sections import EstimatorSpec, Grid
+from codsa.settings.estimator import EstimatorSpec
+from codsa.settings.grid import Grid
 from codsa.stages.fit import judged_rows
 from codsa.stages.train_generator import train
 

@@ -24,7 +24,8 @@ from codsa.generators.base import BLOCK
 from codsa.io.seeds import stream
 from codsa.nn.trainer import mixed_precision
 from codsa.readers.simulations import simulate
-from codsa.settings.sections import EstimatorSpec, RegionRule
+from codsa.settings.estimator import EstimatorSpec
+from codsa.settings.regions import RegionRule
 from codsa.stages.fit import judged_rows
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import draw

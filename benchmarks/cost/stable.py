@@ -16,7 +16,7 @@ from shared import Section, Spent, command, peaks, scratch
 from codsa.data.columns import Declared
 from codsa.data.dataset import write_dataset
 from codsa.io import array_columns
-from codsa.settings.sections import RegionRule
+from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.workflow.study import settings as words
 

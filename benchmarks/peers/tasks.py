@@ -24,7 +24,9 @@ from codsa.io.seeds import Work, integer, rng
 from codsa.modalities import Comparison, modalities_of
 from codsa.modalities.compare import compare
 from codsa.readers.simulations import simulate
-from codsa.settings.sections import EstimatorSpec, Grid, RegionRule
+from codsa.settings.estimator import EstimatorSpec
+from codsa.settings.grid import Grid
+from codsa.settings.regions import RegionRule
 from codsa.stages.fit import Outcome, fit_grid, judged_rows
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import conform, in_bounds

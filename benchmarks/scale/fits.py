@@ -14,7 +14,7 @@ import numpy as np
 from codsa.estimators.base import Layout, Problem, fit_all
 from codsa.io.seeds import rng, stream
 from codsa.readers.simulations import simulate
-from codsa.settings.sections import EstimatorSpec
+from codsa.settings.estimator import EstimatorSpec
 
 ROWS = 8000
 """Real rows that an arm has where a fit is measured."""

@@ -21,8 +21,9 @@ from codsa.cli.common import (
     work_of,
 )
 from codsa.cli.sections import with_sections
+from codsa.settings.estimator import EstimatorSpec
+from codsa.settings.grid import FitGrid
 from codsa.settings.limits import MOST_PROCESSES
-from codsa.settings.sections import EstimatorSpec, FitGrid
 
 app = new_app()
 

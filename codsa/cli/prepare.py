@@ -10,7 +10,10 @@ import typer
 from codsa.cli.common import Version, new_app, parse_value, runner
 from codsa.cli.sections import with_sections
 from codsa.errors import CodsaError
-from codsa.settings.sections import ImageOptions, Part, RegionRule, SimulationSize, TextOptions
+from codsa.settings.images import ImageOptions
+from codsa.settings.regions import RegionRule
+from codsa.settings.sources import Part, SimulationSize
+from codsa.settings.texts import TextOptions
 
 app = new_app()
 
@@ -122,8 +125,7 @@ def prepare(
     from codsa.data.columns import Declared
     from codsa.data.dataset import dataset_output
     from codsa.readers.datasets import Origin, kept, read_origin
-    from codsa.readers.intake import prepare_to
-    from codsa.readers.texts import read_texts
+    from codsa.stages.prepare import prepare_to
 
     dataset_output(out)
     parts = [Part.read(parse_value(text), "part") for text in part or []]
@@ -131,6 +133,8 @@ def prepare(
     raw = kept(read_origin(origin, images, simulation, out / "raw"), keep)
     declared = Declared(target, task, group, _columns(column or []), normal or [], classes or [])
     if texts is not None:
+        from codsa.readers.texts import read_texts
+
         raw, declared = read_texts(raw, declared, texts, embeddings or out.parent / "embeddings", exclude_near)
     prepare_to(out, raw.table, declared, regions, raw.origin, raw.notes)
 

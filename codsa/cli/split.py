@@ -19,7 +19,7 @@ from codsa.cli.common import (
     work_of,
 )
 from codsa.cli.sections import with_sections
-from codsa.settings.sections import SplitOptions
+from codsa.settings.split import SplitOptions
 
 app = new_app()
 

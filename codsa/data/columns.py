@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from codsa.data import schema as tables
+from codsa.data.raw_tables import RawTable
 from codsa.data.schema import Column, Schema
 from codsa.data.unicode import composed
 from codsa.errors import CodsaError, suggest
 from codsa.io.array_columns import is_payload
-from codsa.settings.sections import RegionRule
+from codsa.settings.regions import RegionRule
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,10 @@ class Declared:
             object.__setattr__(self, name, value)
 
 
-def infer_columns(raw: pd.DataFrame, declared: Declared) -> list[Column]:
+def infer_columns(table: RawTable, declared: Declared) -> list[Column]:
     """Infer each column's type and role, with what the user declared taking precedence."""
-    said = said_of([str(name) for name in raw.columns], declared)
-    return [infer_column(name, raw[name], *said[name]) for name in said]
+    said = said_of(table.names, declared)
+    return [infer_column(name, table.values(name), *said[name]) for name in said]
 
 
 def said_of(names: list[str], declared: Declared) -> dict[str, tuple[str | None, Mapping[str, str]]]:
@@ -120,14 +121,13 @@ def beside_arrays(columns: list[Column], declared: Declared, rule: RegionRule) -
     return [role(c) for c in columns]
 
 
-def enforce(table: pd.DataFrame, columns: list[Column], declared: Declared) -> tuple[pd.DataFrame, list[Column], str]:
-    """Cast a table to its columns' types, settle the task, and describe the columns by what they hold."""
-    rows = pd.DataFrame({c.name: tables.cast(table[c.name], c) for c in columns})
-    types = {c.name: c.type for c in columns}
-    columns, task = settle(columns, rows, declared.target, declared.task)
-    _refuse_strange(rows[declared.target], declared)
-    rows = rows.assign(**{c.name: tables.cast(rows[c.name], c) for c in columns if c.type != types[c.name]})
-    return rows, [tables.describe(c, rows[c.name]) for c in columns], task
+def settle_columns(table: RawTable, columns: list[Column], declared: Declared) -> tuple[list[Column], str]:
+    """Settle the task, and describe the columns by what they hold in their types: levels, bounds, what is missing."""
+    target = next(c for c in columns if c.name == declared.target)
+    values = table.typed(target)
+    columns, task = settle(columns, pd.DataFrame({target.name: values}), target.name, declared.task)
+    _refuse_strange(values, declared)
+    return [tables.describe(c, table.typed(c)) for c in columns], task
 
 
 def _refuse_strange(target: pd.Series, declared: Declared) -> None:
@@ -226,20 +226,23 @@ def column_notes(columns: list[Column]) -> list[str]:
     return [f"column '{c.name}' left out: {c.note}" for c in columns if c.note]
 
 
-def copy_notes(rows: pd.DataFrame, columns: list[Column]) -> list[str]:
+def copy_notes(table: RawTable, columns: list[Column]) -> list[str]:
     """Say how many arrays are byte-identical copies of others, and how many of those are labelled in two ways."""
     names = [c.name for c in columns if c.is_payload and c.role == "feature"]
     if not names:
         return []
-    same = pd.Series(pd.util.hash_pandas_object(rows[names], index=False).to_numpy())
+    same = pd.Series(_row_hashes(table, [c for c in columns if c.name in names]))
     copies = int(same.duplicated().sum())
     if not copies:
         return []
-    labels = pd.util.hash_pandas_object(
-        rows[[c.name for c in columns if c.role in ("target", "attribute")]], index=False
-    )
-    torn = int((pd.Series(labels.to_numpy()).groupby(same.to_numpy()).nunique() > 1).sum())
+    labels = pd.Series(_row_hashes(table, [c for c in columns if c.role in ("target", "attribute")]))
+    torn = int((labels.groupby(same.to_numpy()).nunique() > 1).sum())
     return [
         f"column '{names[0]}': {copies} rows are byte-identical copies of others, and {torn} such sets have "
         "contradicting labels; copies stay on one side of every split"
     ]
+
+
+def _row_hashes(table: RawTable, columns: list[Column]) -> Any:
+    """Return a hash of each row's values in some columns, ndarray of uint64, shape (n,)."""
+    return pd.util.hash_pandas_object(pd.DataFrame({c.name: table.typed(c) for c in columns}), index=False).to_numpy()

@@ -12,8 +12,8 @@ from codsa.data.allocation import balancing_allocation, focused, least_balancing
 from codsa.data.schema import Schema, check_choice
 from codsa.data.split import TRAIN, Split
 from codsa.errors import CodsaError
+from codsa.settings.grid import Grid
 from codsa.settings.limits import MOST_ROWS
-from codsa.settings.sections import Grid
 
 log = logging.getLogger(__name__)
 

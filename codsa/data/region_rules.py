@@ -14,7 +14,7 @@ from codsa.data.pooling import pool_small
 from codsa.data.regions import Regions
 from codsa.errors import CodsaError, suggest
 from codsa.io.array_columns import PayloadDtype
-from codsa.settings.sections import RegionRule
+from codsa.settings.regions import RegionRule
 
 
 def resolve_regions(rule: RegionRule, rows: pd.DataFrame, target: str, task: str) -> tuple[Regions, list[str]]:

@@ -10,7 +10,6 @@ import pandas as pd
 
 from codsa.data.schema import Schema
 from codsa.io.array_columns import arrays
-from codsa.io.image_codec import encode
 
 NEIGHBOURS = 5
 SHOWN = 10
@@ -86,6 +85,8 @@ def panel(synthetic: pd.DataFrame, test: pd.DataFrame, training: pd.DataFrame, s
     column = next((c for c in schema.payloads if c.type == "image" and (c.shape or [0])[-1] in (1, 3)), None)
     if column is None:
         return {}
+    from codsa.io.image_codec import encode
+
     made, real = (arrays(rows[column.name])[:SHOWN] for rows in (synthetic, test))
     known = arrays(training[column.name])[:SEARCHED]
     shown = {"generated": made, "nearest": known[nearest(made, known)] if len(known) else made[:0], "real": real}

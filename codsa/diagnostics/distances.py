@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Column, Schema, is_ordered
-from codsa.encoders.mixed import to_float
+from codsa.encoders.values import to_float
 
 COLUMNS = 24
 """Columns whose marginals are recorded."""

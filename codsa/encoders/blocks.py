@@ -11,8 +11,8 @@ import pandas as pd
 
 from codsa.data.schema import Column, check_choice
 from codsa.encoders.grain import Grain
-from codsa.encoders.mixed import from_codes, level_codes
 from codsa.encoders.scaling import AUTO, NAMES, SCALINGS, Scaling, suited
+from codsa.encoders.values import from_codes, level_codes
 from codsa.encoders.vectors import VectorBlock
 from codsa.errors import CodsaError
 

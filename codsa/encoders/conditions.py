@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Column, Schema, cast, is_ordered
-from codsa.encoders.mixed import to_float
+from codsa.encoders.values import to_float
 from codsa.errors import CodsaError, suggest
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from codsa.data.schema import Column, cast
 from codsa.data.whole_numbers import EXACT
-from codsa.encoders.mixed import LONGEST, to_float
+from codsa.encoders.values import LONGEST, to_float
 from codsa.errors import CodsaError
 
 UNITS = [86_400_000_000_000, 3_600_000_000_000, 60_000_000_000, 1_000_000_000, 1_000_000, 1_000, 1]

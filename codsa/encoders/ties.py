@@ -17,7 +17,7 @@ from codsa.data.schema import Column, is_ordered
 from codsa.encoders.evidence import CUTS, EVIDENCE, coded, determines, steps, surprise, tells
 from codsa.encoders.grain import Grain
 from codsa.encoders.linear import Linear, find_linear
-from codsa.encoders.mixed import from_codes, level_codes
+from codsa.encoders.values import from_codes, level_codes
 
 SAMPLE = 1000
 """Rows in which a tie is looked for before all rows are read."""

@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Column, Schema, check_choice, is_ordered
-from codsa.encoders.mixed import level_codes, to_float
+from codsa.encoders.values import level_codes, to_float
 from codsa.errors import CodsaError, quoted_value
 from codsa.io.array_columns import arrays
 from codsa.io.seeds import integer
 from codsa.io.tensors import readable
+from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.registry import ESTIMATORS, check_settings, load
-from codsa.settings.sections import EstimatorSpec
 
 TEXTS = "tfidf-logistic"
 """The registered estimator of texts."""

@@ -20,8 +20,8 @@ from codsa.estimators.sound import check_trees
 from codsa.estimators.types import FURTHER, SKLEARN, TYPES
 from codsa.io.records import read_as, write_json
 from codsa.io.tensors import readable
+from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.registry import ESTIMATORS, load, trusted_types
-from codsa.settings.sections import EstimatorSpec
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,7 @@
-"""What images and vectors have in common: values are arrays, compared by their principal components."""
+"""What images and vectors have in common: values are arrays, compared by their principal components.
+
+What evaluation alone needs is imported where it is used, so that sampling neither loads it nor depends on it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Column, Schema
-from codsa.diagnostics.arrays import coverage, frechet
-from codsa.encoders.principal import PrincipalSpace
 from codsa.io.array_columns import arrays
 from codsa.modalities.base import Space
 
@@ -19,6 +20,8 @@ def finite(values: pd.Series) -> np.ndarray:
 
 def array_space(schema: Schema, rows: pd.DataFrame, random: np.random.Generator) -> Space | None:
     """Fit principal components of every column of arrays; None without such a column."""
+    from codsa.encoders.principal import PrincipalSpace
+
     columns: list[Column] = schema.payloads
     if not columns:
         return None
@@ -28,4 +31,6 @@ def array_space(schema: Schema, rows: pd.DataFrame, random: np.random.Generator)
 
 def array_figures(synthetic: np.ndarray, test: np.ndarray) -> dict[str, float]:
     """Return the Fréchet distance, precision, recall, density and coverage (see `codsa.diagnostics.arrays`)."""
+    from codsa.diagnostics.arrays import coverage, frechet
+
     return {"frechet": frechet(synthetic, test), **coverage(synthetic, test)}

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Column
-from codsa.diagnostics.arrays import panel
 from codsa.modalities.arrays import array_figures, array_space, finite
 from codsa.modalities.base import Comparison, Modality, Space
 
@@ -33,4 +32,6 @@ class Images(Modality):
 
     def panel(self, comparison: Comparison) -> dict[str, Any]:
         """Return generated images, the training image nearest to each, and real test images."""
+        from codsa.diagnostics.arrays import panel
+
         return panel(comparison.synthetic, comparison.test, comparison.training, self.schema)

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Column
-from codsa.encoders.tabular import TabularEncoder
 from codsa.modalities.base import Modality, Space
 
 
@@ -32,6 +31,8 @@ class Tables(Modality):
 
     def space(self, rows: pd.DataFrame, random: np.random.Generator) -> Space:
         """Fit an encoder of all columns that vary, texts aside."""
+        from codsa.encoders.tabular import TabularEncoder
+
         varied = [c for c in self.schema.modelled if c.type != "text" and rows[c.name].nunique(dropna=False) > 1]
         return TabularEncoder.fit(rows, varied).encode
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Column, Schema
-from codsa.diagnostics.texts import embedding_of_text, text_examples, text_quality
-from codsa.encoders.sentences import SentenceEncoder
 from codsa.modalities.arrays import array_figures, array_space, finite
 from codsa.modalities.base import Comparison, Modality, Space
+
+if TYPE_CHECKING:
+    from codsa.encoders.sentences import SentenceEncoder
 
 
 class Texts(Modality):
@@ -26,11 +28,15 @@ class Texts(Modality):
     @classmethod
     def takes_encoder(cls, schema: Schema) -> bool:
         """Say whether a text is modelled together with its embedding."""
+        from codsa.diagnostics.texts import embedding_of_text
+
         return embedding_of_text(schema) is not None
 
     @cached_property
     def encoder(self) -> SentenceEncoder | None:
         """The encoder by which generated texts are embedded again."""
+        from codsa.encoders.sentences import SentenceEncoder
+
         return None if self.place is None else SentenceEncoder(self.place)
 
     @staticmethod
@@ -48,9 +54,13 @@ class Texts(Modality):
 
     def quality(self, comparison: Comparison) -> dict[str, float]:
         """Return how varied and how copied the texts are, and their round trip (see `codsa.diagnostics.texts`)."""
+        from codsa.diagnostics.texts import text_quality
+
         rows = (comparison.synthetic, comparison.test, comparison.training)
         return text_quality(*rows, self.schema, self.encoder)
 
     def examples(self, comparison: Comparison) -> dict[str, list[str]]:
         """Return real and generated texts, and the text of S_g most like each of these."""
+        from codsa.diagnostics.texts import text_examples
+
         return text_examples(comparison.synthetic, comparison.test, comparison.training, self.schema)

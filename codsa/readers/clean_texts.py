@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from codsa.errors import CodsaError
-from codsa.settings.sections import TextOptions
+from codsa.settings.texts import TextOptions
 
 log = logging.getLogger(__name__)
 

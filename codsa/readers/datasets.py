@@ -15,12 +15,13 @@ from codsa.data.unicode import composed_table
 from codsa.data.whole_numbers import stacked
 from codsa.errors import CodsaError
 from codsa.io.digests import digest, file_digest
-from codsa.readers.image_tables import read_images
-from codsa.readers.images import holds_images
-from codsa.readers.intake import read_raw
+from codsa.io.downloads import fetch
+from codsa.readers.places import holds_images
 from codsa.readers.simulations import simulate
-from codsa.readers.tables import check_sha256, fetch, read_table, refuse_irregular
-from codsa.settings.sections import ImageOptions, Part, Simulation, SimulationSize
+from codsa.readers.stored import read_raw
+from codsa.readers.tables import check_sha256, read_table, refuse_irregular
+from codsa.settings.images import ImageOptions
+from codsa.settings.sources import Part, Simulation, SimulationSize
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +142,8 @@ def read_parts(parts: Sequence[Part], options: ImageOptions) -> Raw:
         refuse_irregular(path)
     if not any(holds_images(part.path) for part in parts):
         return _read_tables(parts)
+    from codsa.readers.image_tables import read_images
+
     table, notes = read_images(parts, options)
     table, respelt = composed_table(table)
     files = [one for part in parts for one in (part.path, part.labels) if one is not None]

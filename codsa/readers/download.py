@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from codsa.errors import CodsaError, suggest
+from codsa.io.downloads import fetch
 from codsa.io.files import atomic_write
-from codsa.readers.tables import fetch
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from codsa.errors import CodsaError
 from codsa.io import array_columns
 from codsa.io.image_codec import CHANNELS, BrokenImage, resized
 from codsa.readers.images import Found, find, load
-from codsa.settings.sections import ImageOptions, Part
+from codsa.settings.images import ImageOptions
+from codsa.settings.sources import Part
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ from codsa.data.whole_numbers import are_whole, arrow_frame, keep_exact, parsed
 from codsa.errors import CodsaError, suggest
 from codsa.io.image_codec import BrokenImage
 from codsa.io.records import read_as
-from codsa.settings.sections import Part
+from codsa.readers.places import byte_columns, holds_bytes
+from codsa.settings.sources import Part
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 HF_MARKS = ("dataset_info.json", "state.json", "dataset_dict.json")
@@ -43,14 +44,6 @@ class Found:
 
     images: Sequence[Path | bytes | np.ndarray] | np.ndarray
     table: pd.DataFrame
-
-
-def holds_images(path: Path) -> bool:
-    """Say whether a path is one of those that images are read from, by its name or what it holds."""
-    name = path.name.lower().removesuffix(".gz")
-    if path.is_dir() or name.endswith((".npz", "ubyte", ".idx")):
-        return True
-    return name.endswith(".parquet") and path.is_file() and bool(_byte_columns(path))
 
 
 def find(part: Part) -> Found:
@@ -232,29 +225,10 @@ def _arrays(pixels: np.ndarray, columns: Mapping[str, np.ndarray], part: Part) -
     return Found(pixels, pd.DataFrame({"file": pd.Series(names, dtype=object), **columns}))
 
 
-def _byte_columns(path: Path) -> list[str]:
-    """Return the columns of a Parquet file that hold bytes, or structs of bytes and path."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError):
-        return []
-    return [f.name for f in schema if _holds_bytes(f.type)]
-
-
-def _holds_bytes(kind: Any) -> bool:
-    import pyarrow as pa
-
-    plain = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-    return bool(plain or (pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0))
-
-
 def _parquet(part: Part) -> Found:
     from codsa.readers.tables import read_exact
 
-    return _from_rows(read_exact(part.path), _byte_columns(part.path), part)
+    return _from_rows(read_exact(part.path), byte_columns(part.path), part)
 
 
 def _from_rows(rows: pd.DataFrame, columns: list[str], part: Part) -> Found:
@@ -288,7 +262,7 @@ def _data_set(part: Part) -> Found:
     except (pa.ArrowException, OSError) as error:
         raise CodsaError(f"{part.path}: not readable as a data set ({str(error).splitlines()[0]})") from None
     table = pa.concat_tables(tables)
-    return _from_rows(arrow_frame(table), [f.name for f in table.schema if _holds_bytes(f.type)], part)
+    return _from_rows(arrow_frame(table), [f.name for f in table.schema if holds_bytes(f.type)], part)
 
 
 def _data_files(state: Path) -> list[str]:

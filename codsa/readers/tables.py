@@ -1,4 +1,4 @@
-"""Reading a raw table: CSV, TSV, JSON lines or Parquet, compressed or not, from a path or a URL."""
+"""Reading a raw table: CSV, TSV, JSON lines or Parquet, compressed or not."""
 
 from __future__ import annotations
 
@@ -6,21 +6,17 @@ import bz2
 import contextlib
 import csv
 import gzip
-import hashlib
-import http.client
 import io
 import logging
 import lzma
 import re
-import urllib.error
-import urllib.request
 import warnings
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +35,6 @@ from codsa.data.whole_numbers import (
 )
 from codsa.errors import CodsaError
 from codsa.io.digests import file_digest
-from codsa.io.files import atomic_write
 from codsa.io.tables import read_parquet
 
 log = logging.getLogger(__name__)
@@ -49,48 +44,9 @@ LINES = (".jsonl", ".ndjson", ".json")
 """Files with a JSON object a line."""
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
 UNREADABLE = (csv.Error, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
-DOWNLOAD_BYTES = 20 * 2**30
-"""No download is longer."""
 MISSING_MARKS = ["?"]
 """Read as missing, besides what pandas takes for it (empty, NA, NaN, null, …)."""
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-
-
-def fetch(url: str, sha256: str | None, folder: Path, *, md5: str | None = None) -> Path:
-    """Download a file once, checked against its SHA-256.
-
-    Parameters
-    ----------
-    url : str
-    sha256 : str, optional
-        Required for a URL: what was tested yesterday must be what is used today.
-    folder : Path
-        Where the download is kept; a file there with the right digest is used as it is.
-    md5 : str, optional
-        Compared instead, for files that this package names and whose publisher states no other.
-
-    Returns
-    -------
-    Path
-        The local file.
-
-    Raises
-    ------
-    CodsaError
-        Without a checksum, for another one, for a file of more than `DOWNLOAD_BYTES`, without an answer.
-    """
-    if sha256 is None and md5 is None:
-        raise CodsaError(f"{url}: a URL needs its checksum; give sha256 (sha256sum prints it)")
-    checksum = ("md5", md5.lower()) if md5 is not None else ("sha256", check_sha256(str(sha256)))
-    path = folder / Path(urllib.request.url2pathname(url.split("?")[0])).name
-    if path.is_file() and _checksum(path, checksum[0]) == checksum[1]:
-        return path
-    try:
-        with atomic_write(path) as part, urllib.request.urlopen(url, timeout=60) as answer:
-            _copy(answer, part, checksum, url)
-    except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ValueError) as error:
-        raise CodsaError(f"{url}: cannot be fetched ({error}); download it and give the path") from None
-    return path
 
 
 def check_sha256(text: str) -> str:
@@ -98,34 +54,6 @@ def check_sha256(text: str) -> str:
     if not _SHA256.fullmatch(text):
         raise CodsaError(f"sha256 '{text}': a SHA-256 has 64 hexadecimal digits (sha256sum prints it)")
     return text.lower()
-
-
-def _copy(answer: IO[bytes], part: Path, checksum: tuple[str, str], url: str) -> None:
-    headers = getattr(answer, "headers", None) or {}
-    _refuse_size(int(headers.get("Content-Length") or 0), url)
-    size = 0
-    with part.open("wb") as out:
-        while chunk := answer.read(1 << 20):
-            size += len(chunk)
-            _refuse_size(size, url)
-            out.write(chunk)
-    kind, expected = checksum
-    found = _checksum(part, kind)
-    if found != expected:
-        raise CodsaError(f"{url}: {kind} checksum {found}, expected {expected}; the file has changed")
-
-
-def _refuse_size(size: int, url: str) -> None:
-    if size > DOWNLOAD_BYTES:
-        raise CodsaError(
-            f"{url}: more than {DOWNLOAD_BYTES:,} bytes, which is the most that is downloaded; fetch it by hand and "
-            "give the path"
-        )
-
-
-def _checksum(path: Path, kind: str) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, kind).hexdigest()
 
 
 def read_table(path: Path, sha256: str | None = None, notes: list[str] | None = None) -> pd.DataFrame:

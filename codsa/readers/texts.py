@@ -18,7 +18,7 @@ from codsa.io import array_columns
 from codsa.io.tables import read_parquet
 from codsa.readers.clean_texts import clean
 from codsa.readers.datasets import Raw
-from codsa.settings.sections import TextOptions
+from codsa.settings.texts import TextOptions
 
 log = logging.getLogger(__name__)
 

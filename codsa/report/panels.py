@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from codsa.io.image_codec import decode
 from codsa.report.drawing import label, new_figure
 
 KINDS = {"real": "real (test)", "generated": "generated", "nearest": "nearest in training"}
@@ -44,6 +43,8 @@ def panels_figure(panels: dict[str, dict[str, list[str]]]) -> Figure | None:
 
 
 def _image(text: str) -> np.ndarray:
+    from codsa.io.image_codec import decode
+
     return decode(base64.b64decode(text), "metrics.json")
 
 

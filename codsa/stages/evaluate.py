@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,9 @@ from codsa.io.tables import read_parquet, write_parquet
 from codsa.modalities import Comparison, Modality, modalities_of
 from codsa.modalities.compare import compare
 from codsa.stages.fit import JudgedRows, best_arm, judged_rows
+
+if TYPE_CHECKING:
+    pass
 
 COLUMNS = ("arm", "r", "m", "m_ratio", "alpha", "alpha_vector", "counts", "real_rows", "validation")
 """What every table of fits has."""

@@ -28,7 +28,8 @@ from codsa.io.names import CHOSEN, FIT, FITS, MANIFEST
 from codsa.io.records import write_json
 from codsa.io.seeds import Work
 from codsa.io.tables import write_parquet
-from codsa.settings.sections import EstimatorSpec, Grid
+from codsa.settings.estimator import EstimatorSpec
+from codsa.settings.grid import Grid
 
 log = logging.getLogger(__name__)
 

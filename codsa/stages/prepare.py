@@ -1,18 +1,40 @@
-"""From a raw table to a dataset: typed columns, a task, a resolved partition into regions."""
+"""The stage that makes a dataset of a raw table: typed columns, a task, a resolved partition into regions.
+
+The schema is settled on one path, wherever the table lies: in memory, or in a Parquet file that is too large for it.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from codsa.data.columns import Declared, beside_arrays, column_notes, copy_notes, enforce, infer_columns, normal_levels
+from codsa.data.columns import (
+    Declared,
+    beside_arrays,
+    column_notes,
+    copy_notes,
+    infer_columns,
+    normal_levels,
+    settle_columns,
+)
+from codsa.data.dataset import write_dataset, write_records
+from codsa.data.expressions import parse
+from codsa.data.raw_tables import HeldTable, RawTable
 from codsa.data.region_rules import resolve_regions
+from codsa.data.rows import stored_chunks
 from codsa.data.schema import Column, Schema
 from codsa.data.unicode import composed_table
-from codsa.settings.sections import RegionRule
+from codsa.io.artifacts import new_files
+from codsa.io.digests import parts_digest
+from codsa.io.names import MANIFEST, PREPARE, TABLE
+from codsa.io.tables import write_parquet_groups
+from codsa.readers.stored import StoredTable, arrow_types
+from codsa.settings.regions import RegionRule
 
 log = logging.getLogger(__name__)
 
@@ -20,21 +42,64 @@ log = logging.getLogger(__name__)
 def prepare(
     raw: pd.DataFrame, declared: Declared, rule: RegionRule, notes: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, Schema]:
-    """Type a raw table, settle the task, resolve the regions.
-
-    Parameters
-    ----------
-    raw : DataFrame of shape (n, d)
-    declared : Declared
-    rule : RegionRule
-    notes : sequence of str
-        What the reader left out, in words.
+    """Type a raw table in memory, settle the task, resolve the regions (see `settle_schema`).
 
     Returns
     -------
     rows : DataFrame of shape (n, d)
         In the schema's types; a row's position is its row_id.
     schema : Schema
+    """
+    table = HeldTable(*composed_table(raw))
+    schema = settle_schema(table, declared, rule, notes)
+    return table.rows(schema.columns), schema
+
+
+def prepare_to(
+    folder: Path,
+    raw: pd.DataFrame | Path,
+    declared: Declared,
+    rule: RegionRule,
+    origin: Mapping[str, Any],
+    notes: Sequence[str] = (),
+) -> None:
+    """Prepare a table and write it as a dataset.
+
+    Parameters
+    ----------
+    folder : Path
+    raw : DataFrame of shape (n, d), or Path
+        A path is that of a Parquet file that stays where it is.
+    declared, rule, origin, notes
+        As `prepare` and `write_dataset` take them.
+
+    Raises
+    ------
+    CodsaError
+        As `prepare`.
+    """
+    if isinstance(raw, pd.DataFrame):
+        rows, schema = prepare(raw, declared, rule, notes)
+        write_dataset(folder, rows, schema, origin)
+        return
+    table = StoredTable(raw)
+    schema = settle_schema(table, declared, rule, notes)
+    with new_files(folder / MANIFEST, PREPARE) as staged:
+        written = staged / TABLE
+        write_parquet_groups(written, table.chunks(schema.columns), arrow_types(schema.columns))
+        write_records(staged, parts_digest(stored_chunks(written, schema.columns)), schema, origin)
+
+
+def settle_schema(table: RawTable, declared: Declared, rule: RegionRule, notes: Sequence[str] = ()) -> Schema:
+    """Settle types, roles, levels, bounds, the task and the regions, wherever the table lies.
+
+    Parameters
+    ----------
+    table : RawTable
+    declared : Declared
+    rule : RegionRule
+    notes : sequence of str
+        What the reader left out, in words.
 
     Raises
     ------
@@ -42,16 +107,24 @@ def prepare(
         For a missing, constant or partly missing target, a declared column without values, an
         unknown name, a region without rows.
     """
-    raw, respelt = composed_table(raw)
-    inferred = beside_arrays(infer_columns(raw, declared), declared, rule)
-    rows, columns, task = enforce(raw, inferred, declared)
+    inferred = beside_arrays(infer_columns(table, declared), declared, rule)
+    columns, task = settle_columns(table, inferred, declared)
     columns = [_encoding(c, declared.vectors) for c in columns]
-    regions, pooled = resolve_regions(rule, rows, declared.target, task)
-    found = respelt + column_notes(columns) + copy_notes(rows, columns) + pooled
-    for note in found:
+    deciding = pd.DataFrame({c.name: table.typed(c) for c in columns if _decides(c.name, table, declared, rule)})
+    regions, pooled = resolve_regions(rule, deciding, declared.target, task)
+    more = table.notes() + column_notes(columns) + copy_notes(table, columns) + pooled
+    for note in more:
         log.warning("%s", note)
-    schema = Schema(columns, task, regions, len(rows), [*notes, *found])
-    return rows, replace(schema, normal=normal_levels(declared.normal, schema))
+    schema = Schema(columns, task, regions, len(deciding), [*notes, *more])
+    return replace(schema, normal=normal_levels(declared.normal, schema))
+
+
+def _decides(name: str, table: RawTable, declared: Declared, rule: RegionRule) -> bool:
+    """Say whether a column may be needed to part the rows, or to say that the column asked for is not there."""
+    if rule.expressions:
+        expressions = rule.expressions.values()
+        return name == declared.target or any(name in parse(e).columns(table.names) for e in expressions)
+    return name in (declared.target, rule.column) or (rule.column is not None and rule.column not in table.names)
 
 
 def _encoding(column: Column, vectors: Mapping[str, tuple[str, str]]) -> Column:

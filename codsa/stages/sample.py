@@ -35,7 +35,7 @@ from codsa.io.records import read_as, write_json
 from codsa.io.seeds import Work
 from codsa.io.tables import read_parquet, write_parquet, write_parquet_groups
 from codsa.modalities import modality_of
-from codsa.settings.sections import Grid
+from codsa.settings.grid import Grid
 from codsa.stages.train_generator import Trained
 
 log = logging.getLogger(__name__)

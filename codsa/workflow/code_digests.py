@@ -1,29 +1,68 @@
 """Digests of the code behind a stage, so that a workflow re-runs a stage whose code has changed.
 
-Snakemake sees a rule's command, not the library that it calls. The digest covers a command's module
-and every module of the package that it imports, directly or through others; comments, docstrings
-and layout do not count.
+Snakemake sees a rule's command, not the library that it calls. The digest covers the modules that a stage names, and
+all that these import, directly or through others: modules of the package, and the user's own. It also covers what a
+registered name stands for that a call takes (`Judge("mlp")`). Comments, docstrings and layout do not count.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import codsa
+from codsa.io.module_files import installed_version, is_installed, module_file
+from codsa.settings.registry import ESTIMATORS, GENERATORS
 
 PACKAGE = Path(codsa.__file__).parent
+IMAGES, TEXTS, DIAGNOSTICS = "images", "texts", "diagnostics"
+"""What a stage names where its data hold images, or texts; and where it compares synthetic rows with real ones."""
+OPTIONAL = {
+    "codsa.nn.autoencoder": "codsa.nn.autoencoder",
+    "codsa.generators.texts.inverting": "codsa.generators.texts.inverting",
+    "codsa.readers.images": IMAGES,
+    "codsa.readers.image_tables": IMAGES,
+    "codsa.io.image_codec": IMAGES,
+    "codsa.modalities.images": IMAGES,
+    "codsa.diagnostics.arrays": DIAGNOSTICS,
+    "codsa.diagnostics.texts": DIAGNOSTICS,
+    "codsa.encoders.principal": DIAGNOSTICS,
+    "codsa.readers.texts": TEXTS,
+    "codsa.encoders.sentences": TEXTS,
+    "codsa.modalities.texts": TEXTS,
+}
+"""Modules that functions import for some studies only: they count where a stage names what stands beside them."""
+REGISTERED = {**ESTIMATORS, **GENERATORS}
 
 
+@dataclass(frozen=True)
+class Reference:
+    """A module that another one imports or names.
+
+    Attributes
+    ----------
+    module : str
+    deferred : bool
+        Whether a function imports it when it is called.
+    """
+
+    module: str
+    deferred: bool = False
+
+
+@cache
 def stage_digest(*modules: str) -> str:
-    """Return the digest of modules and all that they import from the package.
+    """Return the digest of modules and all that they import from the package and from the user's own code.
 
     Parameters
     ----------
     *modules : str
-        Dotted names, `codsa.cli.fit` say; names outside the package count by themselves only.
+        Dotted names: `codsa.cli.fit`, or a module of the user's; and `IMAGES`, `TEXTS`, `DIAGNOSTICS`. An installed
+        package counts by the list of its files.
     """
     text = "".join(f"{name}:{_code(name)}" for name in sorted(closure(modules)))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -37,43 +76,111 @@ def package_digest() -> str:
     return found.hexdigest()[:16]
 
 
-def closure(modules: tuple[str, ...]) -> set[str]:
-    """Return modules and all modules of the package that they import, directly or not."""
-    found: set[str] = set()
-    waiting = list(modules)
+def closure(modules: Iterable[str]) -> set[str]:
+    """Return modules and all that they import, directly or not, with the packages that hold them."""
+    named = set(modules)
+    reached: set[str] = set()
+    waiting = list(named)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += _imports(name)
-    return found
+        if name in reached:
+            continue
+        reached.add(name)
+        waiting += [parent] if (parent := name.rpartition(".")[0]) and _path(parent) else []
+        waiting += [r.module for r in _references(name) if not r.deferred or _counts(r.module, named)]
+    return reached
 
 
+def forget() -> None:
+    """Read the files anew from now on."""
+    for cached in (stage_digest, _path, _tree, _references, _code):
+        cached.cache_clear()
+
+
+def _counts(module: str, named: set[str]) -> bool:
+    """Say whether what a function of the package imports belongs to a stage that names these modules."""
+    return module not in OPTIONAL or OPTIONAL[module] in named
+
+
+def _is_ours(module: str) -> bool:
+    return module.split(".")[0] == PACKAGE.name
+
+
+@cache
 def _path(module: str) -> Path | None:
+    """Return the source file of a module of the package or of the user's own; None for any other."""
+    if not _is_ours(module):
+        file = module_file(module)
+        return None if file is None or is_installed(file) else file
     base = PACKAGE.parent.joinpath(*module.split("."))
     return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
 
 
 @cache
-def _tree(module: str) -> ast.Module:
-    path = _path(module) if module.split(".")[0] == PACKAGE.name else None
-    return ast.parse(path.read_text(encoding="utf-8")) if path else ast.Module([], [])
+def _tree(module: str) -> ast.Module | None:
+    """Return a module's syntax tree; None where there is no source that can be read."""
+    path = _path(module)
+    try:
+        return None if path is None else ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, RecursionError):  # of a user's file; the job says what is wrong with it
+        return None
 
 
 @cache
-def _imports(module: str) -> list[str]:
-    names: list[str] = []
-    for node in ast.walk(_tree(module)):
+def _references(module: str) -> list[Reference]:
+    """Return the modules that a module imports or names, where their source is the package's or the user's."""
+    path, tree = _path(module), _tree(module)
+    if path is None or tree is None:
+        return []
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    found = [Reference(name, deferred and _is_ours(module)) for name, deferred in _imports(tree, package)]
+    found += [Reference(REGISTERED[name].partition(":")[0]) for name in _registered_names(tree)]
+    return [one for one in dict.fromkeys(found) if _path(one.module)]
+
+
+def _imports(tree: ast.AST, package: str, deferred: bool = False) -> Iterator[tuple[str, bool]]:
+    """Yield the names that a tree imports, and whether a function does; not those that are for type checks only."""
+    for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return [name for name in names if name.split(".")[0] == PACKAGE.name and _path(name)]
+            yield from ((name, deferred) for alias in node.names for name in _with_parents(alias.name))
+        elif isinstance(node, ast.ImportFrom):
+            base = _imported_from(node, package)
+            yield base, deferred
+            yield from ((f"{base}.{alias.name}", deferred) for alias in node.names)
+        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            yield from _imports(ast.Module(node.orelse, []), package, deferred)
+        else:
+            inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            yield from _imports(node, package, deferred or inside)
+
+
+def _with_parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts))]
+
+
+def _imported_from(node: ast.ImportFrom, package: str) -> str:
+    """Return the absolute name of what a `from … import` names."""
+    if not node.level:
+        return node.module or ""
+    above = package.split(".")[: len(package.split(".")) - node.level + 1]
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def _registered_names(tree: ast.AST) -> set[str]:
+    """Return the registered names that a call takes first, or as its `name`."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    values = [call.args[0] for call in calls if call.args]
+    values += [keyword.value for call in calls for keyword in call.keywords if keyword.arg == "name"]
+    return {v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str)} & set(REGISTERED)
 
 
 @cache
 def _code(module: str) -> str:
-    tree = _tree(module)
+    """Return what changes when a module's code does."""
+    path, tree = _path(module), _tree(module)
+    if tree is None:
+        return installed_version(module) if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):

@@ -15,19 +15,15 @@ from pydantic import Field, field_validator, model_validator
 from codsa import __version__
 from codsa.errors import CodsaError, shortened, suggest
 from codsa.io.yamls import read_yaml
+from codsa.settings.estimator import EstimatorSpec
+from codsa.settings.grid import GridConfig
+from codsa.settings.images import ImageOptions
 from codsa.settings.limits import MOST_PROCESSES, MOST_ROWS, MOST_SEED, MOST_SHARDS
+from codsa.settings.regions import RegionRule
 from codsa.settings.section import Section, validated
-from codsa.settings.sections import (
-    ColumnConfig,
-    EstimatorSpec,
-    GridConfig,
-    ImageOptions,
-    Part,
-    RegionRule,
-    Simulation,
-    SplitOptions,
-    TextOptions,
-)
+from codsa.settings.sources import ColumnConfig, Part, Simulation
+from codsa.settings.split import SplitOptions
+from codsa.settings.texts import TextOptions
 from codsa.settings.types import FOLDER_PATH, Alpha, FolderPath, ImageAddress, Multiple, Name, ObjectName, Ratio, Title
 
 

@@ -15,8 +15,8 @@ from codsa.errors import CodsaError
 from codsa.io.files import atomic_write
 from codsa.io.yamls import parse_yaml
 from codsa.readers.tables import read_table
+from codsa.settings.regions import RegionRule
 from codsa.settings.section import validated
-from codsa.settings.sections import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.workflow.config import Experiment
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
-import http.client
-import io
 import os
 import shutil
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -265,15 +262,6 @@ def test_a_download_of_other_content_is_refused(url: tuple[str, str], out: Path)
 def test_an_address_that_leads_nowhere(url: tuple[str, str], out: Path) -> None:
     ended = prepared(url[0] + ".none", out, "--sha256", "f" * 64)  # type: ignore[arg-type]
     assert refused(ended, "raw.csv.none", "cannot be fetched")
-
-
-def test_a_download_that_breaks_off(url: tuple[str, str], out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken(io.BytesIO):
-        def read(self, size: int | None = -1) -> bytes:
-            raise http.client.IncompleteRead(b"x")
-
-    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: Broken())
-    assert refused(prepared(url[0], out, "--sha256", url[1]), "cannot be fetched")  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------ datasets

@@ -11,14 +11,13 @@ import signal
 import stat
 import types
 import typing
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin
 
 import numpy as np
 import pytest
+import requests
 import typer
 from conftest import Ended, call, make_mixed_table
 from PIL import Image
@@ -26,6 +25,7 @@ from toy_texts import toy_reviews
 
 from codsa.cli.main import COMMANDS, app
 from codsa.cli.main import main as codsa
+from codsa.io import downloads
 
 SECONDS = 20
 """No call may take longer."""
@@ -215,12 +215,13 @@ def guarded(toy: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No network, a sentence encoder that needs no model, and an alarm."""
 
     def no_network(*_: object, **__: object) -> None:
-        raise urllib.error.URLError("no network")
+        raise requests.ConnectionError("no network")
 
     def ring(*_: object) -> None:
         raise TooSlow
 
-    monkeypatch.setattr(urllib.request, "urlopen", no_network)
+    monkeypatch.setattr(requests, "get", no_network)
+    monkeypatch.setattr(downloads, "RETRIES", 0)
     before = signal.signal(signal.SIGALRM, ring)
     yield
     signal.alarm(0)

@@ -19,7 +19,7 @@ from codsa.data.regions import Regions
 from codsa.data.schema import Column, Schema
 from codsa.data.split import Split
 from codsa.errors import CodsaError
-from codsa.settings.sections import Grid
+from codsa.settings.grid import Grid
 from codsa.stages.split import rank_training
 
 Q = np.array([0.5, 0.5])

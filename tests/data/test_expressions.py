@@ -18,7 +18,7 @@ from codsa.data.expressions import DEPTH, LENGTH, Expression, parse
 from codsa.data.regions import Regions
 from codsa.errors import CodsaError
 from codsa.io.records import read_json, write_json
-from codsa.settings.sections import RegionRule
+from codsa.settings.regions import RegionRule
 
 
 @pytest.fixture(scope="module")

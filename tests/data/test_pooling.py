@@ -15,7 +15,7 @@ from codsa.data.pooling import NAMED, pool_small
 from codsa.data.region_rules import resolve_regions
 from codsa.data.regions import MISSING, REST, Regions, range_name
 from codsa.errors import CodsaError
-from codsa.settings.sections import RegionRule
+from codsa.settings.regions import RegionRule
 
 
 def reference(regions: Regions, frame: pd.DataFrame, least: int, ordered: bool) -> Regions:

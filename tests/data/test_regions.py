@@ -14,7 +14,7 @@ from codsa.data.dataset import Dataset
 from codsa.data.regions import MISSING, Regions
 from codsa.data.schema import Schema
 from codsa.errors import CodsaError
-from codsa.settings.sections import RegionRule
+from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 
 

@@ -18,7 +18,7 @@ from codsa.data.schema import Column, Schema, cast, infer_role, infer_type
 from codsa.errors import CodsaError
 from codsa.io.records import read_json, write_json
 from codsa.io.tables import read_parquet, write_parquet
-from codsa.settings.sections import RegionRule
+from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 
 ALL = RegionRule()

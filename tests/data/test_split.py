@@ -19,7 +19,7 @@ from codsa.errors import CodsaError
 from codsa.io.records import read_json
 from codsa.io.seeds import rng, stream
 from codsa.io.tables import read_parquet, write_parquet
-from codsa.settings.sections import RegionRule
+from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.split import Size, parse_size, rank_training, target_law, units
 from codsa.stages.split import split as split_rows

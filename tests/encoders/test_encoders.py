@@ -15,9 +15,10 @@ from codsa.encoders.blocks import ONE_HOT_LIMIT, LevelBlock, OrderedBlock
 from codsa.encoders.evidence import determines, steps, surprise
 from codsa.encoders.grain import Grain
 from codsa.encoders.linear import Linear, find_linear, solve
-from codsa.encoders.mixed import MixedTable, from_float
+from codsa.encoders.mixed import MixedTable
 from codsa.encoders.scaling import Asinh, NormalScore, suited
 from codsa.encoders.tabular import TabularEncoder
+from codsa.encoders.values import from_float
 from codsa.errors import CodsaError
 
 

@@ -18,7 +18,7 @@ from codsa.estimators.base import layout_of, problem
 from codsa.estimators.store import load_fitted, save_fitted
 from codsa.io import array_columns
 from codsa.io.seeds import stream
-from codsa.settings.sections import EstimatorSpec
+from codsa.settings.estimator import EstimatorSpec
 
 FAST: dict[str, dict[str, Any]] = {
     "autoencoder": {"hidden": [32, 4, 32], "batch": 16, "epochs": 40, "learning_rate": 3e-3},

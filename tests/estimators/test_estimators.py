@@ -17,8 +17,8 @@ from codsa.estimators.base import Layout, feature_matrix, layout_of, problem
 from codsa.estimators.store import load_fitted, save_fitted
 from codsa.estimators.tables.mlp import Mlp, _Run
 from codsa.io.seeds import stream
+from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.registry import ESTIMATORS
-from codsa.settings.sections import EstimatorSpec
 
 FAST: dict[str, dict[str, Any]] = {
     "gradient-boosting": {"max_iter": 10},

@@ -19,7 +19,7 @@ from codsa.generators import make
 from codsa.generators.base import BLOCK
 from codsa.io.seeds import Work, stream
 from codsa.nn.autoencoder import pretrain
-from codsa.settings.sections import RegionRule
+from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import Drawn, draw
 from codsa.stages.train_generator import Trained, Training

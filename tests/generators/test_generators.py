@@ -13,8 +13,8 @@ from codsa.data.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.generators import Generator, make
 from codsa.io.seeds import stream
+from codsa.settings.regions import RegionRule
 from codsa.settings.registry import GENERATORS
-from codsa.settings.sections import RegionRule
 from codsa.stages.sample import conform, in_bounds
 from codsa.stages.train_generator import load_generator, write_generator
 
@@ -135,7 +135,7 @@ def test_bootstrap_draws_rows_of_the_region(dataset: Dataset) -> None:
 
 def test_smote_lies_between_rows_of_the_region() -> None:
     from codsa.data.columns import Declared
-    from codsa.settings.sections import RegionRule
+    from codsa.settings.regions import RegionRule
     from codsa.stages.prepare import prepare
 
     frame = pd.DataFrame({"x": [0.0, 1.0, *np.linspace(5, 9, 30)], "y": ["rare"] * 2 + ["usual"] * 30})

@@ -15,7 +15,7 @@ from codsa.errors import CodsaError
 from codsa.generators import Generator, make
 from codsa.io import array_columns
 from codsa.io.seeds import stream
-from codsa.settings.sections import RegionRule
+from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import conform, in_bounds
 from codsa.stages.train_generator import PRETRAINERS, load_generator, write_generator

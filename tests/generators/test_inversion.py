@@ -26,7 +26,8 @@ from codsa.io import array_columns
 from codsa.io.seeds import Work, stream
 from codsa.readers.datasets import Raw
 from codsa.readers.texts import read_texts
-from codsa.settings.sections import RegionRule, TextOptions
+from codsa.settings.regions import RegionRule
+from codsa.settings.texts import TextOptions
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import write_shard
 from codsa.stages.train_generator import Trained, Training

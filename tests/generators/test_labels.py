@@ -13,7 +13,7 @@ from codsa.data.dataset import Dataset
 from codsa.data.schema import Schema
 from codsa.generators.tables.labels import Labels, _draw_codes, _mixtures, _thin
 from codsa.io.seeds import rng, stream
-from codsa.settings.sections import RegionRule
+from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 
 

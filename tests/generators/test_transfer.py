@@ -17,7 +17,7 @@ from codsa.io.seeds import Work, stream
 from codsa.nn.denoisers import Denoiser
 from codsa.nn.tuning import MODES, plain_weights, tunable
 from codsa.readers.simulations import simulate
-from codsa.settings.sections import RegionRule
+from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.train_generator import write_pretrained
 

@@ -42,8 +42,8 @@ from codsa.io.records import read_json, write_json
 from codsa.io.seeds import stream
 from codsa.io.tensors import load_tensors
 from codsa.nn.stable import load_pipeline
+from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.registry import trusted_types
-from codsa.settings.sections import EstimatorSpec
 from codsa.workflow.config import Experiment
 from codsa.workflow.study import Study
 

@@ -27,7 +27,9 @@ from codsa.io.image_codec import decode, encode, open_image, resized
 from codsa.io.seeds import rng, stream
 from codsa.readers.image_tables import read_images
 from codsa.readers.images import find
-from codsa.settings.sections import ImageOptions, Part, RegionRule
+from codsa.settings.images import ImageOptions
+from codsa.settings.regions import RegionRule
+from codsa.settings.sources import Part
 from codsa.stages.prepare import prepare
 from codsa.stages.split import Size, split, target_law
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import http.server
-import io
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,13 +21,15 @@ from test_bad_input import files, refused
 from codsa.cli.prepare import main as codsa_prepare
 from codsa.data.dataset import load_dataset
 from codsa.errors import CodsaError
+from codsa.io import downloads
+from codsa.io.downloads import fetch
 from codsa.io.image_codec import FORMATS, open_image
 from codsa.io.records import read_json, write_json
-from codsa.readers import tables
 from codsa.readers.image_tables import read_images
 from codsa.readers.images import SUFFIXES, find
-from codsa.readers.tables import fetch, read_table
-from codsa.settings.sections import ImageOptions, Part
+from codsa.readers.tables import read_table
+from codsa.settings.images import ImageOptions
+from codsa.settings.sources import Part
 
 
 @pytest.fixture
@@ -50,15 +52,27 @@ def test_a_checksum_is_a_sha256(text: str, kind: str, raw: Path, tmp_path: Path)
     assert refused(ended, "64 hexadecimal digits") and list(files(tmp_path)) == ["raw.csv"]
 
 
+CONTENT = bytes(100_000)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves 100,000 bytes, with or without saying so."""
+    """Serves 100,000 bytes, with or without saying so, or badly: as the name of the file asks."""
+
+    asked: ClassVar[Counter[str]] = Counter()
 
     def do_GET(self) -> None:
+        name = self.path.strip("/").removesuffix(".csv")
+        self.asked[name] += 1
+        if name.startswith("busy") and self.asked[name] <= int(name.removeprefix("busy")):
+            self.send_error(503)
+            return
         self.send_response(200)
-        if "said" in self.path:
-            self.send_header("Content-Length", "100000")
+        lengths = {"said": "100000", "nonsense": "many", "long": "200000"}
+        if name in lengths:
+            self.send_header("Content-Length", lengths[name])
         self.end_headers()
-        self.wfile.write(bytes(100_000))
+        self.wfile.write(CONTENT)
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
@@ -75,24 +89,57 @@ def address() -> Iterator[str]:
 
 @pytest.mark.parametrize("name", ["said.csv", "unsaid.csv"])
 def test_a_download_has_a_limit(name: str, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sha256 = hashlib.sha256(bytes(100_000)).hexdigest()
-    monkeypatch.setattr(tables, "DOWNLOAD_BYTES", 99_999)
+    monkeypatch.setattr(downloads, "DOWNLOAD_BYTES", 99_999)
     with pytest.raises(CodsaError, match="more than 99,999 bytes"):
-        fetch(f"{address}/{name}", sha256, tmp_path / "raw")
+        fetch(f"{address}/{name}", SHA256, tmp_path / "raw")
     assert not files(tmp_path)
-    monkeypatch.setattr(tables, "DOWNLOAD_BYTES", 100_000)
-    assert fetch(f"{address}/{name}", sha256, tmp_path / "raw").stat().st_size == 100_000
+    monkeypatch.setattr(downloads, "DOWNLOAD_BYTES", 100_000)
+    assert fetch(f"{address}/{name}", SHA256, tmp_path / "raw").stat().st_size == 100_000
     assert list(files(tmp_path)) == [f"raw/{name}"]
 
 
-def test_a_length_that_is_no_number_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Answer(io.BytesIO):
-        headers = {"Content-Length": "many"}
-
-    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: Answer(b"x"))
+def test_a_length_that_is_no_number_is_refused(address: str, tmp_path: Path) -> None:
     with pytest.raises(CodsaError, match="cannot be fetched"):
-        fetch("http://localhost/a.csv", "0" * 64, tmp_path)
+        fetch(f"{address}/nonsense.csv", SHA256, tmp_path)
     assert not files(tmp_path)
+
+
+def test_a_download_that_fails_is_tried_again(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert fetch(f"{address}/busy2.csv", SHA256, tmp_path).read_bytes() == CONTENT
+    assert Handler.asked["busy2"] == 3
+    with pytest.raises(CodsaError, match=r"busy9.csv: cannot be fetched \(503 "):
+        fetch(f"{address}/busy9.csv", SHA256, tmp_path)
+    assert Handler.asked["busy9"] == 3 and list(files(tmp_path)) == ["busy2.csv"]
+
+
+def test_a_download_that_breaks_off(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with pytest.raises(CodsaError, match=r"long.csv: cannot be fetched \(.*100000 bytes read, 100000 more expected"):
+        fetch(f"{address}/long.csv", SHA256, tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_file_of_other_content_is_replaced_by_the_right_one_alone(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    (tmp_path / "said.csv").write_bytes(b"older")
+    with pytest.raises(CodsaError, match=f"said.csv: sha256 checksum {SHA256}, expected {'f' * 64}; the file has"):
+        fetch(f"{address}/said.csv", "f" * 64, tmp_path)
+    assert (tmp_path / "said.csv").read_bytes() == b"older" and list(files(tmp_path)) == ["said.csv"]
+    assert fetch(f"{address}/said.csv", SHA256.upper(), tmp_path).read_bytes() == CONTENT
+    before = Handler.asked["said"]
+    assert fetch(f"{address}/said.csv", SHA256, tmp_path) == tmp_path / "said.csv" and Handler.asked["said"] == before
+
+
+@pytest.mark.parametrize(
+    "url", ["gopher://localhost/a.csv", "s3://bucket/a.csv", "file:///dev/zero", "file:///none.csv"]
+)
+def test_what_cannot_be_downloaded_is_named(url: str, tmp_path: Path) -> None:
+    with pytest.raises(CodsaError, match=r"is not known; give a URL|regular file|no such file"):
+        fetch(url, SHA256, tmp_path)
+    assert not any(tmp_path.iterdir())
 
 
 # ------------------------------------------------------------------ pipes and devices

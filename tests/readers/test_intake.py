@@ -16,9 +16,12 @@ from codsa.data.split import Split, load_split
 from codsa.errors import CodsaError
 from codsa.io.seeds import Work
 from codsa.readers import intake
-from codsa.readers.intake import prepare_to, read_raw
-from codsa.settings.sections import EstimatorSpec, Grid, RegionRule
+from codsa.readers.stored import read_raw
+from codsa.settings.estimator import EstimatorSpec
+from codsa.settings.grid import Grid
+from codsa.settings.regions import RegionRule
 from codsa.stages.fit import fit_grid
+from codsa.stages.prepare import prepare_to
 
 RULES = {
     "by class": RegionRule(),
@@ -73,6 +76,49 @@ def test_the_dataset_is_the_same(
     a, b = load_dataset(tmp_path / "kept"), load_dataset(tmp_path / "held")
     pd.testing.assert_frame_equal(a.rows, b.rows)
     assert a.digest == b.digest == open_dataset(tmp_path / "kept").digest
+
+
+def spelt_table() -> pd.DataFrame:
+    """The table with texts in two spellings, an identifier, sentences, and classes written as decimals."""
+    table = awkward_table()
+    accented = np.where(np.arange(len(table)) % 2, "caf\u00e9", "cafe\u0301")
+    grade = np.where(table["y"] == "yes", "1.50", "2.0")
+    return table.assign(place=accented, told=[f"row {i} says so" for i in range(len(table))], grade=grade)
+
+
+@pytest.mark.parametrize(
+    ("declared", "rule"),
+    [
+        (Declared("y", columns={"told": {"type": "text", "role": "attribute"}}), RegionRule(min_rows=30)),
+        (Declared("y", columns={"told": {"type": "text"}, "site": {"role": "attribute"}}), RegionRule()),
+        (Declared("y", classes=["no", "yes"]), RegionRule(by="column", column="site")),
+        (Declared("grade", "classification", columns={"grade": {"type": "numeric"}}), RegionRule()),
+        (Declared("flag", "classification", columns={"flag": {"type": "boolean"}}), RegionRule()),
+        (Declared("ticks", group="id"), RegionRule(quantiles=4, min_rows=70)),
+        (Declared("site", "detection", normal=["a"]), RegionRule(by="column", column="y")),
+    ],
+)
+def test_schema_and_notes_are_the_same(
+    declared: Declared, rule: RegionRule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "CHUNK", 30)
+    path = tmp_path / "raw.parquet"
+    table = spelt_table() if declared.target != "flag" else spelt_table().dropna(subset="flag").reset_index(drop=True)
+    table.to_parquet(path)
+    for name, raw in (("kept", path), ("held", pd.read_parquet(path))):
+        prepare_to(tmp_path / name, raw, declared, rule, {}, ["3 rows were left out"])
+    assert (tmp_path / "kept/schema.json").read_bytes() == (tmp_path / "held/schema.json").read_bytes()
+    kept, held = load_dataset(tmp_path / "kept"), load_dataset(tmp_path / "held")
+    assert kept.digest == held.digest and kept.schema.notes == held.schema.notes
+    respelt = sum(table["place"] != "caf\u00e9")
+    said = f"column 'place': {respelt} texts brought to Unicode's composed form (NFC)"
+    assert kept.schema.notes[:2] == ["3 rows were left out", said]
+
+
+def test_a_target_outside_the_declared_classes_is_refused_wherever_it_lies(raw: Path, tmp_path: Path) -> None:
+    for table in (raw, pd.read_parquet(raw)):
+        with pytest.raises(CodsaError, match="rows lie outside the classes no, maybe; the first is row"):
+            prepare_to(tmp_path / "out", table, Declared("y", classes=["no", "maybe"]), RegionRule(), {})
 
 
 def test_one_column_is_in_memory_at_a_time(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

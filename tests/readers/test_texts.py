@@ -29,7 +29,11 @@ from codsa.readers.clean_texts import clean, cleaned, pieces
 from codsa.readers.datasets import Raw, read_parts
 from codsa.readers.tables import read_table
 from codsa.readers.texts import read_texts
-from codsa.settings.sections import EstimatorSpec, ImageOptions, Part, RegionRule, TextOptions
+from codsa.settings.estimator import EstimatorSpec
+from codsa.settings.images import ImageOptions
+from codsa.settings.regions import RegionRule
+from codsa.settings.sources import Part
+from codsa.settings.texts import TextOptions
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import conform, in_bounds
 from codsa.stages.split import Size, split, target_law

@@ -25,14 +25,17 @@ from codsa.data.dataset import load_dataset
 from codsa.data.rows import open_dataset
 from codsa.data.schema import Column, cast, describe, infer_type
 from codsa.data.unicode import composed_table
-from codsa.encoders.mixed import MixedTable, from_codes, level_codes
+from codsa.encoders.mixed import MixedTable
 from codsa.encoders.tabular import TabularEncoder
+from codsa.encoders.values import from_codes, level_codes
 from codsa.errors import CodsaError
 from codsa.readers.datasets import Origin, kept, read_origin, read_parts
-from codsa.readers.intake import prepare_to, read_raw
+from codsa.readers.stored import read_raw
 from codsa.readers.tables import read_table
-from codsa.settings.sections import ImageOptions, Part, RegionRule, SimulationSize
-from codsa.stages.prepare import prepare
+from codsa.settings.images import ImageOptions
+from codsa.settings.regions import RegionRule
+from codsa.settings.sources import Part, SimulationSize
+from codsa.stages.prepare import prepare, prepare_to
 
 N = 60
 LARGE = 2**60

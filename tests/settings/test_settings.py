@@ -23,9 +23,9 @@ from codsa.generators.texts.inverting import GIVEN
 from codsa.generators.texts.training import train_inverter
 from codsa.nn.autoencoder import pretrain
 from codsa.settings.arguments import admits, describe
+from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.limits import MOST_BATCH
 from codsa.settings.registry import ESTIMATORS, GENERATORS, LIGHT, METHODS, check_settings, load, locate
-from codsa.settings.sections import EstimatorSpec
 from codsa.settings.types import Scaling
 from codsa.workflow.config import Experiment
 from codsa.workflow.study import Study

@@ -16,7 +16,8 @@ from codsa.errors import CodsaError
 from codsa.estimators import Average
 from codsa.estimators.store import load_fitted
 from codsa.io.seeds import Work
-from codsa.settings.sections import EstimatorSpec, Grid
+from codsa.settings.estimator import EstimatorSpec
+from codsa.settings.grid import Grid
 from codsa.stages.evaluate import Fits, choose, read_fits
 from codsa.stages.fit import Outcome, fit_grid, write_fits
 

@@ -17,7 +17,9 @@ from codsa.data.split import TEST, TRAIN, VALIDATION, Split, load_split, write_s
 from codsa.errors import CodsaError
 from codsa.generators import Generator
 from codsa.io.seeds import Work, rng, stream
-from codsa.settings.sections import EstimatorSpec, Grid, RegionRule
+from codsa.settings.estimator import EstimatorSpec
+from codsa.settings.grid import Grid
+from codsa.settings.regions import RegionRule
 from codsa.stages.evaluate import Choice, Fits, evaluate
 from codsa.stages.fit import fit_grid
 from codsa.stages.prepare import prepare

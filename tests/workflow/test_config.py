@@ -380,13 +380,11 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def digest_of(*modules: str) -> str:
-    for cached in (code_digests._tree, code_digests._imports, code_digests._code):
-        cached.cache_clear()
+    code_digests.forget()
     try:
         return code_digests.stage_digest(*modules)
     finally:
-        for cached in (code_digests._tree, code_digests._imports, code_digests._code):
-            cached.cache_clear()
+        code_digests.forget()
 
 
 def edit(path: Path, change: Callable[[str], str]) -> None:

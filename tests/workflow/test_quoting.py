@@ -127,7 +127,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
     """The commands of a study in which everything that may be hostile is, as stand-ins for the stages got them."""
     folder = tmp_path_factory.mktemp("quoting") / f"it's {CANARY} here"
     (folder / "da ta").mkdir(parents=True)
-    for path in (DATA["path"], "-source's.csv"):
+    for path in (DATA["path"], "-source's.csv", "own.py"):
         (folder / path).touch()
     (folder / "toy.yaml").write_text(yaml.safe_dump(STUDY))
     (folder / "config.yaml").write_text(yaml.safe_dump({"experiments": ["toy.yaml"], "results": "re sults/é"}))

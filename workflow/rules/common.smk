@@ -5,18 +5,16 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from codsa.errors import CodsaError
 from codsa.settings.section import validated
 from codsa.settings.types import NAME
+from codsa.workflow.code_digests import stage_digest
 from codsa.workflow.config import Config, load_experiment
-from codsa.workflow import code_digests
-from codsa.errors import CodsaError
+from codsa.workflow.stage_code import StageCode
 from codsa.workflow.study import Study, raw_files, settings
 
 # A plan of thousands of jobs is millions of objects that stay; looking for others among them took a tenth of its time.
 gc.set_threshold(100_000, 50, 50)
-
-# Thousands of jobs ask for the digests of the same few stages.
-stage_digest = cache(code_digests.stage_digest)
 
 
 def load_studies():
@@ -27,14 +25,15 @@ def load_studies():
             load_experiment(Path(file), configuration.scale) for file in configuration.experiments
         ]
         studies = {label: Study(label, experiment).checked() for label, experiment in found}
+        code = {label: StageCode(study).checked() for label, study in studies.items()}
     except CodsaError as error:
         raise WorkflowError(str(error)) from None
     if len(studies) < len(found):
         raise WorkflowError("config.yaml: two experiments have the same name")
-    return configuration, studies
+    return configuration, studies, code
 
 
-SETTINGS, STUDIES = load_studies()
+SETTINGS, STUDIES, STAGE_CODE = load_studies()
 RESULTS = SETTINGS.results
 STUDY = f"{RESULTS}/{{study}}"
 REPLICATE = f"{STUDY}/rep~{{replicate}}"
@@ -62,6 +61,11 @@ shell.prefix("""
 
 def study_of(wildcards):
     return STUDIES[wildcards.study]
+
+
+def code_of(wildcards):
+    """What each stage of a study runs."""
+    return STAGE_CODE[wildcards.study]
 
 
 def apart_of(wildcards):

@@ -27,7 +27,7 @@ rule evaluate:
         out=subpath(output.metrics, parent=True),
         fits=lambda w, input: repeated("--fits", input.fits),
         pools=lambda w, input: repeated("--pool", folders(input.pools)),
-        code=lambda w: stage_digest("codsa.cli.eval", study_of(w).estimator_module()),
+        code=lambda w: stage_digest(*code_of(w).evaluate()),
     shell:
         """
         logged {log:q} codsa-eval --data {params.data:q} --split {input.split:q} \

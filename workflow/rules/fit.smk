@@ -22,7 +22,7 @@ rule fit:
         data=subpath(input.rows, parent=True),
         arguments=lambda w: study_of(w).fit(w.replicate, w.method, w.r),
         pools=lambda w, input: repeated("--pool", folders(input.pools)),
-        code=lambda w: stage_digest("codsa.cli.fit", study_of(w).estimator_module()),
+        code=lambda w: stage_digest(*code_of(w).fit()),
     shell:
         """
         logged {log:q} codsa-fit --data {params.data:q} --split {input.split:q} \

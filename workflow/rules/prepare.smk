@@ -17,7 +17,7 @@ rule prepare:
         arguments=lambda w: study_of(w).prepare(study_of(w).experiment.data),
         out=subpath(output.rows, parent=True),
         cache=lambda w: cache_of(study_of(w).experiment.data),
-        code=stage_digest("codsa.cli.prepare"),
+        code=lambda w: stage_digest(*code_of(w).prepare(study_of(w).experiment.data)),
     shell:
         """
         logged {log:q} codsa-prepare {params.arguments:q} {params.cache:q} --out {params.out:q}
@@ -44,8 +44,8 @@ rule prepare_further:
         arguments=lambda w: study_of(w).prepare(study_of(w).further(w.further)),
         out=subpath(output.rows, parent=True),
         cache=lambda w: cache_of(study_of(w).further(w.further)),
-        apart=lambda w, input: repeated("--exclude-near", folders(input.apart)),
-        code=stage_digest("codsa.cli.prepare"),
+        apart=lambda w, input: repeated("--apart-from", folders(input.apart)),
+        code=lambda w: stage_digest(*code_of(w).prepare(study_of(w).further(w.further))),
     shell:
         """
         logged {log:q} codsa-prepare {params.arguments:q} {params.cache:q} \

@@ -22,7 +22,7 @@ rule report:
         evaluations=lambda w, input: repeated("--eval", folders(input.metrics)),
         title=lambda w: study_of(w).experiment.title or w.study,
         out=subpath(output.page, parent=True),
-        code=stage_digest("codsa.cli.report"),
+        code=lambda w: stage_digest(*code_of(w).report()),
     shell:
         """
         logged {log:q} codsa-report {params.evaluations:q} --title {params.title:q} --out {params.out:q}

@@ -25,7 +25,7 @@ rule sample:
         arguments=lambda w: study_of(w).sample(w.replicate, w.generator, w.r),
         out=subpath(output.manifest, parent=True),
         shard=lambda w: f"{int(w.shard) + 1}/{int(w.shards)}",
-        code=lambda w: stage_digest("codsa.cli.sample", study_of(w).generator_module(w.generator)),
+        code=lambda w: stage_digest(*code_of(w).sample(w.generator)),
     shell:
         """
         logged {log:q} codsa-sample --generator {input.generator:q} --data {params.data:q} \

@@ -19,7 +19,7 @@ rule split:
     params:
         data=subpath(input.rows, parent=True),
         arguments=lambda w: study_of(w).split(w.replicate),
-        code=stage_digest("codsa.cli.split"),
+        code=lambda w: stage_digest(*code_of(w).split()),
     shell:
         """
         logged {log:q} codsa-split --data {params.data:q} {params.arguments:q} --out {output.split:q}

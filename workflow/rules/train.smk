@@ -18,11 +18,7 @@ rule pretrain:
     params:
         data=subpath(input.rows, parent=True),
         arguments=lambda w: study_of(w).pretrain(w.kind),
-        code=lambda w: stage_digest(
-            "codsa.cli.train_gen",
-            "codsa.nn.autoencoder",
-            study_of(w).pretrained_module(),
-        ),
+        code=lambda w: stage_digest(*code_of(w).pretrain(w.kind)),
     shell:
         """
         trap : TERM # let the training write its checkpoint
@@ -61,9 +57,7 @@ rule train_generator:
         inverter=lambda w, input: [
             word for folder in input.inverter for word in settings({"inverter": folder})
         ],
-        code=lambda w: stage_digest(
-            "codsa.cli.train_gen", study_of(w).generator_module(w.generator)
-        ),
+        code=lambda w: stage_digest(*code_of(w).train(w.generator)),
     shell:
         """
         trap : TERM # let the training write its checkpoint

@@ -18,13 +18,13 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Schema
-from codsa.encoders.mixed import from_codes, from_float
+from codsa.encoders.values import from_codes, from_float
 from codsa.errors import CodsaError
 from codsa.estimators.base import Average, Fitted, Layout, Problem, fit_all, layout_of, problem
 from codsa.estimators.store import load_fitted, save_fitted
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import child, rng
-from codsa.settings.sections import EstimatorSpec
+from codsa.settings.estimator import EstimatorSpec
 
 FOLDS = 5
 """Each member of an ensemble leaves out one of so many folds of S_g, and stops early on it."""
@@ -99,7 +99,7 @@ def fit_ensemble(
     fold = rng(child(stream, "folds")).permutation(len(rows.y)) % FOLDS
     parts = [(_some(rows, fold != j), _some(rows, fold == j)) for j in range(FOLDS)]
     passes = {"epochs": int(np.clip(STEPS * BATCH // len(rows.y), 1, EPOCHS))}
-    perceptron = replace(MODELS[0], settings={**MODELS[0].settings, **passes})
+    perceptron = MODELS[0].model_copy(update={"settings": {**MODELS[0].settings, **passes}})
     members = [_fit_kind(spec, parts, layout, child(stream, spec.name)) for spec in (perceptron, *MODELS[1:])]
     held_out = np.stack([_held_out(kind, parts, fold) for kind in members])
     kinds: list[Average | Ensemble] = [Average(kind) for kind in members]

@@ -24,11 +24,11 @@ from codsa.io.seeds import Work
 from codsa.io.tables import read_parquet
 from codsa.readers.clean_texts import clean, pieces
 from codsa.readers.datasets import local_file
-from codsa.readers.images import holds_images
+from codsa.readers.places import holds_images
 from codsa.readers.tables import read_table
 from codsa.readers.texts import near_theirs
 from codsa.settings.registry import check_settings
-from codsa.settings.sections import TextOptions
+from codsa.settings.texts import TextOptions
 
 log = logging.getLogger(__name__)
 

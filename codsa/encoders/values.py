@@ -1,0 +1,57 @@
+"""Values of one column as numbers or codes, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from codsa.data.schema import Column, cast
+
+LONGEST = 2.0**63 - 1024
+"""The greatest float64 that is a 64-bit integer."""
+
+
+def to_float(values: pd.Series) -> np.ndarray:
+    """Return ordered values (numbers, dates as nanoseconds) as float64, missing as NaN."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        numbers = values.astype("datetime64[ns]").astype("int64").to_numpy(dtype=float)
+        return np.where(values.isna(), np.nan, numbers)
+    return values.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+
+
+def from_float(numbers: np.ndarray, column: Column) -> pd.Series:
+    """Return float64 numbers as values of an ordered column: rounded, in bounds, NaN as missing."""
+    if column.type == "datetime":
+        low, high = (pd.Timestamp(edge).as_unit("ns").value for edge in (column.minimum, column.maximum))
+        near = np.where(np.isnan(numbers), low, np.clip(numbers, float(low), float(high))).round()
+        whole = np.clip(np.clip(near, -LONGEST, LONGEST).astype("int64"), low, high)  # exact, which floats are not
+        moments = pd.Series(pd.to_datetime(whole, unit="ns")).where(~np.isnan(numbers))
+        return moments.astype("datetime64[ns]")
+    if column.type == "integer" and column.minimum is not None:
+        near = np.clip(np.where(np.isnan(numbers), 0, np.round(numbers)), -LONGEST, LONGEST).astype("int64")
+        return pd.Series(pd.array(np.clip(near, column.minimum, column.maximum), dtype="Int64")).where(
+            ~np.isnan(numbers)
+        )
+    return cast(pd.Series(np.clip(numbers, column.minimum, column.maximum)), column)
+
+
+def level_codes(values: pd.Series, column: Column) -> np.ndarray:
+    """Return the place of each value among the column's levels; missing is the place after them.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        -1 for a value that is not a level.
+    """
+    levels = list(column.levels or [])
+    codes = pd.Index(levels, dtype=object).get_indexer(values.astype(object).where(values.notna(), None))
+    return np.where(values.isna().to_numpy(), len(levels), codes).astype(np.int64)
+
+
+def from_codes(codes: np.ndarray, column: Column) -> pd.Series:
+    """Return codes (as `level_codes` gives them) as values of a categorical or boolean column."""
+    levels = np.array([*(column.levels or []), None], dtype=object)
+    values = pd.Series(levels[codes], dtype=object)
+    if column.levels and all(type(level) is int for level in column.levels):
+        return values.astype("Int64")  # inferred beside a gap it would be a float
+    return cast(values.infer_objects(), column)

@@ -1,0 +1,95 @@
+"""A Parquet file that is too large for memory: read one column at a time, or some rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from codsa.data import schema as tables
+from codsa.data.raw_tables import RawTable
+from codsa.data.rows import is_large, stored_chunks
+from codsa.data.schema import Column
+from codsa.data.unicode import composed, composed_values, respelt_note
+from codsa.errors import CodsaError
+from codsa.readers.tables import (
+    check_file,
+    check_table,
+    is_parquet,
+    parquet_names,
+    read_exact,
+    read_table,
+    refuse_irregular,
+)
+
+
+def read_raw(path: Path, sha256: str | None = None, notes: list[str] | None = None) -> pd.DataFrame | Path:
+    """Read a table as `read_table` does, but leave a large Parquet file where it is.
+
+    Parameters
+    ----------
+    path, sha256, notes
+        As `read_table` takes them.
+
+    Returns
+    -------
+    DataFrame of shape (n, d), or Path
+    """
+    refuse_irregular(path)
+    if not is_parquet(path) or not is_large(path):
+        return read_table(path, sha256, notes)
+    check_file(path, sha256)
+    return path
+
+
+class StoredTable(RawTable):
+    """A Parquet file of which one column at a time is in memory.
+
+    Raises
+    ------
+    CodsaError
+        For a column whose name is not in Unicode's composed form: rows are read by these names later.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(parquet_names(path))
+        other = next((name for name in self.names if composed(name) != name), None)
+        if other is not None:
+            raise CodsaError(f"{path}: column '{other}': its name is not in Unicode's composed form (NFC); rename it")
+        self.path = path
+        self.respelt: dict[str, int] = {}
+
+    def values(self, name: str) -> pd.Series:
+        """Read a column."""
+        frame = read_exact(self.path, columns=[name])
+        if name not in self.respelt:
+            check_table(frame, self.path)
+        values, self.respelt[name] = composed_values(frame[name])
+        return values
+
+    def notes(self) -> list[str]:
+        """Return what was spelt otherwise."""
+        return [respelt_note(name, count) for name, count in self.respelt.items() if count]
+
+    def chunks(self, columns: list[Column]) -> Iterator[pd.DataFrame]:
+        """Read the rows some at a time, in the types that `typed` gives them."""
+        retyped = [c for c in columns if self.inferred[c.name].type != c.type]
+        first = [self.inferred[c.name] if c in retyped else c for c in columns]
+        for chunk in stored_chunks(self.path, first):
+            yield chunk.assign(**{c.name: tables.cast(chunk[c.name], c) for c in retyped})
+
+
+def arrow_types(columns: list[Column]) -> Any:
+    """Return the Arrow schema in which typed columns are stored, so that a part without values has types too."""
+    import pyarrow as pa
+
+    def of(column: Column) -> Any:
+        whole = column.levels is not None and all(isinstance(v, int) for v in column.levels)
+        plain: dict[str, Callable[[], Any]] = {"numeric": pa.float64, "integer": pa.int64, "boolean": pa.bool_}
+        if column.type == "datetime":
+            return pa.timestamp("ns")
+        return plain[column.type]() if column.type in plain else (pa.int64() if whole else pa.string())
+
+    return pa.schema([(c.name, of(c)) for c in columns])

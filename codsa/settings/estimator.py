@@ -1,0 +1,31 @@
+"""The section of the estimator."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from codsa.settings.registry import ESTIMATORS
+from codsa.settings.section import Flag, Section
+from codsa.settings.types import ObjectName
+
+
+class EstimatorSpec(Section):
+    """The model whose loss is to fall.
+
+    preprocess none: raw numbers; ordinal: categories as codes, for trees; standard: imputed, scaled, one-hot; smooth:
+    as standard, with every number twice, as its rank and by asinh, so that heavy tails do no harm; auto: what the
+    estimator is best served with.
+    """
+
+    section: ClassVar[str] = "estimator"
+    name: Annotated[ObjectName, Flag("--estimator")] = Field(
+        default="gradient-boosting", description=f"{', '.join(ESTIMATORS)}, or module:Class"
+    )
+    preprocess: Literal["auto", "none", "ordinal", "standard", "smooth"] = Field(
+        default="auto", description="auto, none, ordinal, standard or smooth"
+    )
+    settings: Annotated[dict[str, Any], Flag("--set", "KEY=VALUE", read="settings")] = Field(
+        default={}, description="keyword arguments; repeat the option"
+    )
