@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from codsa.data.schema import Column, Schema, check_choice, is_ordered
 from codsa.encoders.values import level_codes, to_float
 from codsa.errors import CodsaError, quoted_value
 from codsa.io.array_columns import arrays
+from codsa.io.library_internals import check_parameters
 from codsa.io.seeds import integer
 from codsa.io.tensors import readable
 from codsa.settings.estimator import EstimatorSpec
@@ -296,15 +296,13 @@ def check_spec(spec: EstimatorSpec, task: str | None = None) -> None:
 
 def validated(name: str, model: Any) -> Any:
     """Return an unfitted estimator of scikit-learn's, or raise a `CodsaError` for a setting that it cannot have."""
-    from sklearn.utils._param_validation import InvalidParameterError
-
-    try:
-        getattr(model, "_validate_params", lambda: None)()
-    except InvalidParameterError as error:
-        hit = re.fullmatch(r"The '(\w+)' parameter of \S+ must be (.*)\. Got .* instead\.", str(error), re.DOTALL)
-        said = f"{hit[1]} = {quoted_value(getattr(model, hit[1], None))}: should be {hit[2]}" if hit else str(error)
-        raise CodsaError(f"estimator '{name}': {said}") from None
-    return model
+    fault = check_parameters(model)
+    if fault is None:
+        return model
+    setting, text = fault
+    if setting is not None:
+        text = f"{setting} = {quoted_value(getattr(model, setting, None))}: should be {text}"
+    raise CodsaError(f"estimator '{name}': {text}")
 
 
 def fit_all(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from codsa.errors import CodsaError
+from codsa.io.library_internals import tree_types
 
 LEAF = -1
 """What scikit-learn writes as a leaf's child."""
@@ -24,13 +25,11 @@ def check_trees(model: Any, path: Path) -> None:
     path : Path
         For the error.
     """
-    from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
-    from sklearn.tree._tree import Tree
-
+    tree, predictor = tree_types()
     for part, features in _parts(model):
-        if isinstance(part, Tree):
+        if isinstance(part, tree):
             sound = _tree_is_sound(part, features)
-        elif isinstance(part, TreePredictor):
+        elif isinstance(part, predictor):
             sound = _predictor_is_sound(part, features)
         else:
             continue

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import re
-import sys
 import zipfile
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from codsa.errors import CodsaError
 from codsa.estimators.base import Average, EstimatorKind, Fitted, Layout, Predictor
 from codsa.estimators.sound import check_trees
 from codsa.estimators.types import FURTHER, SKLEARN, TYPES
+from codsa.io.library_internals import SKOPS_SCHEMA, import_skops, reproducible_skops
 from codsa.io.records import read_as, write_json
 from codsa.io.tensors import readable
 from codsa.settings.estimator import EstimatorSpec
@@ -37,45 +35,19 @@ class Record:
     layout: Layout
 
 
-def _skops() -> Any:
-    """Import skops without all of torch.
-
-    skops lists all of scikit-learn's modules, and one of them, an adapter that nothing here uses,
-    imports everything that torch has; an empty module stands in for it meanwhile, which halves
-    the start of a job.
-    """
-    adapter = "sklearn.externals.array_api_compat.torch"
-    stand_in = adapter not in sys.modules
-    if stand_in:
-        sys.modules[adapter] = ModuleType(adapter)
-    try:
-        import skops.io
-    finally:
-        if stand_in:
-            del sys.modules[adapter]
-    return skops.io
-
-
 def _dump(fitted: Any, path: Path, name: str) -> None:
     """Write a skops file whose bytes depend on its content alone: no memory addresses, no time of day."""
     try:
-        content = _skops().dumps(fitted)
+        content = import_skops().dumps(fitted)
     except Exception as error:  # skops raises its own kinds, and those of what it looks at
         reason = (str(error).splitlines() or [""])[0]
         raise CodsaError(
             f"estimator '{name}': cannot be kept without pickle ({type(error).__name__}: {reason}); "
             "change the setting that puts it there"
         ) from error
-    with zipfile.ZipFile(io.BytesIO(content)) as made:
-        parts = {name: made.read(name) for name in made.namelist()}
-    schema = parts.pop("schema.json").decode()
-    found = re.findall(r'"__id__": (\d+)|"file": "(\d+)\.', schema)
-    order = {number: str(place) for place, number in enumerate(dict.fromkeys(a or b for a, b in found))}
-    schema = re.sub(r'("__id__": |"file": ")(\d+)', lambda hit: hit[1] + order[hit[2]], schema)
-    named = {order[name.partition(".")[0]] + "." + name.partition(".")[2]: data for name, data in parts.items()}
     with zipfile.ZipFile(path, "w") as file:
-        for name, data in sorted({**named, "schema.json": schema.encode()}.items()):
-            file.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED, compresslevel=1)
+        for part, data in reproducible_skops(content).items():
+            file.writestr(zipfile.ZipInfo(part), data, zipfile.ZIP_DEFLATED, compresslevel=1)
 
 
 def save_fitted(folder: Path, fitted: Predictor, spec: EstimatorSpec) -> None:
@@ -145,7 +117,7 @@ def _load(path: Path, trusted: Collection[str], registered: bool) -> Any:
         strange = _strange(path, trusted, registered)
         if strange:
             raise CodsaError(f"{path}: holds {strange[0]}, which is not trusted; if you trust it, give --trust")
-        loaded = _skops().load(path, trusted=sorted(_admitted(trusted, registered)))
+        loaded = import_skops().load(path, trusted=sorted(_admitted(trusted, registered)))
     except (CodsaError, MemoryError):
         raise
     except FileNotFoundError:
@@ -168,10 +140,10 @@ def _strange(path: Path, trusted: Collection[str], registered: bool) -> list[str
     A registered estimator's file has of scikit-learn no more than such estimators consist of.
     """
     _check_size(path)
-    strange = set(_skops().get_untrusted_types(file=path)) - _admitted(trusted, registered)
+    strange = set(import_skops().get_untrusted_types(file=path)) - _admitted(trusted, registered)
     if registered:
         with zipfile.ZipFile(path) as file:
-            names = set(_names(json.loads(file.read("schema.json"))))
+            names = set(_names(json.loads(file.read(SKOPS_SCHEMA))))
         strange |= {name for name in names if name.startswith("sklearn.")} - SKLEARN
     return sorted(strange)
 
@@ -182,7 +154,7 @@ def _check_size(path: Path) -> None:
         sizes = {part.filename: part.file_size for part in file.infolist()}
         limit = max(SMALL, RATIO * path.stat().st_size)
         if sum(sizes.values()) <= limit:
-            asked = re.findall(r'"file": ?"([^"]+)"', file.read("schema.json").decode())
+            asked = re.findall(r'"file": ?"([^"]+)"', file.read(SKOPS_SCHEMA).decode())
             if sum(sizes.get(name, 0) for name in asked) <= limit:
                 return
     raise CodsaError(f"{path}: unpacks to more than {limit} bytes, which no model does; do not use it")

@@ -13,15 +13,15 @@ from typing import Any
 import pandas as pd
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.utils import InitProcessGroupKwargs, broadcast
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from codsa.data.schema import check_choice
 from codsa.errors import CodsaError
 from codsa.io.checkpoints import load_checkpoint, save_checkpoint
+from codsa.io.library_internals import forget_other_precision
 from codsa.io.processes import PATIENCE, STOPPED, Notice, joined, scheduled
 
 log = logging.getLogger(__name__)
@@ -63,8 +63,7 @@ class Recipe:
 
 def accelerator(precision: str) -> Accelerator:
     """Return an accelerator; unlike accelerate's own, a process may have several, each with its precision."""
-    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
-        AcceleratorState._reset_state()
+    forget_other_precision(precision)
     return Accelerator(mixed_precision=precision, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
 
 
@@ -281,7 +280,7 @@ def warm_average(decay: float) -> Callable[[Any, Any, Any], None]:
     @torch.no_grad()
     def update(averaged: list[torch.Tensor], current: list[torch.Tensor], count: torch.Tensor) -> None:
         t = float(count)
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + t) / (10 + t)))
+        get_ema_multi_avg_fn(min(decay, (1 + t) / (10 + t)))(averaged, current, count)
 
     return update
 

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from codsa.errors import CodsaError
 from codsa.estimators.base import EstimatorKind, Layout
 from codsa.estimators.networks import need_images
+from codsa.io.library_internals import drop_search_tree, grow_search_tree
 from codsa.settings.registry import check_settings
 from codsa.settings.types import Cells, PositiveInt
 
@@ -66,17 +67,14 @@ class LocalOutliers(BaseEstimator):  # type: ignore[misc]
         if "factors_" in state:
             state["factors_"] = [copy.copy(factor) for factor in self.factors_]
             for factor in state["factors_"]:
-                factor._tree = None
+                drop_search_tree(factor)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Grow the search trees anew from the rows; they are the same ones."""
-        from sklearn.neighbors import KDTree
-
         super().__setstate__(state)
         for factor in state.get("factors_", ()):
-            if factor._fit_method == "kd_tree":
-                factor._tree = KDTree(factor._fit_X, factor.leaf_size, metric=factor.effective_metric_)
+            grow_search_tree(factor)
 
     def score_samples(self, x: np.ndarray) -> np.ndarray:
         """Return how normal rows are, ndarray of shape (n,)."""
