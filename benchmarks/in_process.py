@@ -69,8 +69,9 @@ def replicate(study: Study, root: Path, k: int) -> None:
         out = folder / f"eval~{name}"
         fits = [folder / f"fit~{one}/r~{label}" for one in study.judged(name) for label in labels(study, one)]
         pools = list(dict.fromkeys(p for one in study.judged(name) for p in pools_behind(study, root, k, one)))
-        chosen = [*repeated("--fits", fits), *repeated("--pool", pools), *study.evaluate(k, name)]
-        call(eval_, out / "manifest.json", *given, *chosen, "--out", out)
+        paths = {"fits": list(map(str, fits)), "pool": list(map(str, pools)), "out": str(out)}
+        chosen = ["--evaluation", study.evaluation(name, **paths), *study.evaluate(k)]
+        call(eval_, out / "manifest.json", *given, *chosen)
 
 
 def labels(study: Study, method: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 OUTPUTS = {
@@ -26,6 +27,9 @@ def write_stubs(folder: Path) -> None:
 
 def outputs(command: str, arguments: list[str]) -> list[Path]:
     """Return the files that a command is to make."""
+    if command == "codsa-eval":
+        given = [json.loads(after) for word, after in pairwise(arguments) if word == "--evaluation"]
+        return [Path(evaluation["out"], name) for evaluation in given for name in OUTPUTS[command]]
     out = Path(arguments[arguments.index("--out") + 1])
     if command == "codsa-split":
         return [out, out.with_suffix(".json")]

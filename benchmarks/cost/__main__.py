@@ -1,9 +1,11 @@
 """What it costs, as ratios in one run.
 
     python benchmarks/cost [study] [sampling] [grid] [streaming] [training] [forests] [stable]
+    python benchmarks/cost workflow [--against FOLDER] [--config KEY=VALUE …]
 
-Without names all parts but the last run. CPU time is what counts, wall time stands beside it. The results are
-printed and written to benchmarks/results/cost.md.
+Without names all parts but the last two run. workflow runs the studies of config.yaml, and with --against those of
+another checkout, too, whose figures should be the same. CPU time is what counts, wall time stands beside it. The
+results are printed and written to benchmarks/results/cost.md.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import os
 import platform
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,6 +26,7 @@ from memory import streaming, training
 from networks import sampling, study
 from shared import Section, Spent, timed
 from stable import stable
+from studies import workflow
 
 from codsa.nn.trainer import mixed_precision
 
@@ -35,8 +39,9 @@ PARTS: dict[str, tuple[str, Callable[[Section], None]]] = {
     "training": ("Memory of a large table", training),
     "forests": ("Forests in parallel", forests),
     "stable": ("Stable Diffusion at its size", stable),
+    "workflow": ("The default studies", workflow),
 }
-LARGE = ("stable",)
+LARGE = ("stable", "workflow")
 """Run only where they are named."""
 
 
@@ -69,7 +74,10 @@ def main() -> None:
     """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
-    chosen = parser.parse_args().parts or [name for name in PARTS if name not in LARGE]
+    parser.add_argument("--against", type=Path, metavar="FOLDER", help="workflow: another checkout, to compare with")
+    parser.add_argument("--config", nargs="+", metavar="KEY=VALUE", help="workflow: as Snakemake's option")
+    given = parser.parse_args()
+    chosen = given.parts or [name for name in PARTS if name not in LARGE]
     unknown = [name for name in chosen if name not in PARTS]
     if unknown:
         parser.error(f"no part '{unknown[0]}'; the parts are {', '.join(PARTS)}")
@@ -78,6 +86,7 @@ def main() -> None:
     with timed() as spent:
         for name in chosen:
             title, part = PARTS[name]
+            part = partial(workflow, against=given.against, settings=given.config) if name == "workflow" else part
             print(f"\n## {title}\n", flush=True)
             sections[name] = Section(title)
             part(sections[name])

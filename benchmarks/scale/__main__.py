@@ -125,7 +125,7 @@ def decoding(source: Source) -> float:
 
 
 def jobs(study: Study) -> tuple[int, int]:
-    """Count the jobs that the Slurm profile submits, and how many of them are tasks of arrays."""
+    """Count the jobs that the Slurm profile submits, and how many of them draw a shard."""
     one = study.experiment
     kinds = {source.transfer for source in study.generators.values() if source.transfer}
     kinds |= {"inverter"} if any(map(study.inverted, study.generators)) else set()
@@ -133,7 +133,7 @@ def jobs(study: Study) -> tuple[int, int]:
     fits = sum(len(study.fits(m)) for m in study.methods.values() if not m.among)
     made = len(parts(study)) * one.replicates
     tasks = made * one.shards if one.shards > 1 else 0
-    apart = one.replicates * (math.ceil(fits / 5) + math.ceil(len(study.methods) / 10))
+    apart = one.replicates * (math.ceil(fits / 5) + 1)
     return 2 + len(further) + len(kinds) + math.ceil(one.replicates / 10) + made + tasks + apart, tasks
 
 
@@ -216,7 +216,7 @@ def shown(number: float) -> str:
 
 def line(title: str, made: Totals) -> str:
     """Return a row of the table."""
-    count = "–" if not made.jobs else f"{made.jobs:,}" + (f", of which {made.tasks:,} in arrays" if made.tasks else "")
+    count = "–" if not made.jobs else f"{made.jobs:,}" + (f", of which {made.tasks:,} shards" if made.tasks else "")
     hours = map(shown, (made.cpu, made.gpu, made.fits))
     sizes = (f"{shown(size)} GB" for size in (made.storage, made.memory))
     return f"| {title} | {count} | " + " | ".join([*hours, *sizes]) + " |"

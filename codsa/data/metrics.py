@@ -195,10 +195,10 @@ def paired_interval(differences: np.ndarray, level: float = 0.95) -> tuple[float
     mean, low, high : float
         The bounds are NaN with fewer than two replicates.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     mean, count = float(np.mean(differences)), len(differences)
     if count < 2:
         return mean, float("nan"), float("nan")
-    half = float(t.ppf((1 + level) / 2, count - 1) * np.std(differences, ddof=1) / np.sqrt(count))
+    half = float(stdtrit(count - 1, (1 + level) / 2) * np.std(differences, ddof=1) / np.sqrt(count))
     return mean, mean - half, mean + half

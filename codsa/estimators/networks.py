@@ -17,6 +17,7 @@ from torch import nn
 
 from codsa.errors import CodsaError
 from codsa.estimators.base import Layout, Problem
+from codsa.io.imports import without_compiler
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import child, integer, stream
 from codsa.io.tensors import fill, load_tensors
@@ -134,6 +135,7 @@ class Networks:
     def __init__(self, make: Callable[[], NetworkModel], layout: Layout, training: Training) -> None:
         self.make, self.layout, self.training = make, layout, training
 
+    @without_compiler()
     def fit_many(self, arms: list[Problem], checks: list[Problem], seed: int) -> list[NetworkModel]:
         """Fit all arms, one after the other (see `codsa.estimators.base.fit_all`)."""
         return [self._fit(arm, check, seed) for arm, check in zip(arms, checks, strict=True)]

@@ -15,7 +15,7 @@ from codsa.errors import CodsaError
 from codsa.estimators.base import Average, EstimatorKind, Fitted, Layout, Predictor
 from codsa.estimators.sound import check_trees
 from codsa.estimators.types import FURTHER, SKLEARN, TYPES
-from codsa.io.library_internals import SKOPS_SCHEMA, import_skops, reproducible_skops
+from codsa.io.library_internals import SKOPS_SCHEMA, import_skops, reproducible_skops, sklearn_estimators
 from codsa.io.records import read_as, write_json
 from codsa.io.tensors import readable
 from codsa.settings.estimator import EstimatorSpec
@@ -130,8 +130,8 @@ def _load(path: Path, trusted: Collection[str], registered: bool) -> Any:
 
 
 def _admitted(trusted: Collection[str], registered: bool) -> frozenset[str]:
-    """Return the names that a file may hold beyond what skops trusts by itself."""
-    return TYPES if registered else TYPES | FURTHER | trusted_types(trusted)
+    """Return the names that a file may hold beyond numbers, texts, containers and ufuncs, which skops trusts."""
+    return TYPES | SKLEARN if registered else TYPES | FURTHER | sklearn_estimators() | trusted_types(trusted)
 
 
 def _strange(path: Path, trusted: Collection[str], registered: bool) -> list[str]:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from codsa.data.schema import check_choice
 from codsa.errors import CodsaError
 from codsa.io.checkpoints import load_checkpoint, save_checkpoint
+from codsa.io.imports import without_compiler
 from codsa.io.library_internals import forget_other_precision
 from codsa.io.processes import PATIENCE, STOPPED, Notice, joined, scheduled
 
@@ -87,6 +88,7 @@ class Trainer:
         A file that is written at every check, and resumed from if it is there.
     """
 
+    @without_compiler()
     def __init__(
         self,
         model: nn.Module,
@@ -108,6 +110,7 @@ class Trainer:
         self.losses: list[dict[str, float | None]] = []
         self._sum = 0.0
 
+    @without_compiler()
     def run(self) -> pd.DataFrame:
         """Train to the end, or to the early stop.
 

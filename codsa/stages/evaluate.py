@@ -144,14 +144,14 @@ def choose(fits: Sequence[Fits]) -> Choice:
 
 
 def evaluate(
-    dataset: AnyDataset, split: Split, choice: Choice, work: Work, encoder: str | None = None
+    dataset: AnyDataset, split: Split, choice: Choice, work: Work, modalities: Sequence[Modality] | None = None
 ) -> dict[str, Any]:
     """Measure the chosen estimator on the test rows, per region and under Q.
 
     Parameters
     ----------
-    encoder : str, optional
-        The folder or name of the encoder by which generated texts are embedded again.
+    modalities : sequence of Modality, optional
+        Those of the data; with an encoder, generated texts are embedded again.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def evaluate(
     names = dataset.schema.regions.names
     found = {metric: test.score(metric, fitted, split.q, names) for metric in metrics_for(dataset.schema.task)}
     validation = {name.removeprefix("validation: "): row[name] for name in row if name.startswith("validation: ")}
-    found_out = _diagnostics(dataset, split, choice, work, modalities_of(dataset.schema, encoder))
+    found_out = _diagnostics(dataset, split, choice, work, modalities or modalities_of(dataset.schema))
     chosen = {key: value for key, value in row.items() if not key.startswith("validation")}
     chosen["fits"] = "/".join(choice.fits.folder.parts[-2:])
     chosen["alpha_vector"], chosen["counts"] = choice.alpha, choice.counts

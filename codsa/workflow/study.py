@@ -195,7 +195,8 @@ class Study:
         alpha = [a if isinstance(a, (str, dict)) else float(a) for a in method.alpha or grid.alpha]
         return {"m": m, "alpha": alpha, "reserve": method.reserve, "focus": grid.focus}
 
-    def _work(self, replicate: int | str | None = None) -> list[str]:
+    def stream(self, replicate: int | str | None = None) -> list[str]:
+        """Return the options that random streams derive from."""
         return options(seed=self.experiment.seed, experiment=self.label, replicate=replicate)
 
     def prepare(self, data: Data) -> list[str]:
@@ -228,6 +229,10 @@ class Study:
 
     def pretrain(self, transfer: str) -> list[str]:
         """Return the arguments of codsa-train-gen --pretrain for a `Source.transfer`."""
+        return [*self.pretrained_options(transfer), *self.stream()]
+
+    def pretrained_options(self, transfer: str) -> list[str]:
+        """Return the options of codsa-train-gen --pretrain that say what is learned from the source set."""
         kind, _, rows = transfer.partition("-")
         chosen = options(
             pretrain="rows" if kind == "fresh" else kind,
@@ -238,7 +243,7 @@ class Study:
         if kind == "inverter":
             texts = self.further("source").texts
             own = {**({"encoder": texts.encoder} if texts and texts.encoder else {}), **own}
-        return [*chosen, *settings(own), *self._work()]
+        return [*chosen, *settings(own)]
 
     def inverted(self, generator: str) -> bool:
         """Say whether a generator decodes by the inverter that is trained on the source set."""
@@ -246,42 +251,75 @@ class Study:
 
     def split(self, replicate: int | str) -> list[str]:
         """Return the arguments of codsa-split."""
-        return [*section_options(self.experiment.split), *self._work(replicate)]
+        return [*self.split_sizes(), *self.stream(replicate)]
+
+    def split_sizes(self) -> list[str]:
+        """Return the options of codsa-split: the law and how many rows are held out."""
+        return section_options(self.experiment.split)
 
     def train(self, replicate: int | str, generator: str, part: str) -> list[str]:
         """Return the arguments of codsa-train-gen."""
+        return [*self.generator_options(generator), *self.part_options(part), *self.stream(replicate)]
+
+    def generator_options(self, generator: str) -> list[str]:
+        """Return the options of codsa-train-gen that say what is trained, and on how many GPUs."""
         source = self.generators[generator]
-        r, _, fold = part.partition("-fold")
-        chosen = options(fold=int(fold)) if fold else options(r=float(r))
-        chosen += options(gpus=self.gpus(generator) or None)
         own = {k: v for k, v in source.settings.items() if k != "inverter" or not self.inverted(generator)}
-        return [*options(generator=source.name), *chosen, *settings(own), *self._work(replicate)]
+        return [*options(generator=source.name, gpus=self.gpus(generator) or None), *settings(own)]
+
+    def part_options(self, part: str) -> list[str]:
+        """Return the option of codsa-train-gen that says on which rows: a ratio r, or all outside a fold."""
+        r, _, fold = part.partition("-fold")
+        return options(fold=int(fold)) if fold else options(r=float(r))
 
     def sample(self, replicate: int | str, generator: str, part: str) -> list[str]:
-        """Return the arguments of codsa-sample: the grids of all methods that share the pool."""
+        """Return the arguments of codsa-sample."""
+        return [*self.pool_grids(generator, part), *self.generator_trust(generator), *self.stream(replicate)]
+
+    def pool_grids(self, generator: str, part: str) -> list[str]:
+        """Return the options of codsa-sample that say how many rows: the grids of all methods that share the pool."""
         users = [
             m
             for m in self.methods.values()
             if m.generator and self.generator_of(m) == generator and any(part in p for p in self.fits(m).values())
         ]
-        grids = sorted({value(self.grid(m)) for m in users})
-        return [*options(grid=list(grids), trust=own_code(self.generators[generator].name)), *self._work(replicate)]
+        return options(grid=sorted({value(self.grid(m)) for m in users}))
+
+    def generator_trust(self, generator: str) -> list[str]:
+        """Return the option that lets a generator of the user's own run."""
+        return options(trust=own_code(self.generators[generator].name))
 
     def fit(self, replicate: int | str, method: str, label: str) -> list[str]:
         """Return the arguments of codsa-fit."""
-        chosen, experiment = self.methods[method], self.experiment
-        return [
-            *options(r=float(label.removesuffix("-cross")), **self.grid(chosen), weighted=chosen.weighted),
-            *section_options(experiment.estimator),
-            *options(metric=experiment.metric),
-            *options(choose_by=experiment.choose_by, keep_grid=experiment.keep_grid),
-            *self._work(replicate),
-        ]
+        grid, estimator = self.grid_options(method, label), self.estimator_options()
+        return [*grid, *estimator, *self.metric_options(), *self.stream(replicate)]
 
-    def evaluate(self, replicate: int | str, method: str) -> list[str]:
-        """Return the arguments of codsa-eval."""
-        chosen = options(method=method, encoder=self._judge_of_texts(method))
-        return [*chosen, *options(trust=own_code(self.experiment.estimator.name)), *self._work(replicate)]
+    def grid_options(self, method: str, label: str) -> list[str]:
+        """Return the options of codsa-fit that say which (m, α) are fitted, on which real rows."""
+        chosen = self.methods[method]
+        ratio = float(label.removesuffix("-cross"))
+        return options(r=ratio, **self.grid(chosen), weighted=chosen.weighted, keep_grid=self.experiment.keep_grid)
+
+    def estimator_options(self) -> list[str]:
+        """Return the options of codsa-fit that say what is fitted."""
+        return section_options(self.experiment.estimator)
+
+    def metric_options(self) -> list[str]:
+        """Return the options of codsa-fit that say how the fits are judged."""
+        return options(metric=self.experiment.metric, choose_by=self.experiment.choose_by)
+
+    def evaluate(self, replicate: int | str) -> list[str]:
+        """Return the arguments of codsa-eval, but for the evaluations."""
+        return [*self.estimator_trust(), *self.stream(replicate)]
+
+    def estimator_trust(self) -> list[str]:
+        """Return the option that lets an estimator of the user's own run."""
+        return options(trust=own_code(self.experiment.estimator.name))
+
+    def evaluation(self, method: str, **paths: Any) -> str:
+        """Return a method's --evaluation for codsa-eval: its name, its encoder, and the paths that are given."""
+        encoder = self._judge_of_texts(method)
+        return value({"method": method, **paths, **({"encoder": encoder} if encoder else {})})
 
     def _judge_of_texts(self, method: str) -> str | None:
         """Return the encoder by which generated texts are embedded again, where a method has some."""

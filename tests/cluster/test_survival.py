@@ -137,7 +137,7 @@ def test_ctrl_c_cancels_and_a_restart_makes_what_is_missing(whole: Path, study: 
     assert ended(run, study) != 0
     slurm.wait(lambda: state(job) == "CANCELLED", 60)
     finish(on_slurm(study, POOL, SURVIVOR_MARKER=str(study / "held")), study)
-    assert "rule split" not in said(study) and "rule prepare" not in said(study)
+    assert "Giving every row" not in said(study) and "Preparing" not in said(study)
     assert "resumed from step 1" in training_log(study)
     assert digests(study) == digests(whole)
 

@@ -300,10 +300,10 @@ def test_the_workflow_trusts_what_the_experiment_names() -> None:
     base = {"name": "toy", "data": {"path": "x.csv", "target": "y"}}
     mine = {"name": "mine", "generator": "my.module:Class"}
     own = Study("toy", Experiment.model_validate({**base, "methods": [mine], "estimator": {"name": "my.fit:Own"}}))
-    assert own.evaluate(0, "mine")[2:4] == ["--trust", "my.fit:Own"]
+    assert own.evaluate(0)[:2] == ["--trust", "my.fit:Own"]
     assert "--trust my.module:Class" in " ".join(own.sample(0, next(iter(own.generators)), "0.5"))
     plain = Study("toy", Experiment.model_validate({**base, "methods": ["smote"]}))
-    assert "--trust" not in plain.evaluate(0, "smote") + plain.sample(0, "smote", "0.5")
+    assert "--trust" not in plain.evaluate(0) + plain.sample(0, "smote", "0.5")
 
 
 @pytest.mark.parametrize("word", ["nonsense", "a:b:c", "../x:y", "x:", "os:system", "nowhere.at.all:X"])

@@ -246,7 +246,7 @@ def arguments(made: Experiment) -> dict[str, list[str]]:
         "sample": study.sample(0, name, "0.8"),
         "fit": study.fit(0, "codsa", "0.8"),
         "baseline": study.fit(0, "none", "1.0"),
-        "evaluate": study.evaluate(0, "codsa"),
+        "evaluate": [*study.evaluate(0), study.evaluation("codsa")],
     }
 
 
@@ -528,4 +528,4 @@ def test_cross_fitting_draws_on_the_pools_of_all_folds() -> None:
         assert study.fits(study.methods[name]) == {"0.8-cross": [f"0.8-fold{fold}" for fold in range(5)]}
     assert len(study.generators) == 1
     arguments = study.train(0, "tabular-diffusion", "0.8-fold3")
-    assert arguments[2:4] == ["--fold", "3"] and "--r" not in arguments
+    assert arguments[arguments.index("--fold") + 1] == "3" and "--r" not in arguments

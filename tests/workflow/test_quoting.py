@@ -156,7 +156,7 @@ def test_commands_get_the_very_words(calls: list[list[str]]) -> None:
         study.train(0, sent, "0.5"),
         study.sample(0, sent, "0.5"),
         study.fit(0, plain, "0.5"),
-        study.evaluate(0, plain),
+        study.evaluate(0),
         ["--title", HOSTILE.replace("\n", " ")],
         ["--data", "re sults/é/toy/data"],
         ["--set", "inverter=re sults/é/toy/pretrained~inverter"],

@@ -1,19 +1,20 @@
 # What a scheduler is asked for: memory and minutes by size and attempt, GPUs, partitions, groups;
 # and what is checked before the first job.
-from copy import copy
 from math import ceil
 
-from snakemake.settings.types import DeploymentMethod
+from codsa.workflow import snakemake_internals
 
 from codsa.workflow import preflight
 
 from codsa.io import verify
 
 SLURM = "slurm"
-FITS, EVALUATIONS, SPLITS = "fit-{replicate}", "evaluate-{replicate}", "split"
+IS_MAIN = snakemake_internals.is_main(workflow)
+"""Whether this process plans the run; others are jobs, which ask Slurm nothing."""
+FITS, SPLITS = "fit-{replicate}", "split"
 
 
-# Each member of a group of fits, evaluations or splits takes a slot. The profile says how many slots
+# Each member of a group of fits or splits takes a slot. The profile says how many slots
 # a job has; so many members run at once, and CPUs and memory are asked for so many, not for all.
 resource_scopes:
     group_slots="local",
@@ -26,14 +27,14 @@ def megabytes(files):
 
 def abreast(group):
     """How many members of a group run at once: all, where the profile does not limit its slots."""
-    members = workflow.group_settings.group_components.get(group, 1)
-    slots = workflow.global_resources.get("group_slots").value
+    members = snakemake_internals.group_components(workflow, group)
+    slots = snakemake_internals.limit(workflow, "group_slots")
     return members if slots is None else min(slots, members)
 
 
 def turns(group):
     """How many times the members of a group follow one another."""
-    return ceil(workflow.group_settings.group_components.get(group, 1) / abreast(group))
+    return ceil(snakemake_internals.group_components(workflow, group) / abreast(group))
 
 
 def memory(base, each=0, factor=lambda w: 1, gpus=lambda w: 0, share=lambda: 1):
@@ -69,25 +70,21 @@ def minutes(base, each=0, factor=lambda w: 1, gpus=lambda w: 0, share=lambda: 1)
 @cache
 def longest(name):
     """The minutes that a partition allows; None where it has no limit or this is no scheduling process."""
-    return preflight.longest_minutes(name) if workflow.is_main_process else None
+    return preflight.longest_minutes(name) if IS_MAIN else None
 
 
 @cache
 def largest(name):
     """The megabytes of a partition's largest node; None where nobody knows, or in a job."""
-    nodes = preflight.nodes_of(name) if workflow.is_main_process else []
+    nodes = preflight.nodes_of(name) if IS_MAIN else []
     return max((node.megabytes for node in nodes), default=None)
-
-
-def default(resource):
-    """What the profile's default-resources say of a resource, as text; None where they do not."""
-    defaults = workflow.resource_settings.default_resources or {}
-    return str(defaults[resource].raw).strip("'\"") if resource in defaults else None
 
 
 def partition(gpus):
     """The partition of a job with so many GPUs; None leaves the choice to Slurm."""
-    return (gpus and default("gpu_partition")) or default("slurm_partition")
+    names = ("gpu_partition", "slurm_partition") if gpus else ("slurm_partition",)
+    known = (snakemake_internals.default_resource(workflow, name) for name in names)
+    return next(filter(None, known), None)
 
 
 def gpus_of(wildcards):
@@ -110,6 +107,11 @@ def synthetic(wildcards):
     return 1 + study_of(wildcards).most_synthetic
 
 
+def methods_of(wildcards):
+    """How many methods a replicate has: one job evaluates them all."""
+    return len(study_of(wildcards).methods)
+
+
 def most_gpus():
     """The most GPUs that a job of the studies asks for."""
     return max(
@@ -118,18 +120,14 @@ def most_gpus():
 
 
 def requests():
-    """What the jobs will ask for of a node, one of each kind: those of other replicates ask for the same.
-
-    A group is looked at in a copy, since it keeps what it once computed, and its inputs are yet to come.
-    """
+    """What the jobs will ask for of a node, one of each kind: those of other replicates ask for the same."""
     kinds = {}
-    for job in workflow.dag.needrun_jobs():
-        group = workflow.dag.get_job_group(job)
-        members = sorted(
+    for job, members in snakemake_internals.planned_jobs(workflow):
+        kind = sorted(
             (m.rule.name, m.wildcards_dict.get("study", ""), m.wildcards_dict.get("generator", ""))
-            for m in (group.jobs if group else [job])
+            for m in members
         )
-        kinds.setdefault(tuple(members), copy(group) if group else job)
+        kinds.setdefault(tuple(kind), job)
     return [request(job) for job in kinds.values() if not job.is_local]
 
 
@@ -148,16 +146,13 @@ def request(job):
 
 def containers_asked():
     """Whether commands run in an image."""
-    return (
-        SETTINGS.container is not None
-        and DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
-    )
+    return SETTINGS.container is not None and snakemake_internals.uses_containers(workflow)
 
 
 def check_start():
     """Raise, before any job, where something that the run needs is missing."""
     try:
-        if workflow.executor_plugin.name == SLURM:
+        if snakemake_internals.executor_name(workflow) == SLURM:
             preflight.check_slurm()
             for gpus in (0, 1):
                 preflight.check_partition(partition(gpus))
@@ -174,26 +169,13 @@ def check_start():
         raise WorkflowError(str(error)) from None
 
 
-if containers_asked() and workflow.is_main_process:
+if containers_asked() and IS_MAIN:
     try:
         preflight.check_apptainer()
     except CodsaError as error:
         raise WorkflowError(str(error)) from None
 
 
-def submit_arrays_if_they_fit():
-    """Let shards be submitted one by one where not all jobs fit into the queue at a time.
-
-    The executor forgets the shards that it is given, and waits for ever, if others that are ready do
-    not come with them (snakemake-executor-plugin-slurm 2.8).
-    """
-    jobs, queue = list(workflow.dag.needrun_jobs()), workflow.resource_settings.nodes
-    if queue is not None and len(jobs) > queue:
-        for job in jobs:
-            getattr(workflow.scheduler.get_executor(job), "array_jobs", set()).clear()
-
-
 onstart:
-    if workflow.is_main_process:
+    if IS_MAIN:
         check_start()
-        submit_arrays_if_they_fit()

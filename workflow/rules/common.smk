@@ -38,6 +38,11 @@ RESULTS = SETTINGS.results
 STUDY = f"{RESULTS}/{{study}}"
 REPLICATE = f"{STUDY}/rep~{{replicate}}"
 GENERATOR = f"{REPLICATE}/gen~{{generator}}/r~{{r}}"
+EVALUATION = f"{REPLICATE}/eval~{{method}}"
+
+# The inputs of most rules: the prepared rows, and the role that the split gives each of them.
+DATA = {"rows": f"{STUDY}/data/rows.parquet", "schema": f"{STUDY}/data/schema.json"}
+SPLIT_DATA = {**DATA, "split": f"{REPLICATE}/split.parquet", "laws": f"{REPLICATE}/split.json"}
 
 
 wildcard_constraints:
@@ -104,13 +109,13 @@ def shards_of(study, replicate, generator, r):
     return [f"{pool}/shard-{i:04d}-of-{count:04d}.json" for i in range(count)]
 
 
-def fits_of(wildcards):
+def fits_of(wildcards, method):
     """The folders of the fits that a method is judged by, one per method and r."""
     study = study_of(wildcards)
     folder = f"{RESULTS}/{wildcards.study}/rep~{wildcards.replicate}"
     return [
         f"{folder}/fit~{name}/r~{label}"
-        for name in study.judged(wildcards.method)
+        for name in study.judged(method)
         for label in study.fits(study.methods[name])
     ]
 
@@ -134,13 +139,42 @@ def pools_of_fit(wildcards):
     return pools_at(wildcards, wildcards.method, [wildcards.r])
 
 
-def pools_of(wildcards):
+def pools_of(wildcards, method):
     """The shard manifests of all pools behind the fits that a method is judged by."""
     study = study_of(wildcards)
     return [
         manifest
-        for name in study.judged(wildcards.method)
+        for name in study.judged(method)
         for manifest in pools_at(wildcards, name, study.fits(study.methods[name]))
+    ]
+
+
+def of_all_methods(wildcards, files_of):
+    """What a function of wildcards and a method gives for all methods, each file once."""
+    methods = study_of(wildcards).methods
+    return list(dict.fromkeys(file for name in methods for file in files_of(wildcards, name)))
+
+
+def all_fits_of(wildcards):
+    """The folders of all fits of a replicate."""
+    return of_all_methods(wildcards, fits_of)
+
+
+def all_pools_of(wildcards):
+    """The shard manifests of all pools of a replicate."""
+    return of_all_methods(wildcards, pools_of)
+
+
+def evaluations_of(wildcards):
+    """What codsa-eval is asked for in a replicate, one text per method."""
+    return [
+        study_of(wildcards).evaluation(
+            method,
+            fits=fits_of(wildcards, method),
+            pool=folders(pools_of(wildcards, method)),
+            out=EVALUATION.format(method=method, **wildcards),
+        )
+        for method in study_of(wildcards).methods
     ]
 
 
@@ -154,11 +188,12 @@ def repeated(option, values):
     return [word for value in values for word in (option, str(value))]
 
 
-def evaluations_of(wildcards):
+def all_metrics_of(wildcards):
     """The metrics of all methods and replicates of a study."""
     study = study_of(wildcards)
-    return [
-        f"{RESULTS}/{wildcards.study}/rep~{replicate}/eval~{method}/metrics.json"
-        for method in study.methods
-        for replicate in range(study.experiment.replicates)
-    ]
+    return expand(
+        f"{EVALUATION}/metrics.json",
+        study=wildcards.study,
+        method=study.methods,
+        replicate=range(study.experiment.replicates),
+    )

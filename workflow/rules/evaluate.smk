@@ -1,35 +1,44 @@
-rule evaluate:
-    input:
-        rows=f"{STUDY}/data/rows.parquet",
-        schema=f"{STUDY}/data/schema.json",
-        split=f"{REPLICATE}/split.parquet",
-        laws=f"{REPLICATE}/split.json",
-        fits=fits_of,
-        pools=pools_of,
-    output:
-        metrics=f"{REPLICATE}/eval~{{method}}/metrics.json",
-        fits=f"{REPLICATE}/eval~{{method}}/fits.parquet",
-        manifest=f"{REPLICATE}/eval~{{method}}/manifest.json",
-    log:
-        f"{REPLICATE}/logs/eval~{{method}}.log",
-    benchmark:
-        f"{REPLICATE}/benchmarks/eval~{{method}}.tsv"
-    group:
-        EVALUATIONS
-    threads: 1
-    resources:
-        mem_mb=memory(2000, each=20, share=lambda: 1 / abreast(EVALUATIONS)),
-        runtime=minutes(60, each=0.5, share=lambda: 1 / turns(EVALUATIONS)),
-        group_slots=1,
-    params:
-        data=subpath(input.rows, parent=True),
-        arguments=lambda w: study_of(w).evaluate(w.replicate, w.method),
-        out=subpath(output.metrics, parent=True),
-        fits=lambda w, input: repeated("--fits", input.fits),
-        pools=lambda w, input: repeated("--pool", folders(input.pools)),
-        code=lambda w: stage_digest(*code_of(w).evaluate()),
-    shell:
-        """
-        logged {log:q} codsa-eval --data {params.data:q} --split {input.split:q} \
-            {params.fits:q} {params.pools:q} {params.arguments:q} --out {params.out:q}
-        """
+# One job evaluates all methods of a replicate: starting a process for each would cost more than the figures do. The
+# outputs are one set of files per method, so that there is one such rule per study.
+for label in STUDIES:
+
+    rule:
+        name:
+            f"evaluate_{label}"
+        input:
+            **SPLIT_DATA,
+            fits=all_fits_of,
+            pools=all_pools_of,
+        output:
+            metrics=expand(
+                f"{EVALUATION}/metrics.json", method=STUDIES[label].methods, allow_missing=True
+            ),
+            fits=expand(
+                f"{EVALUATION}/fits.parquet", method=STUDIES[label].methods, allow_missing=True
+            ),
+            manifests=expand(
+                f"{EVALUATION}/manifest.json", method=STUDIES[label].methods, allow_missing=True
+            ),
+        log:
+            f"{REPLICATE}/logs/evaluate.log",
+        benchmark:
+            f"{REPLICATE}/benchmarks/evaluate.tsv"
+        wildcard_constraints:
+            study=re.escape(label),
+        threads: 1
+        resources:
+            mem_mb=memory(2000, each=20),
+            runtime=minutes(120, each=0.5, factor=methods_of),
+        params:
+            data=subpath(input.rows, parent=True),
+            evaluations=lambda w: repeated("--evaluation", evaluations_of(w)),
+            trust=lambda w: study_of(w).estimator_trust(),
+            stream=lambda w: study_of(w).stream(w.replicate),
+            code=lambda w: stage_digest(*code_of(w).evaluate()),
+        message:
+            "Measuring all methods of {wildcards.study}, replicate {wildcards.replicate}, on the test rows"
+        shell:
+            """
+            logged {log:q} codsa-eval --data {params.data:q} --split {input.split:q} \
+                {params.evaluations:q} {params.trust:q} {params.stream:q}
+            """

@@ -1,9 +1,6 @@
 rule fit:
     input:
-        rows=f"{STUDY}/data/rows.parquet",
-        schema=f"{STUDY}/data/schema.json",
-        split=f"{REPLICATE}/split.parquet",
-        laws=f"{REPLICATE}/split.json",
+        **SPLIT_DATA,
         pools=pools_of_fit,
     output:
         fits=directory(f"{REPLICATE}/fit~{{method}}/r~{{r}}"),
@@ -20,11 +17,17 @@ rule fit:
         group_slots=1,
     params:
         data=subpath(input.rows, parent=True),
-        arguments=lambda w: study_of(w).fit(w.replicate, w.method, w.r),
         pools=lambda w, input: repeated("--pool", folders(input.pools)),
+        grid=lambda w: study_of(w).grid_options(w.method, w.r),
+        estimator=lambda w: study_of(w).estimator_options(),
+        metric=lambda w: study_of(w).metric_options(),
+        stream=lambda w: study_of(w).stream(w.replicate),
         code=lambda w: stage_digest(*code_of(w).fit()),
+    message:
+        "Fitting the grid of {wildcards.method} at r = {wildcards.r}: {wildcards.study}, replicate {wildcards.replicate}"
     shell:
         """
-        logged {log:q} codsa-fit --data {params.data:q} --split {input.split:q} \
-            {params.pools:q} --cores {threads} {params.arguments:q} --out {output.fits:q}
+        logged {log:q} codsa-fit --data {params.data:q} --split {input.split:q} {params.pools:q} \
+            {params.grid:q} {params.estimator:q} {params.metric:q} {params.stream:q} \
+            --cores {threads} --out {output.fits:q}
         """

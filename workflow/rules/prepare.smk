@@ -14,13 +14,15 @@ rule prepare:
         mem_mb=memory(1500, each=8),
         runtime=minutes(20, each=0.2),
     params:
-        arguments=lambda w: study_of(w).prepare(study_of(w).experiment.data),
+        source=lambda w: study_of(w).prepare(study_of(w).experiment.data),
         out=subpath(output.rows, parent=True),
         cache=lambda w: cache_of(study_of(w).experiment.data),
         code=lambda w: stage_digest(*code_of(w).prepare(study_of(w).experiment.data)),
+    message:
+        "Preparing the rows of {wildcards.study}"
     shell:
         """
-        logged {log:q} codsa-prepare {params.arguments:q} {params.cache:q} --out {params.out:q}
+        logged {log:q} codsa-prepare {params.source:q} {params.cache:q} --out {params.out:q}
         """
 
 
@@ -41,13 +43,15 @@ rule prepare_further:
         mem_mb=memory(1500, each=8),
         runtime=minutes(20, each=0.2),
     params:
-        arguments=lambda w: study_of(w).prepare(study_of(w).further(w.further)),
+        source=lambda w: study_of(w).prepare(study_of(w).further(w.further)),
         out=subpath(output.rows, parent=True),
         cache=lambda w: cache_of(study_of(w).further(w.further)),
         apart=lambda w, input: repeated("--apart-from", folders(input.apart)),
         code=lambda w: stage_digest(*code_of(w).prepare(study_of(w).further(w.further))),
+    message:
+        "Preparing the {wildcards.further} rows of {wildcards.study}"
     shell:
         """
-        logged {log:q} codsa-prepare {params.arguments:q} {params.cache:q} \
+        logged {log:q} codsa-prepare {params.source:q} {params.cache:q} \
             {params.apart:q} --out {params.out:q}
         """

@@ -1,6 +1,6 @@
 rule report:
     input:
-        metrics=evaluations_of,
+        metrics=all_metrics_of,
     output:
         page=report(
             f"{STUDY}/report.html",
@@ -23,6 +23,8 @@ rule report:
         title=lambda w: study_of(w).experiment.title or w.study,
         out=subpath(output.page, parent=True),
         code=lambda w: stage_digest(*code_of(w).report()),
+    message:
+        "Writing the report of {wildcards.study}"
     shell:
         """
         logged {log:q} codsa-report {params.evaluations:q} --title {params.title:q} --out {params.out:q}

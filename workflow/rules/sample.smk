@@ -1,9 +1,6 @@
 rule sample:
     input:
-        rows=f"{STUDY}/data/rows.parquet",
-        schema=f"{STUDY}/data/schema.json",
-        split=f"{REPLICATE}/split.parquet",
-        laws=f"{REPLICATE}/split.json",
+        **SPLIT_DATA,
         generator=f"{GENERATOR}/generator",
         inverter=inverter_of,
     output:
@@ -22,12 +19,18 @@ rule sample:
         slurm_partition=lambda w: partition(gpus_of(w)),
     params:
         data=subpath(input.rows, parent=True),
-        arguments=lambda w: study_of(w).sample(w.replicate, w.generator, w.r),
-        out=subpath(output.manifest, parent=True),
+        grids=lambda w: study_of(w).pool_grids(w.generator, w.r),
         shard=lambda w: f"{int(w.shard) + 1}/{int(w.shards)}",
+        trust=lambda w: study_of(w).generator_trust(w.generator),
+        stream=lambda w: study_of(w).stream(w.replicate),
+        out=subpath(output.manifest, parent=True),
         code=lambda w: stage_digest(*code_of(w).sample(w.generator)),
+    message:
+        "Drawing synthetic rows with {wildcards.generator} at r = {wildcards.r}, shard {wildcards.shard}: "
+        "{wildcards.study}, replicate {wildcards.replicate}"
     shell:
         """
         logged {log:q} codsa-sample --generator {input.generator:q} --data {params.data:q} \
-            --split {input.split:q} {params.arguments:q} --shard {params.shard:q} --out {params.out:q}
+            --split {input.split:q} --shard {params.shard:q} {params.grids:q} {params.trust:q} \
+            {params.stream:q} --out {params.out:q}
         """

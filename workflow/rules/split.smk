@@ -1,7 +1,6 @@
 rule split:
     input:
-        rows=f"{STUDY}/data/rows.parquet",
-        schema=f"{STUDY}/data/schema.json",
+        **DATA,
     output:
         split=f"{REPLICATE}/split.parquet",
         laws=f"{REPLICATE}/split.json",
@@ -18,9 +17,13 @@ rule split:
         group_slots=1,
     params:
         data=subpath(input.rows, parent=True),
-        arguments=lambda w: study_of(w).split(w.replicate),
+        sizes=lambda w: study_of(w).split_sizes(),
+        stream=lambda w: study_of(w).stream(w.replicate),
         code=lambda w: stage_digest(*code_of(w).split()),
+    message:
+        "Giving every row of {wildcards.study} its role in replicate {wildcards.replicate}"
     shell:
         """
-        logged {log:q} codsa-split --data {params.data:q} {params.arguments:q} --out {output.split:q}
+        logged {log:q} codsa-split --data {params.data:q} {params.sizes:q} {params.stream:q} \
+            --out {output.split:q}
         """

@@ -17,22 +17,22 @@ rule pretrain:
         slurm_partition=lambda w: partition(pretraining_gpus_of(w)),
     params:
         data=subpath(input.rows, parent=True),
-        arguments=lambda w: study_of(w).pretrain(w.kind),
+        learned=lambda w: study_of(w).pretrained_options(w.kind),
+        stream=lambda w: study_of(w).stream(),
         code=lambda w: stage_digest(*code_of(w).pretrain(w.kind)),
+    message:
+        "Learning {wildcards.kind} for {wildcards.study}"
     shell:
         """
         trap : TERM # let the training write its checkpoint
-        logged {log:q} codsa-train-gen --data {params.data:q} {params.arguments:q} \
+        logged {log:q} codsa-train-gen --data {params.data:q} {params.learned:q} {params.stream:q} \
             --out {output.pretrained:q}
         """
 
 
 rule train_generator:
     input:
-        rows=f"{STUDY}/data/rows.parquet",
-        schema=f"{STUDY}/data/schema.json",
-        split=f"{REPLICATE}/split.parquet",
-        laws=f"{REPLICATE}/split.json",
+        **SPLIT_DATA,
         pretrained=pretrained_of,
         inverter=inverter_of,
     output:
@@ -52,15 +52,20 @@ rule train_generator:
         slurm_partition=lambda w: partition(gpus_of(w)),
     params:
         data=subpath(input.rows, parent=True),
-        arguments=lambda w: study_of(w).train(w.replicate, w.generator, w.r),
+        generator=lambda w: study_of(w).generator_options(w.generator),
+        part=lambda w: study_of(w).part_options(w.r),
         pretrained=lambda w, input: repeated("--pretrained", input.pretrained),
         inverter=lambda w, input: [
             word for folder in input.inverter for word in settings({"inverter": folder})
         ],
+        stream=lambda w: study_of(w).stream(w.replicate),
         code=lambda w: stage_digest(*code_of(w).train(w.generator)),
+    message:
+        "Training {wildcards.generator} at r = {wildcards.r}: {wildcards.study}, replicate {wildcards.replicate}"
     shell:
         """
         trap : TERM # let the training write its checkpoint
         logged {log:q} codsa-train-gen --data {params.data:q} --split {input.split:q} \
-            {params.arguments:q} {params.pretrained:q} {params.inverter:q} --out {output.generator:q}
+            {params.pretrained:q} {params.inverter:q} {params.generator:q} {params.part:q} \
+            {params.stream:q} --out {output.generator:q}
         """
