@@ -1,6 +1,6 @@
 """What it costs, as ratios in one run.
 
-    python benchmarks/cost [study] [sampling] [grid] [streaming] [training] [forests] [stable]
+    python benchmarks/cost [study] [sampling] [grid] [streaming] [training] [forests] [prefix] [stable]
     python benchmarks/cost workflow [--against FOLDER] [--config KEY=VALUE …]
 
 Without names all parts but the last two run. workflow runs the studies of config.yaml, and with --against those of
@@ -24,6 +24,7 @@ import torch
 from grids import forests, grid
 from memory import streaming, training
 from networks import sampling, study
+from prefix import prefix
 from shared import Section, Spent, timed
 from stable import stable
 from studies import workflow
@@ -38,6 +39,7 @@ PARTS: dict[str, tuple[str, Callable[[Section], None]]] = {
     "streaming": ("Memory of a large pool", streaming),
     "training": ("Memory of a large table", training),
     "forests": ("Forests in parallel", forests),
+    "prefix": ("Few rows of a slow generator", prefix),
     "stable": ("Stable Diffusion at its size", stable),
     "workflow": ("The default studies", workflow),
 }

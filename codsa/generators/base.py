@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,7 +31,8 @@ class Generator(ABC):
     slow : bool
         Whether drawing a block takes so long that a killed job had better not draw it again.
     block : int
-        Rows that are drawn from one stream, and so together: what a pool's last block has beyond it is drawn in vain.
+        Rows that are drawn from one stream. A pool's last block is drawn to the end of the chunk in which the rows
+        asked are complete (see `sample_chunks`).
     pretraining : mapping
         The settings that hold where it is fitted on a source set.
     """
@@ -76,6 +77,14 @@ class Generator(ABC):
         DataFrame of shape (count, d)
             The modelled columns, in the schema's types.
         """
+
+    def sample_chunks(self, region: int, count: int, stream: np.random.SeedSequence) -> Iterator[pd.DataFrame]:
+        """Give the rows that `sample` draws in order, some at a time; the caller stops when it has enough.
+
+        Where rows are dear a subclass computes each chunk when it is asked for. What a chunk holds must depend on
+        `region`, `count` and `stream` alone, so that few rows are the first of many. By default there is one chunk.
+        """
+        yield self.sample(region, count, stream)
 
     @abstractmethod
     def save(self, folder: Path) -> None:

@@ -13,6 +13,8 @@ from torch import nn
 SIGMA_DATA = 1.0
 """The encoders' arrays have about unit variance."""
 
+ALL = slice(None)
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -86,6 +88,7 @@ def sample(
     device: torch.device,
     half: torch.dtype | None = None,
     stochastic: bool = False,
+    rows: slice = ALL,
 ) -> torch.Tensor:
     """Draw rows by few-step sampling.
 
@@ -104,19 +107,23 @@ def sample(
     stochastic : bool
         Follow the stochastic differential equation, whose fresh noise makes good what a weak network leaves of the old,
         at the price of more calls; else the ordinary one.
+    rows : slice
+        The rows that are denoised. Noise is drawn for all b, so that a row's noise does not depend on it.
 
     Returns
     -------
     tensor of shape (b, *dimension), on the CPU
+        Of the rows that are denoised.
     """
     plan = scheduler(noise, stochastic)
     plan.set_timesteps(steps)
     shape = [dimension] if isinstance(dimension, int) else dimension
-    region = region.to(device)
     x = torch.randn(len(region), *shape, generator=generator).to(device) * plan.init_noise_sigma
+    region = region[rows].to(device)
     for moment in plan.timesteps.to(device):
-        scaled = plan.scale_model_input(x, moment)
+        scaled = plan.scale_model_input(x[rows], moment)
+        output = torch.zeros_like(x)  # the scheduler's fresh noise is drawn in this shape
         with torch.autocast(device.type, half, enabled=half is not None):
-            output = model(scaled, moment[None], region)  # one noise level for all rows
-        x = plan.step(output.float(), moment, x, generator=generator).prev_sample
-    return x.cpu()
+            output[rows] = model(scaled, moment[None], region).float()  # one noise level for all rows
+        x = plan.step(output, moment, x, generator=generator).prev_sample
+    return x[rows].cpu()

@@ -2,7 +2,8 @@
 
 Rows of a region come in blocks, each from a stream of its own. A shard is a run of whole
 blocks, so shards put together are one big call, byte for byte, and a longer pool begins with a
-shorter one.
+shorter one. A block comes in chunks, and the last block ends with the chunk in which the rows
+asked are complete: what a pool costs follows its rows, not its blocks.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from codsa.io.digests import file_digest
 from codsa.io.files import real_path
 from codsa.io.manifests import write_manifest
 from codsa.io.names import SAMPLE
+from codsa.io.progress import Progress
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import Work
 from codsa.io.tables import read_parquet, write_parquet, write_parquet_groups
@@ -42,6 +44,7 @@ log = logging.getLogger(__name__)
 
 GROUP = 16
 """Blocks that are in memory, and in a row group of the file, at a time."""
+ROWS = "rows"
 ATTEMPTS = 20
 """So many draws of a block may be made to fill it with rows that lie in the region."""
 
@@ -63,7 +66,14 @@ class Drawn:
 
 
 def draw(
-    trained: Trained, region: int, first: int, last: int, rows: int, work: Work, kept: Path | None = None
+    trained: Trained,
+    region: int,
+    first: int,
+    last: int,
+    rows: int,
+    work: Work,
+    kept: Path | None = None,
+    progress: Progress | None = None,
 ) -> Drawn:
     """Draw the blocks first..last-1 of a region's pool of `rows` rows.
 
@@ -72,28 +82,40 @@ def draw(
     region : int
         The region's index.
     first, last : int
-        Blocks; the last block of the pool is cut to `rows`.
+        Blocks; the last block of the pool is drawn until `rows` are complete.
     kept : Path, optional
         A folder where every block is kept once it is drawn, and taken from if it is there.
+    progress : Progress, optional
+        Told of the rows that are drawn.
     """
-    schema, made = trained.schema, trained.made
+    schema, made, size = trained.schema, trained.made, trained.generator.block
     parts, drawn, refused = [], 0, 0
+    progress = progress or Progress(0, ROWS, shown=False)
     for block in range(first, last):
         names = (made.generator, part_label(made.r, made.fold), schema.regions.names[region], block)
+        wanted = shard_rows(block, block + 1, rows, size)
         path = None if kept is None else kept / f"{region}-{block}.parquet"
-        one = _remembered(path, schema, partial(_block, trained, region, names, work))
-        parts.append(one.rows.iloc[: rows - block * trained.generator.block])
+        draw_block = partial(_block, trained, region, names, work, wanted, progress)
+        one = _remembered(path, schema, wanted, progress, draw_block)
+        parts.append(one.rows)
         drawn, refused = drawn + one.drawn, refused + one.refused
     empty = pd.DataFrame({c.name: cast(pd.Series([], dtype=object), c) for c in schema.modelled})
     return Drawn(pd.concat(parts, ignore_index=True) if parts else empty, drawn, refused)
 
 
 def draw_groups(
-    trained: Trained, region: int, first: int, last: int, rows: int, work: Work, kept: Path | None = None
+    trained: Trained,
+    region: int,
+    first: int,
+    last: int,
+    rows: int,
+    work: Work,
+    kept: Path | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Drawn]:
     """Draw as `draw` does, but give the rows of `GROUP` blocks at a time; of no blocks, one table without rows."""
     for start in range(first, max(last, first + 1), GROUP):
-        yield draw(trained, region, start, min(start + GROUP, last), rows, work, kept)
+        yield draw(trained, region, start, min(start + GROUP, last), rows, work, kept, progress)
 
 
 @dataclass
@@ -128,13 +150,14 @@ class BlockFacts:
     sha256: str
 
 
-def _remembered(path: Path | None, schema: Schema, make: Callable[[], Drawn]) -> Drawn:
-    """Return a block from the file that an earlier run left, or make it and leave it there."""
+def _remembered(path: Path | None, schema: Schema, wanted: int, progress: Progress, make: Callable[[], Drawn]) -> Drawn:
+    """Return a block of so many rows from the file that an earlier run left, or make it and leave it there."""
     if path is None:
         return make()
     kept = _kept_block(path, schema)
-    if kept is not None:
+    if kept is not None and len(kept.rows) == wanted:
         log.info("%s: drawn by an earlier run", path.name)
+        progress.skip(wanted)
         return kept
     block = make()
     write_parquet(path, block.rows)
@@ -157,25 +180,36 @@ def _kept_block(path: Path, schema: Schema) -> Drawn | None:
     return None
 
 
-def _block(trained: Trained, region: int, names: tuple[Any, ...], work: Work) -> Drawn:
+def _block(trained: Trained, region: int, names: tuple[Any, ...], work: Work, wanted: int, progress: Progress) -> Drawn:
+    """Draw the first `wanted` rows of a block."""
     kept: list[pd.DataFrame] = []
     have = drawn = 0
-    size = trained.generator.block
-    for attempt in range(ATTEMPTS):
-        count = size - have if trained.generator.slow else size
-        made = conform(trained.generator.sample(region, count, work.stream("sample", *names, attempt)), trained.schema)
-        valid = made[(trained.schema.regions.assign(made) == region) & in_bounds(made, trained.schema)]
+    for count, valid in _valid_chunks(trained, region, names, work):
+        progress.update(min(len(valid), wanted - have))
         kept.append(valid)
         have, drawn = have + len(valid), drawn + count
-        if have >= size:
-            break
-    refused = drawn - have
-    if have < size:
-        raise CodsaError(
-            f"region '{names[2]}': {refused} of {drawn} generated rows lie outside it; the generator "
-            f"'{names[0]}' does not know this region: train longer, raise r or change the regions"
-        )
-    return Drawn(pd.concat(kept, ignore_index=True).iloc[:size], drawn, refused)
+        if have >= wanted:
+            return Drawn(pd.concat(kept, ignore_index=True).iloc[:wanted], drawn, drawn - have)
+    raise CodsaError(
+        f"region '{names[2]}': {drawn - have} of {drawn} generated rows lie outside it; the generator "
+        f"'{names[0]}' does not know this region: train longer, raise r or change the regions"
+    )
+
+
+def _valid_chunks(
+    trained: Trained, region: int, names: tuple[Any, ...], work: Work
+) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Draw a block chunk by chunk: how many rows each has, and those that lie in the region."""
+    generator, have = trained.generator, 0
+    for attempt in range(ATTEMPTS):
+        count = generator.block - have if generator.slow else generator.block
+        for rows in generator.sample_chunks(region, count, work.stream("sample", *names, attempt)):
+            made = conform(rows, trained.schema)
+            valid = made[(trained.schema.regions.assign(made) == region) & in_bounds(made, trained.schema)]
+            have += len(valid)
+            yield len(made), valid
+        if have >= generator.block:
+            return
 
 
 def conform(made: pd.DataFrame, schema: Schema) -> pd.DataFrame:
@@ -203,6 +237,11 @@ def shard_blocks(rows: int, shard: int, shards: int, size: int) -> tuple[int, in
     """Return the run of blocks of a size that a shard (from 0) draws of a pool of `rows` rows."""
     blocks = -(-rows // size)
     return blocks * shard // shards, blocks * (shard + 1) // shards
+
+
+def shard_rows(first: int, last: int, rows: int, size: int) -> int:
+    """Return how many rows of a pool of `rows` rows the blocks first..last-1 of a size hold."""
+    return max(0, min(last * size, rows) - first * size)
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -253,14 +292,15 @@ def write_shard(pool: Path, trained: Trained, counts: Mapping[int, int], shard: 
     path = pool / shard_name(shard, shards)
     files_output(path, SAMPLE, tuple(names))
     _forget_other_layouts(pool, shards)
-    regions = {}
-    with _checkpoints(path, trained, work) as remembered, new_files(path, SAMPLE) as staged:
+    size, regions = trained.generator.block, {}
+    blocks = {region: shard_blocks(rows, shard, shards, size) for region, rows in counts.items()}
+    total = sum(shard_rows(*blocks[region], rows, size) for region, rows in counts.items())
+    resumed, written = _checkpoints(path, trained, work), new_files(path, SAMPLE)
+    with Progress(total, ROWS) as progress, resumed as remembered, written as staged:
         for (region, rows), name in zip(counts.items(), names, strict=True):
             tally = Tally()
             (staged / name).parent.mkdir()
-            groups = draw_groups(
-                trained, region, *shard_blocks(rows, shard, shards, trained.generator.block), rows, work, remembered
-            )
+            groups = draw_groups(trained, region, *blocks[region], rows, work, remembered, progress)
             write_parquet_groups(staged / name, (tally.counted(group) for group in groups))
             regions[trained.schema.regions.names[region]] = _drawn_facts(tally, name)
         parameters = {"seed": work.seed, "shard": shard, "shards": shards}

@@ -11,7 +11,7 @@ import pytest
 from codsa.data.columns import Declared as Said
 from codsa.data.dataset import Dataset
 from codsa.data.schema import Schema
-from codsa.generators.tables.labels import Labels, _draw_codes, _mixtures, _thin
+from codsa.generators.tables.labels import Denoise, Labels, _draw_codes, _mixtures, _thin
 from codsa.io.seeds import rng, stream
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
@@ -38,14 +38,18 @@ def line(n: int = 400) -> pd.DataFrame:
     return pd.DataFrame({"group": group, "x": x, "y": y})
 
 
+def joined(labels: Labels, denoise: Denoise, region: int, count: int, given: np.random.SeedSequence) -> pd.DataFrame:
+    return pd.concat(labels.sample_chunks(denoise, region, count, given), ignore_index=True)
+
+
 def uniform(schema: Schema, count: int = 200):  # type: ignore[no-untyped-def]
     """A denoiser that knows nothing of labels: x is uniform whatever the region."""
 
-    def denoise(drawn_as: np.ndarray, region: int, given: np.random.SeedSequence) -> pd.DataFrame:
+    def denoise(drawn_as: np.ndarray, region: int, given: np.random.SeedSequence) -> list[pd.DataFrame]:
         random = rng(given)
         n = len(drawn_as)
         frame = pd.DataFrame({"x": random.uniform(-2, 2, n), "z": random.normal(size=n)})
-        return frame.assign(y=schema.regions.names[region])
+        return [frame.assign(y=schema.regions.names[region])]
 
     return denoise
 
@@ -54,10 +58,10 @@ def test_where_the_region_is_the_class_candidates_are_accepted_by_it() -> None:
     rows, schema, region = prepared(halves())
     labels = Labels(schema).fit(rows, region, stream(0, "l"))
     above = schema.regions.index("above")
-    made = labels.sample(uniform(schema), above, 300, stream(0, "s"))
+    made = joined(labels, uniform(schema), above, 300, stream(0, "s"))
     assert len(made) == 300
     assert (made["x"] > 0).mean() > 0.95  # half of what the denoiser drew lies below
-    below = labels.sample(uniform(schema), schema.regions.index("below"), 300, stream(0, "s"))
+    below = joined(labels, uniform(schema), schema.regions.index("below"), 300, stream(0, "s"))
     assert (below["x"] < 0).mean() > 0.95
 
 
@@ -65,10 +69,10 @@ def test_a_region_that_no_candidate_is_like_is_filled_up_by_the_denoiser() -> No
     rows, schema, region = prepared(halves())
     labels = Labels(schema).fit(rows, region, stream(0, "l"))
 
-    def never(drawn_as: np.ndarray, region: int, given: np.random.SeedSequence) -> pd.DataFrame:
-        return pd.DataFrame({"x": np.full(len(drawn_as), -2.0), "z": 0.0, "y": schema.regions.names[region]})
+    def never(drawn_as: np.ndarray, region: int, given: np.random.SeedSequence) -> list[pd.DataFrame]:
+        return [pd.DataFrame({"x": np.full(len(drawn_as), -2.0), "z": 0.0, "y": schema.regions.names[region]})]
 
-    assert len(labels.sample(never, schema.regions.index("above"), 50, stream(0, "s"))) == 50
+    assert len(joined(labels, never, schema.regions.index("above"), 50, stream(0, "s"))) == 50
 
 
 def test_a_number_is_predicted_from_features_and_region_with_the_noise_of_held_out_rows() -> None:
@@ -77,11 +81,11 @@ def test_a_number_is_predicted_from_features_and_region_with_the_noise_of_held_o
     for name, slope in (("a", 3.0), ("b", -3.0)):
         k = schema.regions.index(name)
 
-        def denoise(drawn_as: np.ndarray, region: int, given: np.random.SeedSequence) -> pd.DataFrame:
+        def denoise(drawn_as: np.ndarray, region: int, given: np.random.SeedSequence) -> list[pd.DataFrame]:
             x = rng(given).uniform(-1, 1, len(drawn_as))
-            return pd.DataFrame({"group": schema.regions.names[region], "x": x, "y": 0.0})
+            return [pd.DataFrame({"group": schema.regions.names[region], "x": x, "y": 0.0})]
 
-        made = labels.sample(denoise, k, 300, stream(1, "s"))
+        made = joined(labels, denoise, k, 300, stream(1, "s"))
         error = made["y"] - slope * made["x"]
         assert np.abs(error).mean() < 0.6
         assert error.std() > 0.05  # labels are drawn, not predicted
@@ -93,10 +97,10 @@ def test_a_target_that_would_leave_its_region_stays() -> None:
     labels = Labels(schema).fit(rows, region, stream(0, "l"))
     k = 0
 
-    def denoise(drawn_as: np.ndarray, region: int, given: np.random.SeedSequence) -> pd.DataFrame:
-        return pd.DataFrame({"x": rng(given).normal(size=len(drawn_as)), "y": -1.0})
+    def denoise(drawn_as: np.ndarray, region: int, given: np.random.SeedSequence) -> list[pd.DataFrame]:
+        return [pd.DataFrame({"x": rng(given).normal(size=len(drawn_as)), "y": -1.0})]
 
-    made = labels.sample(denoise, k, 200, stream(0, "s"))
+    made = joined(labels, denoise, k, 200, stream(0, "s"))
     assert (schema.regions.assign(made) == k).all()
     assert made["y"].nunique() > 10
 

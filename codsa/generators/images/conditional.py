@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -50,6 +51,10 @@ class ToldImages(Generator):
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
         """Draw rows of one region (see `Generator.sample`)."""
+        return pd.concat(self.sample_chunks(region, count, stream), ignore_index=True)
+
+    def sample_chunks(self, region: int, count: int, stream: np.random.SeedSequence) -> Iterator[pd.DataFrame]:
+        """Draw rows of one region, as many at a time as images (see `Generator.sample_chunks`)."""
         members = np.flatnonzero(self.told[REGION] == region)
         if not len(members):
             raise CodsaError(f"{self.label}: region '{self.schema.regions.names[region]}' has no row in S_g; raise r")
@@ -57,12 +62,15 @@ class ToldImages(Generator):
         rows = self.told.iloc[random.choice(members, count)].drop(columns=[REGION]).reset_index(drop=True)
         rows = complete(spread_evenly(rows, self.uniform, self.schema, self.told, random), region, self.schema)
         column = self.image_of(self.schema)
-        made = array_columns.column("image", self.draw(rows, column, child(stream, "images")))
-        return complete(rows.assign(**{column.name: made}), region, self.schema)
+        first = 0
+        for images in self.draw(rows, column, child(stream, "images")):
+            part = rows.iloc[first : first + len(images)].reset_index(drop=True)
+            yield complete(part.assign(**{column.name: array_columns.column("image", images)}), region, self.schema)
+            first += len(images)
 
     @abstractmethod
-    def draw(self, rows: pd.DataFrame, column: Column, stream: np.random.SeedSequence) -> np.ndarray:
-        """Draw an image for each row, ndarray of uint8, shape (n, height, width, channels)."""
+    def draw(self, rows: pd.DataFrame, column: Column, stream: np.random.SeedSequence) -> Iterator[np.ndarray]:
+        """Draw an image for each row, some at a time: ndarrays of uint8, shape (b, height, width, channels)."""
 
     def save_told(self, folder: Path) -> None:
         """Write what stands beside the images of S_g."""

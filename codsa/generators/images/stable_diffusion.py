@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from codsa.io import array_columns
 from codsa.io.files import atomic_write
 from codsa.io.image_codec import resized
 from codsa.io.processes import is_main, my_share, own_device, wait_for_all
+from codsa.io.progress import Progress
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import child, integer
 from codsa.io.tensors import load_tensors
@@ -41,6 +43,8 @@ log = logging.getLogger(__name__)
 
 NAME = "stable-diffusion"
 FACTS = "stable_diffusion.json"
+SLOW_CALLS = 60.0
+"""Seconds that images drawn together may take before their calls of the U-Net are reported."""
 
 
 @dataclass(frozen=True)
@@ -226,22 +230,20 @@ class StableDiffusion(ToldImages):
 
         return loss
 
-    def draw(self, rows: pd.DataFrame, column: Column, stream: np.random.SeedSequence) -> np.ndarray:
-        """Draw an image for each row (see `ToldImages.draw`)."""
+    def draw(self, rows: pd.DataFrame, column: Column, stream: np.random.SeedSequence) -> Iterator[np.ndarray]:
+        """Draw an image for each row, `at_once` at a time (see `ToldImages.draw`)."""
         assert column.shape is not None
         height, width, channels = column.shape
-        made = np.empty((len(rows), height, width, channels), dtype=np.uint8)
         generator = torch.Generator().manual_seed(integer(stream))
         prompts = self.prompts.of(rows)
-        for first, images in self._drawn(prompts, generator):
+        for images in self._drawn(prompts, generator):
             pixels = images if channels == 3 else images.mean(axis=3, keepdims=True)
             whole_size = (pixels * 255).round().clip(0, 255).astype(np.uint8)
-            made[first : first + len(images)] = resized(whole_size, (height, width))
-        return made
+            yield resized(whole_size, (height, width))
 
     @torch.no_grad()
-    def _drawn(self, prompts: list[str], generator: torch.Generator) -> Iterator[tuple[int, np.ndarray]]:
-        """Give the place of each group's first image, and its images: float, shape (b, side, side, 3), in [0, 1]."""
+    def _drawn(self, prompts: list[str], generator: torch.Generator) -> Iterator[np.ndarray]:
+        """Give the images of each group of prompts: float, shape (b, side, side, 3), in [0, 1]."""
         from diffusers import DPMSolverMultistepScheduler
 
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -253,7 +255,8 @@ class StableDiffusion(ToldImages):
         for first in range(0, len(prompts), self.at_once):
             part = prompts[first : first + self.at_once]
             noise = torch.randn(len(part), pipe.unet.config.in_channels, side, side, generator=generator)
-            with torch.autocast(device.type, half, enabled=half is not None):
+            calls = Progress(self.sampler_steps, "calls of the U-Net", SLOW_CALLS)
+            with calls, torch.autocast(device.type, half, enabled=half is not None):
                 images = pipe(
                     prompt=part,
                     latents=noise.to(device),
@@ -262,8 +265,9 @@ class StableDiffusion(ToldImages):
                     guidance_scale=self.guidance,
                     num_inference_steps=self.sampler_steps,
                     output_type="np",
+                    callback_on_step_end=partial(_count_call, calls),
                 ).images
-            yield first, images
+            yield images
 
     def save(self, folder: Path) -> None:
         """Write the updates as diffusers reads them, what they are of, and losses (see `Generator.save`)."""
@@ -284,6 +288,12 @@ class StableDiffusion(ToldImages):
         load_updates(made.net, folder)
         made.net.eval()
         return made
+
+
+def _count_call(calls: Progress, *state: Any) -> dict[str, Any]:
+    """Count a call of the U-Net, as a pipeline's callback that changes nothing."""
+    calls.update(1)
+    return {}
 
 
 def _check_base(folder: Path, pipeline: Pipeline, rank: int) -> None:

@@ -9,7 +9,7 @@ region, by accepting candidates that were drawn for all regions with its probabi
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ QUARTERS = 4
 """The weights of the kinds of models that are tried on held-out rows are multiples of one in so many."""
 
 SOURCE = "source"
-Denoise = Callable[[np.ndarray, int, np.random.SeedSequence], pd.DataFrame]
+Denoise = Callable[[np.ndarray, int, np.random.SeedSequence], Iterable[pd.DataFrame]]
 
 
 @dataclass(frozen=True)
@@ -202,34 +202,45 @@ class Labels:
         """Say whether labels can be decided here: not where too many regions are the classes."""
         return not _by_region(schema) or len(schema.regions) <= MOST_REGIONS
 
-    def sample(self, denoise: Denoise, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
-        """Draw rows of one region, their features from a denoiser.
+    def sample_chunks(
+        self, denoise: Denoise, region: int, count: int, stream: np.random.SeedSequence
+    ) -> Iterator[pd.DataFrame]:
+        """Draw rows of one region, their features from a denoiser, as many at a time as it gives.
 
         Parameters
         ----------
         denoise : callable
-            (regions, region, stream) → rows drawn as `regions` says, one each, called `region`'s.
+            (regions, region, stream) → chunks of rows drawn as `regions` says, one each, called `region`'s.
         """
-        if not self.by_region:
-            rows = denoise(np.full(count, region), region, stream)
-            return self._relabel(rows, region, rng(child(stream, "labels")))
-        kept: list[pd.DataFrame] = []
+        if self.by_region:
+            yield from self._of_candidates(denoise, region, count, stream)
+            return
+        random = rng(child(stream, "labels"))
+        for rows in denoise(np.full(count, region), region, stream):
+            yield self._relabel(rows, region, random)
+
+    def _of_candidates(
+        self, denoise: Denoise, region: int, count: int, stream: np.random.SeedSequence
+    ) -> Iterator[pd.DataFrame]:
+        """Draw candidates until `count` are accepted."""
         lacking = count
         for attempt in range(TRIES):
-            kept.append(self._accepted(denoise, region, lacking, child(stream, attempt)))
-            lacking -= len(kept[-1])
-            if lacking <= 0:
-                break
-        else:  # the ensemble hardly knows the region: the denoiser's own rows fill up
-            kept.append(denoise(np.full(lacking, region), region, child(stream, "rest")))
-        return pd.concat(kept, ignore_index=True).iloc[:count]
+            for accepted in self._accepted(denoise, region, lacking, child(stream, attempt)):
+                yield accepted.iloc[:lacking]
+                lacking -= min(lacking, len(accepted))
+                if lacking == 0:
+                    return
+        # the ensemble hardly knows the region: the denoiser's own rows fill up
+        yield from denoise(np.full(lacking, region), region, child(stream, "rest"))
 
-    def _accepted(self, denoise: Denoise, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
-        """Draw candidates for all regions alike and keep each with its probability of lying in this one."""
+    def _accepted(
+        self, denoise: Denoise, region: int, count: int, stream: np.random.SeedSequence
+    ) -> Iterator[pd.DataFrame]:
+        """Draw candidates for all regions in turn and keep each with its probability of lying in this one."""
         each = int(SPARE * count) + 16
-        rows = denoise(np.repeat(np.arange(len(self.schema.regions)), each), region, stream)
-        accepted = rng(child(stream, "accept")).random(len(rows)) < self.of_region(rows, region)
-        return rows[accepted]
+        random = rng(child(stream, "accept"))
+        for rows in denoise(np.tile(np.arange(len(self.schema.regions)), each), region, stream):
+            yield rows[random.random(len(rows)) < self.of_region(rows, region)]
 
     def of_region(self, rows: pd.DataFrame, region: int) -> np.ndarray:
         """Return the probability that rows lie in a region, ndarray of shape (n,), all regions being equally likely."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -12,11 +12,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from codsa.data.chunks import chunks
 from codsa.data.rows import Rows, encoded, thinned
 from codsa.data.schema import Schema
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
-from codsa.generators.base import Generator, complete
+from codsa.generators.base import BLOCK, Generator, complete
 from codsa.generators.tables.labels import Labels
 from codsa.io.processes import is_main, my_share
 from codsa.io.records import read_json
@@ -29,6 +30,8 @@ from codsa.nn.trainer import Recipe, Trainer, half_type
 from codsa.nn.tuning import plain_weights, tunable
 from codsa.settings.types import Batch, Depth, PositiveInt, Precision, Probability, Rate, Scaling, Share, Tuning, Width
 
+CHUNK_ROWS = 512
+"""Rows that go through the network together on a CPU; on a GPU a block does, which takes no longer."""
 CHECKED = 100_000
 """At most so many of the rows held out for the early stop are measured."""
 
@@ -212,25 +215,23 @@ class TabularDiffusion(Generator):
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
         """Draw rows of one region (see `Generator.sample`)."""
+        return pd.concat(self.sample_chunks(region, count, stream), ignore_index=True)
+
+    def sample_chunks(self, region: int, count: int, stream: np.random.SeedSequence) -> Iterator[pd.DataFrame]:
+        """Draw rows of one region, as many at a time as are denoised together (see `Generator.sample_chunks`)."""
         if self.labels is None:
             return self._denoise(np.full(count, region), region, stream)
-        return self.labels.sample(self._denoise, region, count, stream)
+        return self.labels.sample_chunks(self._denoise, region, count, stream)
 
-    def _denoise(self, drawn_as: np.ndarray, region: int, stream: np.random.SeedSequence) -> pd.DataFrame:
-        """Draw rows as the regions say that are given one per row, and set what `region` fixes."""
+    def _denoise(self, drawn_as: np.ndarray, region: int, stream: np.random.SeedSequence) -> Iterator[pd.DataFrame]:
+        """Draw rows as the regions say that are given one per row, and set what `region` fixes; a chunk at a time."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = self.model.to(device).eval()
-        drawn = edm.sample(
-            model,
-            torch.from_numpy(drawn_as),
-            self.space.width,
-            self.sampler_steps,
-            self.noise,
-            torch.Generator().manual_seed(integer(stream)),
-            device,
-            half_type(self.recipe.precision),
-        )
-        return complete(self.space.decode(drawn.numpy(), drawn_as), region, self.schema)
+        generator = torch.Generator().manual_seed(integer(stream))
+        plan = (self.sampler_steps, self.noise, generator, device, half_type(self.recipe.precision))
+        for part in chunks(len(drawn_as), CHUNK_ROWS if device.type == "cpu" else BLOCK):
+            drawn = edm.sample(model, torch.from_numpy(drawn_as[part]), self.space.width, *plan)
+            yield complete(self.space.decode(drawn.numpy(), drawn_as[part]), region, self.schema)
 
     def save(self, folder: Path) -> None:
         """Write weights, encoder and losses (see `Generator.save`)."""

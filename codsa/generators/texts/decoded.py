@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 
+from codsa.data.chunks import chunks
 from codsa.data.schema import Schema
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator
@@ -86,11 +87,21 @@ class Worded(Generator):
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
         """Draw rows of one region (see `Generator.sample`)."""
-        made = self.inner.sample(region, count, stream)
-        if self.decoder is None:
-            return made
-        vectors = array_columns.arrays(made[embedding_of(self.schema)])
-        return made.assign(**{self.schema.texts[0]: self.decoder.decode(vectors, region)})
+        return pd.concat(self.sample_chunks(region, count, stream), ignore_index=True)
+
+    def sample_chunks(self, region: int, count: int, stream: np.random.SeedSequence) -> Iterator[pd.DataFrame]:
+        """Draw rows of one region, as many at a time as are decoded together (see `Generator.sample_chunks`)."""
+        for rows in self.inner.sample_chunks(region, count, stream):
+            if self.decoder is None:
+                yield rows
+                continue
+            for part in chunks(len(rows), self.decoder.chunk_rows):
+                yield self._with_texts(rows.iloc[part], self.decoder, region)
+
+    def _with_texts(self, rows: pd.DataFrame, decoder: Decoder, region: int) -> pd.DataFrame:
+        """Return rows with the texts that their embeddings stand for."""
+        vectors = array_columns.arrays(rows[embedding_of(self.schema)])
+        return rows.assign(**{self.schema.texts[0]: decoder.decode(vectors, region)})
 
     def save(self, folder: Path) -> None:
         """Write core and decoder (see `Generator.save`)."""

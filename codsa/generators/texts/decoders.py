@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 NAMES = ("none", "nearest", "vec2text")
 CHUNK = 1024
+INVERTED_ROWS = 16
+"""Embeddings that are inverted together on a CPU; on a GPU as many as the inversion takes, which takes no longer."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,15 @@ class Record:
 
 
 class Decoder(ABC):
-    """Turns embeddings into texts."""
+    """Turns embeddings into texts.
+
+    Attributes
+    ----------
+    chunk_rows : int
+        Embeddings of a pool that are decoded together, however many are asked.
+    """
+
+    chunk_rows = CHUNK
 
     @abstractmethod
     def decode(self, vectors: np.ndarray, region: int) -> list[str]:
@@ -112,13 +122,14 @@ class Inversion(Decoder):
     """
 
     def __init__(self, decoding: Decoding, dimension: int, encoder: str | None) -> None:
-        from codsa.generators.texts.inversion import load_inverter
+        from codsa.generators.texts.inversion import BATCH, load_inverter
 
         assert decoding.inverter is not None
         self.models = load_inverter(
             decoding.inverter, decoding.corrector if decoding.steps else None, decoding.steps > 0
         )
         self.decoding = decoding
+        self.chunk_rows = INVERTED_ROWS if self.models.device.type == "cpu" else BATCH
         if self.models.dimension != dimension:
             raise CodsaError(
                 f"{decoding.inverter}: inverts embeddings of {self.models.dimension} dimensions, and the data's have "

@@ -7,9 +7,6 @@ weights out with current versions of transformers, silently or with an error of 
 from __future__ import annotations
 
 import json
-import logging
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +15,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from codsa.encoders.sentences import SentenceEncoder, model_digest, model_folder
 from codsa.errors import CodsaError
 from codsa.io.digests import digest
+from codsa.io.progress import Progress
 from codsa.io.records import read_as
 from codsa.io.tensors import load_tensors, readable
 from codsa.settings.arguments import admits
 from codsa.settings.types import Depth
-
-log = logging.getLogger(__name__)
 
 BATCH = 128
 LONGEST = 128
@@ -135,6 +130,11 @@ class Models:
     dimension: int
     encoder: str | None
     digest: str
+
+    @property
+    def device(self) -> torch.device:
+        """Where the models compute."""
+        return next(self.inverter.parameters()).device
 
 
 def load_inverter(place: str, corrector: str | None, correcting: bool) -> Models:
@@ -273,16 +273,12 @@ def invert(
     steps, beam : int
         Rounds of correction, and texts that are kept in each.
     """
-    device = next(models.inverter.parameters()).device
     found: list[str] = []
-    start = time.perf_counter()
-    with tqdm(total=len(vectors), unit="text", disable=not sys.stderr.isatty()) as bar:
+    with Progress(len(vectors), "texts decoded") as progress:
         for first in range(0, len(vectors), BATCH):
-            wanted = torch.from_numpy(np.ascontiguousarray(vectors[first : first + BATCH])).to(device)
+            wanted = torch.from_numpy(np.ascontiguousarray(vectors[first : first + BATCH])).to(models.device)
             found += _one_batch(models, wanted, judge, steps, beam)
-            bar.update(len(wanted))
-    if len(vectors):
-        log.info("%d texts decoded (%.1f texts/s)", len(vectors), len(vectors) / (time.perf_counter() - start))
+            progress.update(len(wanted))
     return found
 
 
