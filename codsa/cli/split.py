@@ -41,7 +41,7 @@ def split(
     rows, never straddle roles. One split serves every ratio r: S_g are the rows whose `enters` is at most r, S_r
     the other training rows.
 
-    **Writes** OUT (row_id, region, role, rank, enters, fold) and, beside it, a .json with q, p and the sizes.
+    **Writes** OUT (row_id, region, role, enters, fold) and, beside it, a .json with q, p and the sizes.
 
     **Example**
 

@@ -175,13 +175,6 @@ def _against_others(y: np.ndarray, predicted: np.ndarray, c: int, weight: np.nda
     return _kappa((y == c).astype(np.int64), np.eye(2)[chosen], weight)
 
 
-def better(name: str, a: float, b: float) -> bool:
-    """Say whether a is better than b; NaN is worse than anything."""
-    if np.isnan(a) or np.isnan(b):
-        return bool(np.isnan(b) and not np.isnan(a))
-    return a > b if name in HIGHER_IS_BETTER else a < b
-
-
 def paired_interval(differences: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
     """Return mean and t-interval of paired differences over replicates.
 

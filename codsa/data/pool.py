@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.data.schema import Schema, cast
+from codsa.data.schema import Schema, cast_columns, empty_table
 from codsa.errors import CodsaError
 from codsa.io.digests import frame_digest
 from codsa.io.manifests import Manifest, check_files, facts_as, parameters_as, read_manifest
@@ -185,9 +185,8 @@ def _read_region(folder: Path, facts: Sequence[ShardFacts], name: str, schema: S
             )
         if len(part) != region.rows:
             raise CodsaError(f"{folder / region.file}: has {len(part)} rows, not {region.rows}; sample again")
-    parts = [pd.DataFrame({c.name: cast(p[c.name], c) for c in schema.modelled}) for p in parts if len(p)]
-    empty = pd.DataFrame({c.name: cast(pd.Series([], dtype=object), c) for c in schema.modelled})
-    return pd.concat(parts, ignore_index=True) if parts else empty
+    parts = [cast_columns(part, schema.modelled) for part in parts if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else empty_table(schema.modelled)
 
 
 def _violations(facts: Sequence[ShardFacts], name: str) -> float:

@@ -77,8 +77,7 @@ def stored_chunks(path: Path, columns: list[Column]) -> Iterator[pd.DataFrame]:
 
     with pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(CHUNK, columns=[c.name for c in columns]):
-            chunk = arrow_frame(pa.Table.from_batches([batch]))
-            yield pd.DataFrame({c.name: tables.cast(chunk[c.name], c) for c in columns})
+            yield tables.cast_columns(arrow_frame(pa.Table.from_batches([batch])), columns)
 
 
 def chunks(rows: Rows) -> Iterator[pd.DataFrame]:
@@ -266,7 +265,10 @@ def _new_levels(values: pd.Series, column: Column, known: set[object]) -> np.nda
 
 
 def encoded(
-    rows: Rows, regions: np.ndarray, encode: Callable[[pd.DataFrame, np.ndarray], np.ndarray], scratch: Path | None
+    rows: Rows,
+    regions: np.ndarray,
+    encode: Callable[[pd.DataFrame, np.ndarray], np.ndarray],
+    checkpoint_dir: Path | None,
 ) -> np.ndarray:
     """Return encoded rows, ndarray of float32, shape (n, width): of stored rows in a file that is mapped to memory.
 
@@ -274,21 +276,21 @@ def encoded(
     ----------
     encode : callable
         (rows, regions) → ndarray of float32.
-    scratch : Path, optional
+    checkpoint_dir : Path, optional
         The folder for that file; without one the array is in memory.
     """
     if not isinstance(rows, StoredRows):
         return encode(rows, regions)
-    if scratch is not None and not is_main():
+    if checkpoint_dir is not None and not is_main():
         wait_for_all()  # the first process writes the file
-        return np.memmap(scratch / ENCODED, dtype=np.float32, mode="r").reshape(len(rows), -1)
+        return np.memmap(checkpoint_dir / ENCODED, dtype=np.float32, mode="r").reshape(len(rows), -1)
     made: np.ndarray | None = None
     first = 0
     for chunk in rows.chunks():
         here = slice(first, first + len(chunk))
         part = encode(chunk, regions[here])
         if made is None:
-            made = _array((len(rows), part.shape[1]), scratch)
+            made = _array((len(rows), part.shape[1]), checkpoint_dir)
         made[here] = part
         first += len(chunk)
     if made is None:
@@ -299,8 +301,8 @@ def encoded(
     return made
 
 
-def _array(shape: tuple[int, int], scratch: Path | None) -> np.ndarray:
-    if scratch is None:
+def _array(shape: tuple[int, int], checkpoint_dir: Path | None) -> np.ndarray:
+    if checkpoint_dir is None:
         return np.empty(shape, dtype=np.float32)
-    scratch.mkdir(parents=True, exist_ok=True)
-    return np.memmap(scratch / ENCODED, dtype=np.float32, mode="w+", shape=shape)
+    checkpoint_dir.mkdir(parents=True, exist_ok=True)
+    return np.memmap(checkpoint_dir / ENCODED, dtype=np.float32, mode="w+", shape=shape)

@@ -7,7 +7,7 @@ values in the types that the schema names, and generated rows are cast back to t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -75,6 +75,11 @@ class Column:
         """Whether the values are arrays."""
         return self.type in PAYLOADS
 
+    @property
+    def is_text_embedding(self) -> bool:
+        """Whether the values are vectors that encode a column of texts."""
+        return self.type == "vector" and self.of is not None
+
 
 def is_ordered(column: Column) -> bool:
     """Say whether a column's values are numbers or dates."""
@@ -100,7 +105,6 @@ class Schema:
     columns: list[Column]
     task: str
     regions: Regions
-    rows: int = 0
     notes: list[str] = field(default_factory=list)
     normal: list[Any] = field(default_factory=list)
 
@@ -128,6 +132,12 @@ class Schema:
     def payloads(self) -> list[Column]:
         """The modelled columns whose values are arrays."""
         return [c for c in self.modelled if c.is_payload]
+
+    @property
+    def embedding(self) -> Column | None:
+        """The modelled column of vectors: that of a modelled text where there is one, else the first."""
+        vectors = [c for c in self.modelled if c.type == "vector"]
+        return next((c for c in vectors if c.of in self.texts), vectors[0] if vectors else None)
 
     @property
     def texts(self) -> list[str]:
@@ -170,7 +180,6 @@ class Schema:
             "columns": [asdict(c) for c in self.columns],
             "task": self.task,
             "regions": self.regions.to_dict(),
-            "rows": self.rows,
             "notes": self.notes,
             **({"normal": self.normal} if self.normal else {}),
         }
@@ -182,7 +191,7 @@ class Schema:
             columns = [Column(**c) for c in record["columns"]]
             regions = Regions.from_dict(record["regions"])
             notes, normal = list(record.get("notes", [])), list(record.get("normal", []))
-            schema = cls(columns, record["task"], regions, record["rows"], notes, normal)
+            schema = cls(columns, record["task"], regions, notes, normal)
         except (KeyError, TypeError) as error:
             raise CodsaError(f"schema: not a CoDSA schema ({error}); run codsa-prepare") from None
         for column in columns:
@@ -294,6 +303,16 @@ def _cast_levels(values: pd.Series, levels: list[Any] | None) -> pd.Series:
         return composed_values(values)[0]
     objects = values.astype(object).where(values.notna(), None)
     return composed_values(objects.map(lambda v: None if v is None else str(v)).astype("str"))[0]
+
+
+def cast_columns(rows: pd.DataFrame, columns: Iterable[Column]) -> pd.DataFrame:
+    """Return these columns of a table, each cast to its storage type (see `cast`)."""
+    return pd.DataFrame({c.name: cast(rows[c.name], c) for c in columns})
+
+
+def empty_table(columns: Iterable[Column]) -> pd.DataFrame:
+    """Return a table of these columns without rows, in their storage types."""
+    return pd.DataFrame({c.name: cast(pd.Series([], dtype=object), c) for c in columns})
 
 
 def describe(column: Column, values: pd.Series) -> Column:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Schema
+from codsa.encoders.similarity import nearest_rows
 from codsa.io.array_columns import arrays
 
 NEIGHBOURS = 5
@@ -89,13 +90,5 @@ def panel(synthetic: pd.DataFrame, test: pd.DataFrame, training: pd.DataFrame, s
 
     made, real = (arrays(rows[column.name])[:SHOWN] for rows in (synthetic, test))
     known = arrays(training[column.name])[:SEARCHED]
-    shown = {"generated": made, "nearest": known[nearest(made, known)] if len(known) else made[:0], "real": real}
+    shown = {"generated": made, "nearest": known[nearest_rows(made, known)] if len(known) else made[:0], "real": real}
     return {kind: [base64.b64encode(encode(image)).decode() for image in images] for kind, images in shown.items()}
-
-
-def nearest(made: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return the place of the known array that is nearest to each, by squared difference, ndarray of int64."""
-    flat = known.reshape(len(known), -1).astype(np.float32)
-    squares = (flat**2).sum(axis=1)
-    wanted = made.reshape(len(made), -1).astype(np.float32)
-    return np.asarray((squares[None, :] - 2 * wanted @ flat.T).argmin(axis=1))

@@ -11,6 +11,7 @@ import pandas as pd
 from codsa.data.near_duplicates import shingles, words
 from codsa.data.schema import Column, Schema
 from codsa.encoders.sentences import SentenceEncoder
+from codsa.encoders.similarity import nearest_rows, paired_cosine_similarity
 from codsa.errors import CodsaError
 from codsa.io import array_columns
 
@@ -95,7 +96,7 @@ def text_quality(
 
 def embedding_of_text(schema: Schema) -> Column | None:
     """Return the modelled column of the text's embeddings, if there is one."""
-    return next((c for c in schema.payloads if c.of is not None and c.of in schema.texts), None)
+    return schema.embedding if schema.embedding is not None and schema.embedding.of in schema.texts else None
 
 
 def round_trip(rows: pd.DataFrame, text: str, vector: Column, encoder: SentenceEncoder) -> float:
@@ -109,8 +110,7 @@ def round_trip(rows: pd.DataFrame, text: str, vector: Column, encoder: SentenceE
     if vector.encoder is not None and vector.encoder != encoder.digest:
         raise CodsaError(f"{encoder.place}: not the encoder that '{vector.name}' is of; give that one")
     a, b = array_columns.arrays(rows[vector.name]), encoder.encode(rows[text].tolist())
-    length = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return float(((a * b).sum(axis=1) / np.maximum(length, 1e-12)).mean())
+    return float(paired_cosine_similarity(a, b).mean())
 
 
 def text_examples(
@@ -131,5 +131,5 @@ def text_examples(
     found = {"real": real, "generated": made}
     if vector is not None and len(training):
         a, b = (array_columns.arrays(rows[vector.name]) for rows in (synthetic.iloc[:SHOWN], training))
-        found["nearest"] = training[name].iloc[(a @ b.T - (b**2).sum(axis=1) / 2).argmax(axis=1)].tolist()
+        found["nearest"] = training[name].iloc[nearest_rows(a, b)].tolist()
     return found

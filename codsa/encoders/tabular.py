@@ -159,13 +159,13 @@ class TabularEncoder:
         known = {c.name: c for c in columns}
         blocks: list[Block] = []
         for j, (name, own) in enumerate(facts["blocks"].items()):
-            kind = kind_of(known[name])
+            kind = block_class(known[name])
             blocks.append(kind.read(known[name], own, under(arrays, f"{j}.")))
         return cls(blocks, Ties.from_facts(columns, facts["ties"]))
 
 
-def kind_of(column: Column) -> type[OrderedBlock] | type[LevelBlock] | type[VectorBlock]:
-    """Return the kind of block of a column."""
+def block_class(column: Column) -> type[OrderedBlock] | type[LevelBlock] | type[VectorBlock]:
+    """Return the class of a column's block."""
     if column.is_payload:
         return VectorBlock
     return OrderedBlock if is_ordered(column) else LevelBlock
@@ -175,7 +175,7 @@ def fit_block(
     column: Column, values: pd.Series, regions: Regions | None, region: np.ndarray | None, telling: bool, scaling: str
 ) -> Block:
     """Fit a column's block, region by region where it decides or tells the region."""
-    if kind_of(column) is VectorBlock:
+    if block_class(column) is VectorBlock:
         return VectorBlock.fit(column, values)
     if regions is None or region is None:
         inside = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -21,6 +21,7 @@ from codsa.io.imports import without_compiler
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import child, integer, stream
 from codsa.io.tensors import fill, load_tensors
+from codsa.nn.training_loop import EarlyStopping, TrainingLoop
 from codsa.settings.types import Budget, Stop
 
 log = logging.getLogger(__name__)
@@ -55,10 +56,6 @@ class Training:
     patience: int
     budget: Budget
     stop: Stop
-
-
-Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]
-Check = Callable[["NetworkModel"], float]
 
 
 class NetworkModel(ABC):
@@ -141,32 +138,69 @@ class Networks:
         return [self._fit(arm, check, seed) for arm, check in zip(arms, checks, strict=True)]
 
     def _fit(self, arm: Problem, check: Problem, seed: int) -> NetworkModel:
-        model, training = self.make(), self.training
+        model = self.make()
         root = stream(seed, "network")
         draw_weights(model.net, torch.Generator().manual_seed(integer(child(root, "weights"))))
         generator = torch.Generator().manual_seed(integer(child(root, "steps")))
-        rows = len(arm.y) if training.budget == "epochs" else self.layout.steps_rows
-        every = max(1, math.ceil(rows / training.batch))
-        optimizer = torch.optim.Adam(model.net.parameters(), lr=training.learning_rate, fused=True)
-        best, stale, kept = math.inf, 0, {}
-        for step, batch in enumerate(batches(len(arm.y), training.batch, every * training.epochs, generator), 1):
-            model.net.train()
-            x = model.prepared(arm.x[batch])
-            y, weight = torch.from_numpy(arm.y[batch]), torch.from_numpy(arm.weight[batch]).float()
-            loss = model.loss(x, y, weight, generator)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            if step % every == 0 and training.stop == "validation":
-                found = model.quality(check)
-                stale = 0 if found < best else stale + 1
-                if found < best:
-                    best, kept = found, {k: v.clone() for k, v in model.net.state_dict().items()}
-                if stale >= training.patience:
-                    break
-        if kept:
-            model.net.load_state_dict(kept)
+        rows = len(arm.y) if self.training.budget == "epochs" else self.layout.steps_rows
+        loop = NetworkLoop(model, arm, check, self.training, rows, generator)
+        loop.train()
+        if loop.early_stopping.best_weights is not None:
+            model.net.load_state_dict(loop.early_stopping.best_weights)
         return model
+
+
+class NetworkLoop(TrainingLoop):
+    """The training of one network on one arm, with Adam at a constant rate and a check per epoch.
+
+    Parameters
+    ----------
+    model : NetworkModel
+    arm, check : Problem
+        Training rows, and the validation rows of the checks.
+    training : Training
+    epoch_rows : int
+        Rows of an epoch.
+    generator : torch.Generator
+        Draws batches, and what the model's loss draws.
+    """
+
+    def __init__(
+        self,
+        model: NetworkModel,
+        arm: Problem,
+        check: Problem,
+        training: Training,
+        epoch_rows: int,
+        generator: torch.Generator,
+    ) -> None:
+        self.model, self.arm, self.validation, self.training = model, arm, check, training
+        epoch = max(1, math.ceil(epoch_rows / training.batch))
+        optimizer = torch.optim.Adam(model.net.parameters(), lr=training.learning_rate, fused=True)
+        super().__init__(optimizer, epoch * training.epochs, epoch)
+        self.generator = generator
+        self.batches = batches(len(arm.y), training.batch, self.max_steps, generator)
+        self.early_stopping: EarlyStopping[dict[str, torch.Tensor]] = EarlyStopping(training.patience)
+
+    def unfinished(self) -> bool:
+        """Say whether to make another step (see `TrainingLoop.unfinished`)."""
+        return self.step < self.max_steps and not self.early_stopping.exhausted
+
+    def batch_loss(self) -> torch.Tensor:
+        """Return the loss of the next batch (see `TrainingLoop.batch_loss`)."""
+        self.model.net.train()
+        batch = next(self.batches)
+        x = self.model.prepared(self.arm.x[batch])
+        y, weight = torch.from_numpy(self.arm.y[batch]), torch.from_numpy(self.arm.weight[batch]).float()
+        return self.model.loss(x, y, weight, self.generator)
+
+    def check(self) -> None:
+        """Measure the validation rows, unless the last weights are kept whatever they are."""
+        if self.training.stop == "validation":
+            self.early_stopping.update(self.model.quality(self.validation), self._weights)
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return {k: v.clone() for k, v in self.model.net.state_dict().items()}
 
 
 def draw_weights(model: nn.Module, generator: torch.Generator) -> None:
@@ -182,7 +216,7 @@ def draw_weights(model: nn.Module, generator: torch.Generator) -> None:
                 module.weight.normal_(generator=generator)
 
 
-def batches(rows: int, batch: int, steps: int, generator: torch.Generator) -> Any:
+def batches(rows: int, batch: int, steps: int, generator: torch.Generator) -> Iterator[np.ndarray]:
     """Give the rows of each batch: pass after pass in shuffled order, the end of one joined to the next."""
     left = np.empty(0, dtype=np.int64)
     for _ in range(steps):

@@ -49,7 +49,7 @@ class Generator(ABC):
         regions: np.ndarray,
         schema: Schema,
         stream: np.random.SeedSequence,
-        work: Path | None = None,
+        checkpoint_dir: Path | None = None,
         pretrained: Path | None = None,
     ) -> Self:
         """Learn the conditional law of each region from S_g.
@@ -62,7 +62,7 @@ class Generator(ABC):
         schema : Schema
         stream : numpy.random.SeedSequence
             The only source of randomness.
-        work : Path, optional
+        checkpoint_dir : Path, optional
             A folder for checkpoints, from which a killed run resumes.
         pretrained : Path, optional
             A folder with an encoder–decoder fitted on a source set.

@@ -196,7 +196,7 @@ def pretrain(
     schema: Schema,
     stream: np.random.SeedSequence,
     folder: Path,
-    work: Path | None = None,
+    checkpoint_dir: Path | None = None,
     *,
     latent: Width = 8,
     width: Width = 256,
@@ -231,7 +231,7 @@ def pretrain(
     order = torch.from_numpy(rng(child(stream, "held out")).permutation(len(x)))
     loss, held_out = _losses(x, region, order[len(x) // 10 :], order[: len(x) // 10], batch)
     recipe = Recipe(steps=steps, learning_rate=learning_rate)
-    checkpoint = None if work is None else work / "autoencoder.safetensors"
+    checkpoint = None if checkpoint_dir is None else checkpoint_dir / "autoencoder.safetensors"
     trainer = Trainer(model, recipe, loss, held_out, integer(child(stream, "steps")), checkpoint)
     losses = trainer.run()
     frozen = Autoencoder(x.shape[1], **settings)

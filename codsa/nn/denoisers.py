@@ -10,6 +10,9 @@ from torch import nn
 
 from codsa.io.tensors import Tensors, fill
 
+FREQUENCIES = 32
+"""Pairs of sine and cosine that embed the noise level."""
+
 
 class Block(nn.Module):
     """A residual block: LayerNorm, Linear, SiLU, Linear, with the condition added inside."""
@@ -71,8 +74,6 @@ class Denoiser(nn.Module):
         Hidden units and residual blocks.
     told : int, optional
         Hidden units of the network that embeds the noise level; default: `width`.
-    frequencies : int
-        Pairs of sine and cosine that tell the noise level.
     start : NormalStart, optional
         What the network's output is added to.
     """
@@ -84,15 +85,14 @@ class Denoiser(nn.Module):
         width: int,
         depth: int,
         told: int | None = None,
-        frequencies: int = 32,
         start: NormalStart | None = None,
     ) -> None:
         super().__init__()
         self.start = start
-        bands = 2 * math.pi * torch.exp(torch.linspace(math.log(0.1), math.log(16.0), frequencies))
+        bands = 2 * math.pi * torch.exp(torch.linspace(math.log(0.1), math.log(16.0), FREQUENCIES))
         self.register_buffer("bands", bands, persistent=False)
         self.noise = nn.Sequential(
-            nn.Linear(2 * frequencies, told or width), nn.SiLU(), nn.Linear(told or width, width)
+            nn.Linear(2 * FREQUENCIES, told or width), nn.SiLU(), nn.Linear(told or width, width)
         )
         self.region = nn.Embedding(regions, width)
         self.enter = nn.Linear(dimension, width)
@@ -129,7 +129,7 @@ class Denoiser(nn.Module):
         x : tensor of shape (b, dimension)
             The noisy array, scaled to unit variance.
         noise : tensor of shape (b,) or (1,)
-            The noise level as the scheduler conditions it, ln(sigma)/4.
+            The noise level c_noise = ln(sigma)/4 of Karras 2022, Table 1.
         region : int64 tensor of shape (b,)
         """
         angle = noise[:, None] * self.bands[None, :]  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""EDM: preconditioned denoising loss and few-step sampling (Karras 2022), by diffusers' schedulers."""
+"""EDM: preconditioned denoising loss and few-step sampling (Karras 2022), in the paper's symbols."""
 
 from __future__ import annotations
 
@@ -18,31 +18,68 @@ ALL = slice(None)
 
 @dataclass(frozen=True)
 class Noise:
-    """The noise levels of training and of sampling.
+    """The noise levels of training and of sampling (Karras 2022, Table 1).
 
     Attributes
     ----------
-    mean, sd : float
-        Of ln(sigma) in training.
-    least, most : float
+    log_sigma_mean, log_sigma_std : float
+        Mean and standard deviation of ln(sigma) in training (P_mean and P_std in the paper).
+    sigma_min, sigma_max : float
         Range of sigma in sampling.
     """
 
-    mean: float = -0.4
-    sd: float = 1.4
-    least: float = 0.004
-    most: float = 30.0
+    log_sigma_mean: float = -0.4
+    log_sigma_std: float = 1.4
+    sigma_min: float = 0.004
+    sigma_max: float = 30.0
 
 
-def scheduler(noise: Noise, stochastic: bool = False) -> Any:
-    """Return the scheduler that preconditions and samples (second-order DPM-Solver++, or its stochastic form)."""
-    return EDMDPMSolverMultistepScheduler(
-        sigma_min=noise.least,
-        sigma_max=noise.most,
-        sigma_data=SIGMA_DATA,
-        solver_order=2,
-        algorithm_type="sde-dpmsolver++" if stochastic else "dpmsolver++",
-    )
+def c_skip(sigma: torch.Tensor, sigma_data: float = SIGMA_DATA) -> torch.Tensor:
+    """Return the weight of the noisy input in the denoised output (Karras 2022, Table 1)."""
+    return sigma_data**2 / (sigma**2 + sigma_data**2)
+
+
+def c_out(sigma: torch.Tensor, sigma_data: float = SIGMA_DATA) -> torch.Tensor:
+    """Return the weight of the network's output in the denoised output (Karras 2022, Table 1)."""
+    return sigma * sigma_data / (sigma**2 + sigma_data**2) ** 0.5
+
+
+def c_in(sigma: torch.Tensor, sigma_data: float = SIGMA_DATA) -> torch.Tensor:
+    """Return the factor that brings the noisy input to unit variance (Karras 2022, Table 1)."""
+    return 1 / ((sigma**2 + sigma_data**2) ** 0.5)
+
+
+def c_noise(sigma: torch.Tensor) -> torch.Tensor:
+    """Return the noise level as the network reads it, ln(sigma)/4 (Karras 2022, Table 1)."""
+    return 0.25 * torch.log(sigma)
+
+
+def loss_weight(sigma: torch.Tensor, sigma_data: float = SIGMA_DATA) -> torch.Tensor:
+    """Return the loss weight lambda(sigma) = 1 / c_out² (Karras 2022, Table 1): all noise levels count alike."""
+    return (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
+
+
+def denoise(model: nn.Module, x: torch.Tensor, sigma: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
+    """Return the denoised rows D(x; sigma), Karras 2022, Eq. (7).
+
+    Parameters
+    ----------
+    model : Module
+        The network F.
+    x : tensor of shape (b, ...)
+        Noisy rows.
+    region : tensor of shape (b, ...)
+        What the model is told: each row's region, or more.
+    sigma : tensor of shape (b,)
+
+    Returns
+    -------
+    tensor of shape (b, ...)
+    """
+    level = sigma.reshape(-1, *[1] * (x.ndim - 1))
+    output = model(x * c_in(level), c_noise(sigma), region)
+    denoised: torch.Tensor = c_skip(level) * x + c_out(level) * output
+    return denoised
 
 
 def denoising_loss(
@@ -62,19 +99,25 @@ def denoising_loss(
     -------
     tensor of shape (b,)
     """
-    plan = scheduler(Noise())
     level = sigma.reshape(-1, *[1] * (x.ndim - 1))
-    noisy = x + level * epsilon
-    output = model(plan.precondition_inputs(noisy, level), plan.precondition_noise(sigma), region)
-    denoised = plan.precondition_outputs(noisy, output, level)
-    weight = (level**2 + SIGMA_DATA**2) / (level * SIGMA_DATA) ** 2
-    result: torch.Tensor = (weight * (denoised - x) ** 2).flatten(1).mean(dim=1)
-    return result
+    denoised = denoise(model, x + level * epsilon, sigma, region)
+    return (loss_weight(level) * (denoised - x) ** 2).flatten(1).mean(dim=1)
 
 
 def draw_sigma(count: int, noise: Noise, generator: torch.Generator) -> torch.Tensor:
     """Draw training noise levels, tensor of shape (count,), log-normal."""
-    return torch.exp(noise.mean + noise.sd * torch.randn(count, generator=generator))
+    return torch.exp(noise.log_sigma_mean + noise.log_sigma_std * torch.randn(count, generator=generator))
+
+
+def sampling_scheduler(noise: Noise, stochastic: bool = False) -> Any:
+    """Return diffusers' scheduler of second-order DPM-Solver++, or of its stochastic form."""
+    return EDMDPMSolverMultistepScheduler(
+        sigma_min=noise.sigma_min,
+        sigma_max=noise.sigma_max,
+        sigma_data=SIGMA_DATA,
+        solver_order=2,
+        algorithm_type="sde-dpmsolver++" if stochastic else "dpmsolver++",
+    )
 
 
 @torch.inference_mode()
@@ -115,15 +158,15 @@ def sample(
     tensor of shape (b, *dimension), on the CPU
         Of the rows that are denoised.
     """
-    plan = scheduler(noise, stochastic)
-    plan.set_timesteps(steps)
+    scheduler = sampling_scheduler(noise, stochastic)
+    scheduler.set_timesteps(steps)
     shape = [dimension] if isinstance(dimension, int) else dimension
-    x = torch.randn(len(region), *shape, generator=generator).to(device) * plan.init_noise_sigma
+    x = torch.randn(len(region), *shape, generator=generator).to(device) * scheduler.init_noise_sigma
     region = region[rows].to(device)
-    for moment in plan.timesteps.to(device):
-        scaled = plan.scale_model_input(x[rows], moment)
+    for timestep in scheduler.timesteps.to(device):
+        scaled = scheduler.scale_model_input(x[rows], timestep)
         output = torch.zeros_like(x)  # the scheduler's fresh noise is drawn in this shape
         with torch.autocast(device.type, half, enabled=half is not None):
-            output[rows] = model(scaled, moment[None], region).float()  # one noise level for all rows
-        x = plan.step(output, moment, x, generator=generator).prev_sample
+            output[rows] = model(scaled, timestep[None], region).float()  # one noise level for all rows
+        x = scheduler.step(output, timestep, x, generator=generator).prev_sample
     return x[rows].cpu()

@@ -189,18 +189,18 @@ class Adapted(nn.Module):
         made.__dict__ = copy.deepcopy(self.__dict__, memo)
         return made
 
-    def forward(self, noisy: torch.Tensor, moment: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+    def forward(self, noisy: torch.Tensor, timestep: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
         """Return the U-Net's output.
 
         Parameters
         ----------
         noisy : tensor of shape (b, latent channels, height, width)
-        moment : tensor of int64, shape (b,)
+        timestep : tensor of int64, shape (b,)
             Steps of the noise schedule.
         told : tensor of shape (b, tokens, d)
             The encoded prompts.
         """
-        made: torch.Tensor = self.unet(noisy, moment, encoder_hidden_states=told).sample
+        made: torch.Tensor = self.unet(noisy, timestep, encoder_hidden_states=told).sample
         return made
 
 
@@ -275,19 +275,19 @@ def latents_of(pipeline: Pipeline, pixels: torch.Tensor, device: torch.device) -
 
 
 def noise_loss(
-    net: nn.Module, plan: Any, x: torch.Tensor, moment: torch.Tensor, epsilon: torch.Tensor, told: torch.Tensor
+    net: nn.Module, scheduler: Any, x: torch.Tensor, timestep: torch.Tensor, epsilon: torch.Tensor, told: torch.Tensor
 ) -> torch.Tensor:
     """Return the mean squared error of the predicted noise (Ho 2020), or velocity (Salimans 2022) where the model's is.
 
     Parameters
     ----------
-    plan : DDPMScheduler
+    scheduler : DDPMScheduler
         The pipeline's own noise schedule.
     x, epsilon : tensor of shape (b, latent channels, height, width)
-    moment : tensor of int64, shape (b,)
+    timestep : tensor of int64, shape (b,)
     told : tensor of shape (b, tokens, d)
     """
-    noisy = plan.add_noise(x, epsilon, moment)
-    velocity = plan.config.prediction_type == "v_prediction"
-    wanted = plan.get_velocity(x, epsilon, moment) if velocity else epsilon
-    return nn.functional.mse_loss(net(noisy, moment, told).float(), wanted)
+    noisy = scheduler.add_noise(x, epsilon, timestep)
+    velocity = scheduler.config.prediction_type == "v_prediction"
+    wanted = scheduler.get_velocity(x, epsilon, timestep) if velocity else epsilon
+    return nn.functional.mse_loss(net(noisy, timestep, told).float(), wanted)

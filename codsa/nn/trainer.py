@@ -1,4 +1,4 @@
-"""The training loop: accelerate, one-cycle rate, EMA, early stop, exact resume."""
+"""The training of generators: accelerate, one-cycle rate, EMA, early stop, exact resume."""
 
 from __future__ import annotations
 
@@ -24,11 +24,17 @@ from codsa.io.checkpoints import load_checkpoint, save_checkpoint
 from codsa.io.imports import without_compiler
 from codsa.io.library_internals import forget_other_precision
 from codsa.io.processes import PATIENCE, STOPPED, Notice, joined, scheduled
+from codsa.nn.training_loop import EarlyStopping, TrainingLoop
 
 log = logging.getLogger(__name__)
 Tensors = dict[str, torch.Tensor]
 Loss = Callable[[nn.Module, torch.Generator], torch.Tensor]
 HeldOutLoss = Callable[[nn.Module], float]
+
+CHECKS = 20
+"""How often the held-out loss is measured and a checkpoint written, over all steps."""
+MAX_GRADIENT_NORM = 1.0
+"""Larger gradients are cut to this norm."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,6 @@ class Recipe:
         The peak of the one-cycle schedule.
     ema : float
         Decay of the averaged weights, which are the result.
-    clip : float
-        Largest norm of a gradient.
-    checks : int
-        How often the held-out loss is measured and a checkpoint written over `steps`.
     patience : int
         Training stops after so many checks without a better held-out loss.
     precision : {'no', 'bf16', 'fp16', 'auto'}
@@ -56,8 +58,6 @@ class Recipe:
     steps: int
     learning_rate: float
     ema: float = 0.999
-    clip: float = 1.0
-    checks: int = 20
     patience: int = 6
     precision: str = "no"
 
@@ -68,7 +68,7 @@ def accelerator(precision: str) -> Accelerator:
     return Accelerator(mixed_precision=precision, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
 
 
-class Trainer:
+class Trainer(TrainingLoop):
     """Trains a network and can be killed at any moment: a restart ends in the same bytes.
 
     SIGTERM makes it write a checkpoint, and exit unless a scheduler sent it. Where several processes were
@@ -88,6 +88,8 @@ class Trainer:
         A file that is written at every check, and resumed from if it is there.
     """
 
+    optimizer: Any
+
     @without_compiler()
     def __init__(
         self,
@@ -101,16 +103,16 @@ class Trainer:
         self.recipe, self.loss, self.held_out = recipe, loss, held_out
         self.checkpoint = checkpoint
         self.accelerator = accelerator(mixed_precision(recipe.precision))
-        optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
-        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        adam = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
+        self.model, optimizer = self.accelerator.prepare(model, adam)
+        super().__init__(optimizer, recipe.steps, max(1, recipe.steps // CHECKS))
         self.average = AveragedModel(self.accelerator.unwrap_model(self.model), multi_avg_fn=warm_average(recipe.ema))
         self.generator = torch.Generator().manual_seed(seed)
-        self.step, self.best, self.stale = 0, math.inf, 0
-        self.best_weights: Tensors = {}
+        self.early_stopping: EarlyStopping[Tensors] = EarlyStopping(recipe.patience)
         self.losses: list[dict[str, float | None]] = []
         self._sum = 0.0
+        self._stop = False
 
-    @without_compiler()
     def run(self) -> pd.DataFrame:
         """Train to the end, or to the early stop.
 
@@ -125,70 +127,76 @@ class Trainer:
             When a loss is not finite.
         """
         self._resume()
-        every = max(1, self.recipe.steps // self.recipe.checks)
-        bar = tqdm(total=self.recipe.steps, initial=self.step, disable=not sys.stderr.isatty())
-        with bar, Notice() as notice:
-            while self.step < self.recipe.steps and self.stale < self.recipe.patience:
-                stop = self._advance(notice)
-                bar.update()
-                if self.step % every == 0 or self.step == self.recipe.steps:
-                    self._check(every)
-                elif stop:
-                    self._save()
-                if stop:
-                    self._leave(notice)
+        self._bar = tqdm(total=self.max_steps, initial=self.step, disable=not sys.stderr.isatty())
+        with self._bar, Notice() as self._notice:
+            self.train()
         return pd.DataFrame(self.losses)
 
     def weights(self) -> Tensors:
         """Return the averaged weights at the best check, on the CPU."""
-        return self.best_weights or _copy(self.average.module)
+        return self.early_stopping.best_weights or _copy(self.average.module)
 
-    def _leave(self, notice: Notice) -> None:
+    def unfinished(self) -> bool:
+        """Say whether to make another step (see `TrainingLoop.unfinished`)."""
+        return self.step < self.max_steps and not self.early_stopping.exhausted
+
+    def batch_loss(self) -> torch.Tensor:
+        """Return the loss of the next batch (see `TrainingLoop.batch_loss`)."""
+        return self.loss(self.model, self.generator)
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Compute the gradients, cut to the largest norm."""
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
+
+    def after_step(self, checked: bool) -> None:
+        """Show progress; after SIGTERM write a checkpoint, unless the check has, and exit."""
+        self._bar.update()
+        if self._stop:
+            if not checked:
+                self._save()
+            self._leave()
+
+    def _leave(self) -> None:
         """Exit, or under a scheduler go on until it ends the job: one that exits by itself is not requeued."""
         if scheduled():
-            notice.given = False
+            self._notice.given = False
             log.warning("SIGTERM at step %d: a checkpoint is written; going on until the scheduler ends it", self.step)
             return
         log.warning("SIGTERM at step %d: a checkpoint is written; the same command goes on from it", self.step)
         self.accelerator.end_training()
         raise SystemExit(STOPPED)
 
-    def _advance(self, notice: Notice) -> bool:
-        """Do a gradient step; return whether to stop, in which all processes agree."""
+    def advance(self) -> torch.Tensor:
+        """Make one gradient step at the rate of the schedule, and update the averaged weights."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate * one_cycle(self.step / self.recipe.steps)
-        loss = self.loss(self.model, self.generator)
-        self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+            group["lr"] = self.recipe.learning_rate * one_cycle(self.step / self.max_steps)
+        loss = super().advance()
         self.average.update_parameters(self.accelerator.unwrap_model(self.model))
-        self.step += 1
-        told = self._agreed(loss.detach(), notice)
-        self._sum += told[0]
+        mean_loss, stopped = self._agreed(loss)
+        self._sum += mean_loss
         if not math.isfinite(self._sum):
             raise CodsaError(
                 f"the training loss is not finite at step {self.step}; lower learning_rate "
                 f"(now {self.recipe.learning_rate}) or look for extreme values in the columns"
             )
-        return told[1] > 0
+        self._stop = stopped > 0
+        return loss
 
-    def _agreed(self, loss: torch.Tensor, notice: Notice) -> tuple[float, float]:
+    def _agreed(self, loss: torch.Tensor) -> tuple[float, float]:
         """Return the mean over the processes of the loss, and of whether SIGTERM came."""
         if not joined():
-            return float(loss), float(notice.given)
-        pair = torch.stack([loss.float(), loss.new_tensor(notice.given, dtype=torch.float32)])
+            return float(loss), float(self._notice.given)
+        pair = torch.stack([loss.float(), loss.new_tensor(self._notice.given, dtype=torch.float32)])
         mean = self.accelerator.reduce(pair, reduction="mean").tolist()
         return mean[0], mean[1]
 
-    def _check(self, every: int) -> None:
+    def check(self) -> None:
+        """Measure the held-out loss, if there are held-out rows, note the losses and write a checkpoint."""
         held_out = None
         if self.held_out is not None:
             held_out = self._of_first(self.held_out(self.average.module))
-            if held_out < self.best:
-                self.best, self.stale, self.best_weights = held_out, 0, _copy(self.average.module)
-            else:
-                self.stale += 1
+            self.early_stopping.update(held_out, lambda: _copy(self.average.module))
         since = self.step - (int(self.losses[-1]["step"] or 0) if self.losses else 0)
         self.losses.append({"step": self.step, "loss": self._sum / since, "held_out": held_out})
         self._sum = 0.0
@@ -199,24 +207,26 @@ class Trainer:
         """Return what the first process has measured, so that all stop together."""
         if not joined():
             return number
-        told = torch.tensor([number], dtype=torch.float64 if self.accelerator.device.type == "cpu" else torch.float32)
-        return float(broadcast(told.to(self.accelerator.device), from_process=0))
+        kind = torch.float64 if self.accelerator.device.type == "cpu" else torch.float32
+        shared = torch.tensor([number], dtype=kind, device=self.accelerator.device)
+        return float(broadcast(shared, from_process=0))
 
     def _progress(self) -> tuple[int, int, float, str]:
         last = self.losses[-1]
         held_out = "-" if last["held_out"] is None else f"{last['held_out']:.4f}"
-        return self.step, self.recipe.steps, float(last["loss"] or 0.0), held_out
+        return self.step, self.max_steps, float(last["loss"] or 0.0), held_out
 
     def _save(self) -> None:
         if self.checkpoint is None or not self.accelerator.is_main_process:
             return
         tensors = {f"model.{k}": v for k, v in _copy(self.accelerator.unwrap_model(self.model)).items()}
         tensors |= {f"average.{k}": v for k, v in _copy(self.average).items()}
-        tensors |= {f"best.{k}": v for k, v in self.best_weights.items()}
+        tensors |= {f"best.{k}": v for k, v in (self.early_stopping.best_weights or {}).items()}
         for i, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{i}.{k}": v.detach().cpu().clone() for k, v in state.items()}
         tensors["generator"] = self.generator.get_state()
-        facts = {"step": self.step, "best": self.best, "stale": self.stale, "losses": self.losses, "sum": self._sum}
+        stopping = {"best": self.early_stopping.best_loss, "stale": self.early_stopping.stale_checks}
+        facts = {"step": self.step, **stopping, "losses": self.losses, "sum": self._sum}
         save_checkpoint(self.checkpoint, tensors, facts)
 
     def _resume(self) -> None:
@@ -226,11 +236,11 @@ class Trainer:
         tensors, facts = saved
         self.accelerator.unwrap_model(self.model).load_state_dict(_under(tensors, "model."))
         self.average.load_state_dict(_under(tensors, "average."))
-        self.best_weights = _under(tensors, "best.")
+        best = _under(tensors, "best.") or None
+        self.early_stopping = EarlyStopping(self.recipe.patience, facts["best"], facts["stale"], best)
         self._resume_optimizer(_under(tensors, "adam."))
         self.generator.set_state(tensors["generator"])
-        self.step, self.best, self.stale = facts["step"], facts["best"], facts["stale"]
-        self.losses, self._sum = facts["losses"], facts["sum"]
+        self.step, self.losses, self._sum = facts["step"], facts["losses"], facts["sum"]
         log.info("resumed from step %d", self.step)
 
     def _resume_optimizer(self, flat: Tensors) -> None:

@@ -86,8 +86,8 @@ class ImageDenoiser(nn.Module):
         below, right = -height % self.multiple, -width % self.multiple
         padded = nn.functional.pad(x, (0, right, 0, below))
         inner = nn.functional.pixel_unshuffle(padded, self.patch)
-        moment = (noise + 2.0) * 250.0  # about 150 to 700, as diffusers' embedding expects its steps
-        made = self.unet(inner, moment.expand(len(x)), class_labels=self._embedded(condition)).sample
+        timestep = (noise + 2.0) * 250.0  # about 150 to 700, as diffusers' embedding expects its steps
+        made = self.unet(inner, timestep.expand(len(x)), class_labels=self._embedded(condition)).sample
         whole = nn.functional.pixel_shuffle(made, self.patch)
         return whole[..., :height, :width]
 

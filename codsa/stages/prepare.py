@@ -115,7 +115,7 @@ def settle_schema(table: RawTable, declared: Declared, rule: RegionRule, notes: 
     more = table.notes() + column_notes(columns) + copy_notes(table, columns) + pooled
     for note in more:
         log.warning("%s", note)
-    schema = Schema(columns, task, regions, len(deciding), [*notes, *more])
+    schema = Schema(columns, task, regions, [*notes, *more])
     return replace(schema, normal=normal_levels(declared.normal, schema))
 
 

@@ -23,7 +23,7 @@ import pandas as pd
 from codsa.data.grid import pool_counts
 from codsa.data.pool import RegionFacts, part_name, region_folder, shard_name
 from codsa.data.rows import open_dataset
-from codsa.data.schema import Schema, cast
+from codsa.data.schema import Schema, cast_columns, empty_table
 from codsa.data.split import load_split, part_label
 from codsa.errors import CodsaError
 from codsa.io.artifacts import files_output, new_files, remove_files
@@ -99,8 +99,8 @@ def draw(
         one = _remembered(path, schema, wanted, progress, draw_block)
         parts.append(one.rows)
         drawn, refused = drawn + one.drawn, refused + one.refused
-    empty = pd.DataFrame({c.name: cast(pd.Series([], dtype=object), c) for c in schema.modelled})
-    return Drawn(pd.concat(parts, ignore_index=True) if parts else empty, drawn, refused)
+    rows_drawn = pd.concat(parts, ignore_index=True) if parts else empty_table(schema.modelled)
+    return Drawn(rows_drawn, drawn, refused)
 
 
 def draw_groups(
@@ -217,7 +217,7 @@ def conform(made: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     names = [c.name for c in schema.modelled]
     if set(made.columns) != set(names):
         raise CodsaError(f"the generator made columns {list(made.columns)}; the schema models {names}")
-    return pd.DataFrame({c.name: cast(made[c.name], c) for c in schema.modelled})
+    return cast_columns(made, schema.modelled)
 
 
 def in_bounds(made: pd.DataFrame, schema: Schema) -> np.ndarray:

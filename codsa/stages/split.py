@@ -134,7 +134,7 @@ def units(dataset: AnyDataset) -> np.ndarray:
 def split(
     dataset: AnyDataset, q: np.ndarray, validation: Size, test: Size, random: np.random.Generator
 ) -> pd.DataFrame:
-    """Give every row a role, and every training row its rank, entry and fold.
+    """Give every row a role, and every training row its entry and fold.
 
     Parameters
     ----------
@@ -147,8 +147,8 @@ def split(
     Returns
     -------
     DataFrame of n rows
-        row_id, region (name), role, rank (within its region, -1 outside training), enters (the
-        least r at which the row is in S_g; NaN outside training), fold (-1 outside training).
+        row_id, region (name), role, enters (the least r at which the row is in S_g; NaN outside
+        training), fold (-1 outside training).
 
     Raises
     ------
@@ -282,19 +282,16 @@ def rank_training(region: np.ndarray, unit: np.ndarray, train: np.ndarray) -> di
     Returns
     -------
     dict of ndarray of shape (n,)
-        rank, enters and fold, as `split` describes them.
+        enters and fold, as `split` describes them.
     """
-    n = len(region)
-    rank, enters = np.full(n, -1, dtype=np.int64), np.full(n, np.nan)
+    enters = np.full(len(region), np.nan)
     for k in np.unique(region[train]):
         rows = np.flatnonzero(train & (region == k))
         rows = rows[np.lexsort((unit[rows], _is_large(unit[rows])))]
-        rank[rows] = np.arange(len(rows))
-        enters[rows] = (rank[rows] + 1) / len(rows)
+        enters[rows] = (np.arange(len(rows)) + 1) / len(rows)
     last = pd.Series(enters).groupby(unit).transform("max").to_numpy()
     dense = pd.Series(np.where(train, unit, -1)).rank(method="dense").to_numpy().astype(np.int64)
     return {
-        "rank": rank,
         "enters": np.where(train, last, np.nan),
         "fold": np.where(train, dense % FOLDS, -1),
     }

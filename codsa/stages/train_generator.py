@@ -37,7 +37,7 @@ def train(
     name: str,
     settings: Mapping[str, Any],
     work: Work,
-    scratch: Path | None = None,
+    checkpoint_dir: Path | None = None,
     pretrained: Path | None = None,
     fold: int | None = None,
 ) -> Generator:
@@ -49,7 +49,7 @@ def train(
         The split ratio, in (0, 1].
     name : str
         A registered generator or `module:Class`.
-    scratch : Path, optional
+    checkpoint_dir : Path, optional
         Where checkpoints go.
     pretrained : Path, optional
         What `pretrain` made on a source set.
@@ -75,7 +75,7 @@ def train(
     table: Any = part if generator.streams else in_memory(part)
     log.info("training %s on %d rows (r = %s)", name, len(table), r)
     stream = work.stream("train", name, part_label(r, fold))
-    return generator.fit(table, region, dataset.schema, stream, scratch, pretrained)
+    return generator.fit(table, region, dataset.schema, stream, checkpoint_dir, pretrained)
 
 
 def write_generator(
@@ -101,19 +101,19 @@ def write_generator(
 
 
 def pretrain_encoder(
-    folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, scratch: Path
+    folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, checkpoint_dir: Path
 ) -> None:
     """Fit an encoder–decoder; settings are keyword arguments of `codsa.nn.autoencoder.pretrain`."""
     from codsa.nn.autoencoder import pretrain
 
-    filled = ("rows", "schema", "stream", "folder", "work")
+    filled = ("rows", "schema", "stream", "folder", "checkpoint_dir")
     check_settings("encoder", "autoencoder", pretrain, settings, filled)
-    losses = pretrain(source.rows, source.schema, stream, folder, scratch, **settings)
+    losses = pretrain(source.rows, source.schema, stream, folder, checkpoint_dir, **settings)
     losses.to_csv(folder / "losses.csv", index=False)
 
 
 def pretrain_denoiser(
-    folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, scratch: Path
+    folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, checkpoint_dir: Path
 ) -> None:
     """Fit a generator with every column modelled but texts: that of setting 'generator', or tabular-diffusion."""
     schema = source.schema.wordless
@@ -122,11 +122,13 @@ def pretrain_denoiser(
         raise CodsaError(f"denoiser: generator = {quoted_value(name)}: should be a generator's name")
     given = {key: value for key, value in settings.items() if key != "generator"}
     made = make(name, {**given, **generator_class(name, given).pretraining})
-    made.fit(source.rows[[c.name for c in schema.modelled]], source.regions(), schema, stream, scratch).save(folder)
+    made.fit(source.rows[[c.name for c in schema.modelled]], source.regions(), schema, stream, checkpoint_dir).save(
+        folder
+    )
 
 
 def keep_rows(
-    folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, scratch: Path
+    folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, checkpoint_dir: Path
 ) -> None:
     """Keep the source rows themselves, for the generator `source-rows`; there is nothing to set."""
     check_settings("pretrained", "rows", lambda: None, settings)
@@ -144,12 +146,12 @@ def _some_rows(source: Dataset, count: int | None, work: Work) -> Dataset:
 
 
 def pretrain_inverter(
-    folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, scratch: Path
+    folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, checkpoint_dir: Path
 ) -> None:
     """Fit an inverter of embeddings (see `codsa.generators.texts.inverting.inverter_of`)."""
     from codsa.generators.texts.inverting import inverter_of
 
-    inverter_of(folder, source, settings, stream, scratch)
+    inverter_of(folder, source, settings, stream, checkpoint_dir)
 
 
 PRETRAINERS = {
@@ -167,7 +169,7 @@ def write_pretrained(
     source: Dataset,
     settings: Mapping[str, Any],
     work: Work,
-    scratch: Path,
+    checkpoint_dir: Path,
     inputs: Mapping[str, str],
     parameters: Mapping[str, Any],
     rows: int | None = None,
@@ -179,7 +181,7 @@ def write_pretrained(
     kind : {'encoder', 'denoiser', 'rows', 'inverter'}
     settings : mapping
         See `PRETRAINERS`.
-    scratch : Path
+    checkpoint_dir : Path
         Where checkpoints go.
     inputs, parameters : mapping
         For the manifest.
@@ -188,7 +190,7 @@ def write_pretrained(
     """
     check_choice("pretrain", kind, tuple(PRETRAINERS))
     with new_folder(folder, PRETRAIN) as staged:
-        PRETRAINERS[kind](staged, _some_rows(source, rows, work), settings, work.stream("pretrain"), scratch)
+        PRETRAINERS[kind](staged, _some_rows(source, rows, work), settings, work.stream("pretrain"), checkpoint_dir)
         write_json(staged / "schema.json", source.schema.to_dict())
         write_manifest(staged / MANIFEST, PRETRAIN, inputs, parameters)
 

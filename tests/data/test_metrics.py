@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from codsa.data.metrics import better, by_region, check_metric, default_metric, law_weights, paired_interval
+from codsa.data.metrics import by_region, check_metric, default_metric, law_weights, paired_interval
 from codsa.errors import CodsaError
 
 Y = np.array([0, 0, 1, 1])
@@ -67,12 +67,6 @@ def test_area_of_many_classes_is_the_mean_of_one_versus_rest() -> None:
     y, region = np.array([0, 1, 2]), np.zeros(3, dtype=int)
     assert by_region("roc-auc", y, np.eye(3), region, np.ones(1), ["a"])["overall"] == 1.0
     assert by_region("roc-auc", y, np.full((3, 3), 1 / 3), region, np.ones(1), ["a"])["overall"] == 0.5
-
-
-def test_lower_losses_and_higher_areas_are_better() -> None:
-    assert better("mse", 1.0, 2.0) and not better("mse", 2.0, 1.0)
-    assert better("roc-auc", 0.9, 0.8) and better("kappa", 0.1, float("nan"))
-    assert not better("mse", float("nan"), 1.0)
 
 
 def test_paired_interval_by_hand() -> None:

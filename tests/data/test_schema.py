@@ -14,7 +14,7 @@ from conftest import write_prepared
 from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset, load_dataset
 from codsa.data.regions import Regions
-from codsa.data.schema import Column, Schema, cast, infer_role, infer_type
+from codsa.data.schema import Column, Schema, cast, cast_columns, empty_table, infer_role, infer_type
 from codsa.errors import CodsaError
 from codsa.io.records import read_json, write_json
 from codsa.io.tables import read_parquet, write_parquet
@@ -123,7 +123,7 @@ def test_inferred_task(target: Any, task: str) -> None:
     rows, schema = prepare(frame, Declared("y"), RegionRule(min_rows=1))
     assert schema.task == task
     assert (schema.column("y").levels is not None) == (task == "classification")
-    assert len(rows) == schema.rows == 60
+    assert len(rows) == 60
 
 
 def test_integer_classes_stay_integers() -> None:
@@ -307,3 +307,28 @@ def test_a_foreign_record_is_no_schema() -> None:
         Schema.from_dict({"columns": []})
     with pytest.raises(CodsaError, match="did you mean 'ranges'"):
         Regions.from_dict({"kind": "range", "names": [], "column": None, "members": []})
+
+
+def test_a_table_is_cast_column_by_column(dataset: Dataset) -> None:
+    rows, columns = dataset.rows, dataset.schema.modelled
+    raw = rows.astype({"visits": "float64", "smoker": object})[::-1]
+    made = cast_columns(raw.assign(stranger=1), columns)
+    pd.testing.assert_frame_equal(made, rows[[c.name for c in columns]][::-1])
+    empty = empty_table(columns)
+    assert len(empty) == 0 and list(empty) == list(made)
+    assert (empty.dtypes[["visits", "score"]] == made.dtypes[["visits", "score"]]).all()
+
+
+def of_columns(*columns: Column) -> Schema:
+    target = Column("y", "categorical", "target", levels=["a", "b"])
+    return Schema([*columns, target], "classification", Regions("values", ["a", "b"], "y", [["a"], ["b"]]))
+
+
+def test_the_embedding_of_a_modelled_text_comes_first() -> None:
+    text, other = Column("text", "text", "attribute"), Column("v", "vector", shape=[3])
+    own = Column("e", "vector", shape=[4], of="text")
+    assert own.is_text_embedding and not other.is_text_embedding
+    assert of_columns(text, other, own).embedding == own
+    assert of_columns(other, own).embedding == other  # no text is modelled, so the first vector is taken
+    assert of_columns(text).embedding is None
+    assert of_columns(text, Column("e", "vector", "ignored", shape=[4], of="text")).embedding is None

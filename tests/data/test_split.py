@@ -100,12 +100,9 @@ def test_generator_rows_are_the_floor_of_each_region(roles: Split) -> None:
             assert (chosen == name).sum() == int(Fraction(str(r)) * total)
 
 
-def test_ranks_count_the_training_rows_of_a_region(roles: Split) -> None:
-    train = roles.frame[roles.frame["role"] == TRAIN]
-    for name, total in zip("ab", counts(roles, TRAIN), strict=True):
-        assert sorted(train.loc[train["region"] == name, "rank"]) == list(range(total))
+def test_rows_outside_training_never_enter(roles: Split) -> None:
     others = roles.frame[roles.frame["role"] != TRAIN]
-    assert (others["rank"] == -1).all() and (others["fold"] == -1).all() and others["enters"].isna().all()
+    assert len(others) and (others["fold"] == -1).all() and others["enters"].isna().all()
 
 
 def test_folds_are_of_about_equal_size(roles: Split) -> None:
@@ -248,7 +245,7 @@ def test_a_split_comes_back_as_it_was(dataset: Dataset, split: Split, tmp_path: 
     record = read_json(tmp_path / "split.json")["facts"]
     assert record["sizes"]["test"] == {"sick": 10, "well": 10} and record["q"] == [0.5, 0.5]
     assert record["sizes"]["train"] == {"sick": 16, "well": 184} and record["p"] == pytest.approx([0.08, 0.92])
-    assert list(split.frame) == ["row_id", "region", "role", "rank", "enters", "fold"]
+    assert list(split.frame) == ["row_id", "region", "role", "enters", "fold"]
     assert np.array_equal(split.frame["region"], dataset.rows["y"])
 
 

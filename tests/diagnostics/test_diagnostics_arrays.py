@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa.diagnostics.arrays import coverage, frechet, nearest
+from codsa.diagnostics.arrays import coverage, frechet
 from codsa.encoders.principal import PrincipalSpace
 from codsa.io import array_columns
 
@@ -32,13 +32,6 @@ def test_coverage_tells_copies_gaps_and_strangers() -> None:
     assert one_corner["precision"] == 1.0 and one_corner["coverage"] < 0.4
     assert coverage(real + 50, real) == {"precision": 0.0, "recall": 0.0, "density": 0.0, "coverage": 0.0}
     assert np.isnan(coverage(real[:3], real)["recall"])
-
-
-def test_the_nearest_array_is_found() -> None:
-    known = np.random.default_rng(1).integers(0, 256, (30, 5, 5, 1), dtype=np.uint8)
-    made = known[[7, 3]].copy()
-    made[:, 0, 0] ^= 1
-    assert nearest(made, known).tolist() == [7, 3]
 
 
 @pytest.mark.parametrize("shape", [(40, 6), (12, 9, 9, 1)])

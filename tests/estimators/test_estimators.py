@@ -15,7 +15,7 @@ from codsa.errors import CodsaError
 from codsa.estimators import Fitted, Problem, fit_all
 from codsa.estimators.base import Layout, feature_matrix, layout_of, problem
 from codsa.estimators.store import load_fitted, save_fitted
-from codsa.estimators.tables.mlp import Mlp, _Run
+from codsa.estimators.tables.mlp import Mlp, StackLoop
 from codsa.io.seeds import stream
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.registry import ESTIMATORS
@@ -169,8 +169,8 @@ def test_more_rows_mean_more_steps_only_where_asked(budget: str, expected: list[
     layout = Layout("classification", 2, [0, 1, 2, 3], [], 200)
     problems = arms(np.random.default_rng(0), [200, 500])
     mlp = Mlp(layout, hidden=[8], batch=50, budget=budget)
-    run = _Run(mlp, problems, [problems[0]] * 2, 0)
-    assert run.epoch.tolist() == expected
+    loop = StackLoop(mlp, problems, [problems[0]] * 2, 0)
+    assert loop.epoch.tolist() == expected
 
 
 @pytest.mark.parametrize(

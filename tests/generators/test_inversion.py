@@ -108,7 +108,6 @@ def test_corrections_never_lead_away(trained: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from codsa.io.processes import Notice
     from codsa.nn.trainer import Trainer
 
     model, texts = ToyEncoder(), sentences()
@@ -120,17 +119,17 @@ def test_the_same_seed_gives_the_same_bytes_after_a_kill(tmp_path: Path, monkeyp
         return b"".join((tmp_path / name / f"{p}/model.safetensors").read_bytes() for p in ("inversion", "corrector"))
 
     whole = train("a", None)
-    advance = Trainer._advance
+    advance = Trainer.advance
 
-    def killed(self: Trainer, notice: Notice) -> bool:
+    def killed(self: Trainer) -> torch.Tensor:
         if self.step == 12:
             raise KeyboardInterrupt
-        return advance(self, notice)
+        return advance(self)
 
-    monkeypatch.setattr(Trainer, "_advance", killed)
+    monkeypatch.setattr(Trainer, "advance", killed)
     with pytest.raises(KeyboardInterrupt):
         train("b", tmp_path / "work")
-    monkeypatch.setattr(Trainer, "_advance", advance)
+    monkeypatch.setattr(Trainer, "advance", advance)
     assert train("b", tmp_path / "work") == whole
 
 

@@ -31,7 +31,7 @@ def trainer(checkpoint: Path | None, kill_at: int | None = None, steps: int = 60
     def check(net: nn.Module) -> float:
         return float((net(torch.eye(3)) - 1).square().mean().detach())
 
-    recipe = Recipe(steps=steps, learning_rate=1e-2, ema=0.9, checks=12)
+    recipe = Recipe(steps=steps, learning_rate=1e-2, ema=0.9)
     return Trainer(model, recipe, loss, check if held_out else None, 1, checkpoint)
 
 
@@ -52,7 +52,7 @@ def test_the_checkpoint_is_what_makes_it_resume(tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint.safetensors"
     with pytest.raises(Killed):
         trainer(checkpoint, kill_at=37).run()
-    resumed = trainer(checkpoint, kill_at=30)  # it has 25 steps left, so it is not killed again
+    resumed = trainer(checkpoint, kill_at=30)  # it has 24 steps left, so it is not killed again
     resumed.run()
     assert resumed.step == 60
 
@@ -63,7 +63,7 @@ def test_early_stop_keeps_the_best_weights() -> None:
     run.held_out = lambda net: next(values)
     losses = run.run()
     assert len(losses) == 3 + run.recipe.patience
-    assert run.best == 1.0 and run.step < 1200
+    assert run.early_stopping.best_loss == 1.0 and run.step < 1200
 
 
 def test_without_held_out_rows_it_trains_to_the_end() -> None:

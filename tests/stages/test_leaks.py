@@ -38,7 +38,7 @@ class Spy(Generator):
         regions: np.ndarray,
         schema: Schema,
         stream: np.random.SeedSequence,
-        work: Path | None = None,
+        checkpoint_dir: Path | None = None,
         pretrained: Path | None = None,
     ) -> Self:
         SEEN.append({int(v) for v in rows["name"]})

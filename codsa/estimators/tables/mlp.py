@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from codsa.estimators.base import EstimatorKind, Layout, Problem
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import rng, stream
 from codsa.io.tensors import load_tensors
+from codsa.nn.training_loop import EarlyStopping, TrainingLoop
 from codsa.settings.registry import check_settings
 from codsa.settings.types import Batch, Budget, Count, PositiveInt, Rate, Width
 
@@ -86,8 +88,9 @@ class Mlp:
         for alike in groups.values():
             for first in range(0, len(alike), self._stack()):
                 places = alike[first : first + self._stack()]
-                run = _Run(self, [data[g] for g in places], [check[g] for g in places], seed)
-                weights |= dict(zip(places, run.train(), strict=True))
+                loop = StackLoop(self, [data[g] for g in places], [check[g] for g in places], seed)
+                loop.train()
+                weights |= dict(zip(places, loop.best_weights(), strict=True))
         return [MlpModel(weights[g], self.layout.classes, scales[g]) for g in range(len(arms))]
 
     def _stack(self) -> int:
@@ -203,79 +206,116 @@ def row_loss(output: torch.Tensor, y: torch.Tensor, classes: int) -> torch.Tenso
     return functional.cross_entropy(output.movedim(2, 1), y.long(), reduction="none")
 
 
-class _Run:
-    """The training of G stacked perceptrons; arms that have stopped leave the stack."""
+class StackedAdam:
+    """Adam (Kingma 2015) on stacked weights, by torch's function: arms can leave its state.
+
+    Parameters
+    ----------
+    weights : list of tensor
+        Of shape (G, ...), with gradients.
+    learning_rate : float
+    """
+
+    def __init__(self, weights: Weights, learning_rate: float) -> None:
+        self.weights, self.learning_rate = weights, learning_rate
+        self.first_moments = [torch.zeros_like(w) for w in weights]
+        self.second_moments = [torch.zeros_like(w) for w in weights]
+        self.steps = [torch.tensor(0.0) for _ in weights]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Change the weights by their gradients."""
+        gradients = [w.grad for w in self.weights if w.grad is not None]
+        settings: dict[str, Any] = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "lr": self.learning_rate}
+        plain: dict[str, Any] = {"amsgrad": False, "maximize": False, "weight_decay": 0.0, "fused": True}
+        first, second = self.first_moments, self.second_moments
+        adam(self.weights, gradients, first, second, [], self.steps, **settings, **plain)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for w in self.weights:
+            w.grad = None
+
+    def keep(self, arms: np.ndarray) -> None:
+        """Go on with some of the arms, given by their places."""
+        self.weights = [w.detach()[arms].requires_grad_() for w in self.weights]
+        self.first_moments = [moment[arms] for moment in self.first_moments]
+        self.second_moments = [moment[arms] for moment in self.second_moments]
+
+
+class StackLoop(TrainingLoop):
+    """The training of G stacked perceptrons; arms that have stopped leave the stack.
+
+    Each arm has its own early stopping, and a check whenever its own epoch ends.
+    """
 
     def __init__(self, mlp: Mlp, arms: list[Problem], checks: list[Problem], seed: int) -> None:
         self.mlp, self.classes = mlp, mlp.layout.classes
         self.x = torch.from_numpy(np.concatenate([a.x for a in arms]).astype(np.float32))
         self.y = torch.from_numpy(np.concatenate([a.y for a in arms]).astype(np.float32))
         self.w = torch.from_numpy(np.concatenate([a.weight for a in arms]).astype(np.float32))
-        self.sizes = np.array([len(a.y) for a in arms])
-        self.starts = np.cumsum(self.sizes) - self.sizes
-        self.check = [torch.from_numpy(np.stack(p).astype(np.float32)) for p in _columns(checks)]
-        rows = self.sizes if mlp.budget == "epochs" else np.full(len(arms), mlp.layout.steps_rows)
+        sizes = np.array([len(a.y) for a in arms])
+        self.starts = np.cumsum(sizes) - sizes
+        self.validation = [torch.from_numpy(np.stack(p).astype(np.float32)) for p in _columns(checks)]
+        rows = sizes if mlp.budget == "epochs" else np.full(len(arms), mlp.layout.steps_rows)
         self.epoch = np.maximum(np.ceil(rows / mlp.batch).astype(int), 1)
-        self.orders = [_Order(int(size), mlp, seed) for size in self.sizes]
+        self.orders = [_Order(int(size), mlp, seed) for size in sizes]
         self.alive = np.arange(len(arms))
-        self.best = np.full(len(arms), math.inf)
-        self.stale = np.zeros(len(arms), dtype=int)
-        self.kept: list[Weights] = [[] for _ in arms]
+        self.early_stopping: list[EarlyStopping[Weights]] = [EarlyStopping(mlp.patience) for _ in arms]
         initial = _initial(mlp, arms[0].x.shape[1], seed)
-        self.weights = [w[None].repeat(len(arms), 1, 1).requires_grad_() for w in initial]
-        self.first = [torch.zeros_like(w) for w in self.weights]
-        self.second = [torch.zeros_like(w) for w in self.weights]
-        self.counts = [torch.tensor(0.0) for _ in self.weights]
+        self.adam = StackedAdam([w[None].repeat(len(arms), 1, 1).requires_grad_() for w in initial], mlp.learning_rate)
+        super().__init__(self.adam, int(self.epoch.max()) * mlp.epochs, int(self.epoch.min()))
 
-    def train(self) -> list[Weights]:
+    def best_weights(self) -> list[Weights]:
         """Return each arm's weights at its best check."""
-        step = 0
-        while len(self.alive):
-            step += 1
-            self._step()
-            due = np.flatnonzero(step % self.epoch[self.alive] == 0)
-            if len(due):
-                self._judge(due)
-                done = (self.stale >= self.mlp.patience) | (step >= self.epoch * self.mlp.epochs)
-                self._drop(done[self.alive])
-        return self.kept
+        return [stopping.best_weights or [] for stopping in self.early_stopping]
 
-    def _step(self) -> None:
+    def unfinished(self) -> bool:
+        """Say whether an arm is left (see `TrainingLoop.unfinished`)."""
+        return len(self.alive) > 0
+
+    def check_due(self) -> bool:
+        """Say whether an arm's epoch has ended (see `TrainingLoop.check_due`)."""
+        return len(self._due()) > 0
+
+    def _due(self) -> np.ndarray:
+        """Return the places in the stack of the arms whose epoch has ended."""
+        return np.flatnonzero(self.step % self.epoch[self.alive] == 0)
+
+    def batch_loss(self) -> torch.Tensor:
+        """Return the sum over the arms of their batches' mean losses (see `TrainingLoop.batch_loss`)."""
         rows = torch.from_numpy(np.stack([self.starts[g] + self.orders[g].next() for g in self.alive]))
         real = rows >= torch.from_numpy(self.starts[self.alive])[:, None]
         rows = rows.clamp(min=0)
         weight = self.w[rows] * real
-        losses = row_loss(forward(self.weights, self.x[rows]), self.y[rows], self.classes)
-        total = ((losses * weight).sum(1) / weight.sum(1)).sum()
-        self._update(list(torch.autograd.grad(total, self.weights)))
+        losses = row_loss(forward(self.adam.weights, self.x[rows]), self.y[rows], self.classes)
+        return ((losses * weight).sum(1) / weight.sum(1)).sum()
 
     @torch.no_grad()
-    def _update(self, gradients: Weights) -> None:
-        """Make one step of Adam (Kingma 2015), by torch's function: arms can leave its state."""
-        settings: dict[str, Any] = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "lr": self.mlp.learning_rate}
-        plain: dict[str, Any] = {"amsgrad": False, "maximize": False, "weight_decay": 0.0, "fused": True}
-        adam(self.weights, gradients, self.first, self.second, [], self.counts, **settings, **plain)
-
-    @torch.no_grad()
-    def _judge(self, due: np.ndarray) -> None:
+    def check(self) -> None:
+        """Measure the validation rows of the arms that are due, and let those that are done leave."""
+        due = self._due()
         arms = self.alive[due]
-        x, y, weight = (part[arms] for part in self.check)
-        output = forward([w[due] for w in self.weights], x)
-        losses = ((row_loss(output, y, self.classes) * weight).sum(1) / weight.sum(1)).numpy()
+        x, y, weight = (part[arms] for part in self.validation)
+        output = forward([w[due] for w in self.adam.weights], x)
+        losses = ((row_loss(output, y, self.classes) * weight).sum(1) / weight.sum(1)).tolist()
         for place, g, loss in zip(due, arms, losses, strict=True):
-            if loss < self.best[g] or not self.kept[g]:
-                self.best[g], self.stale[g] = loss, 0
-                self.kept[g] = [w[place].detach().clone() for w in self.weights]
-            else:
-                self.stale[g] += 1
+            self.early_stopping[g].update(loss, partial(self._weights, place))
+        self._leave()
 
-    def _drop(self, done: np.ndarray) -> None:
-        if not done.any():
-            return
-        keep = np.flatnonzero(~done)
-        self.weights = [w.detach()[keep].requires_grad_() for w in self.weights]
-        self.first, self.second = ([moment[keep] for moment in moments] for moments in (self.first, self.second))
-        self.alive = self.alive[keep]
+    def _weights(self, place: int) -> Weights:
+        return [w[place].detach().clone() for w in self.adam.weights]
+
+    def _leave(self) -> None:
+        exhausted = np.array([self.early_stopping[g].exhausted for g in self.alive])
+        done = exhausted | (self.step >= self.epoch[self.alive] * self.mlp.epochs)
+        for place in np.flatnonzero(done):
+            stopping = self.early_stopping[self.alive[place]]
+            stopping.best_weights = stopping.best_weights or self._weights(int(place))  # where no loss was a number
+        if done.any():
+            keep = np.flatnonzero(~done)
+            self.adam.keep(keep)
+            self.alive = self.alive[keep]
 
 
 def _columns(checks: list[Problem]) -> list[list[np.ndarray]]:

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-import torch
 
 from codsa.data.schema import Column, Schema, cast
 from codsa.encoders.conditions import check_names, spread_evenly
@@ -81,24 +80,3 @@ class ToldImages(Generator):
         told = read_parquet(folder / "told.parquet")
         self.schema = schema
         self.told = told.assign(**{c.name: cast(told[c.name], c) for c in schema.modelled if not c.is_payload})
-
-
-class EvenBatches:
-    """Draws batches of rows in which every region is as likely as any other.
-
-    Parameters
-    ----------
-    regions : ndarray of int64, shape (n,)
-    batch : int
-    """
-
-    def __init__(self, regions: np.ndarray, batch: int) -> None:
-        members = [torch.from_numpy(np.flatnonzero(regions == k)) for k in np.unique(regions)]
-        self.sizes, self.order = torch.tensor([len(m) for m in members]), torch.cat(members)
-        self.starts, self.batch = torch.cumsum(self.sizes, 0) - self.sizes, batch
-
-    def draw(self, generator: torch.Generator) -> torch.Tensor:
-        """Return the places of a batch's rows, tensor of int64, shape (batch,)."""
-        pick = torch.randint(len(self.sizes), (self.batch,), generator=generator)
-        place = torch.rand(self.batch, generator=generator, dtype=torch.float64)
-        return self.order[self.starts[pick] + (place * self.sizes[pick]).long()]

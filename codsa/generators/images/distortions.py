@@ -87,12 +87,12 @@ class Distortions(Bootstrap):
         regions: np.ndarray,
         schema: Schema,
         stream: np.random.SeedSequence,
-        work: Path | None = None,
+        checkpoint_dir: Path | None = None,
         pretrained: Path | None = None,
     ) -> Self:
         """Keep the rows of S_g (see `Generator.fit`)."""
         _need_images("distortions", schema)
-        return super().fit(rows, regions, schema, stream, work, pretrained)
+        return super().fit(rows, regions, schema, stream, checkpoint_dir, pretrained)
 
 
 class Restyled(Bootstrap):
@@ -117,13 +117,13 @@ class Restyled(Bootstrap):
         regions: np.ndarray,
         schema: Schema,
         stream: np.random.SeedSequence,
-        work: Path | None = None,
+        checkpoint_dir: Path | None = None,
         pretrained: Path | None = None,
     ) -> Self:
         """Keep the rows of S_g (see `Generator.fit`)."""
         _need_images("restyled", schema)
         schema.regions.index(self.source)
-        return super().fit(rows, regions, schema, stream, work, pretrained)
+        return super().fit(rows, regions, schema, stream, checkpoint_dir, pretrained)
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
         """Draw rows of one region (see `Generator.sample`)."""

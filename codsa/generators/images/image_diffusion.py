@@ -18,13 +18,14 @@ from codsa.data.schema import Column, Schema
 from codsa.encoders.conditions import Conditions, Told
 from codsa.errors import CodsaError
 from codsa.estimators.networks import draw_weights
-from codsa.generators.images.conditional import EvenBatches, ToldImages
+from codsa.generators.images.conditional import ToldImages
 from codsa.io import array_columns
 from codsa.io.processes import my_share
 from codsa.io.records import read_as, read_json, write_json
 from codsa.io.seeds import child, integer
 from codsa.io.tensors import fill, load_tensors, readable
 from codsa.nn import edm
+from codsa.nn.batches import BalancedBatches
 from codsa.nn.trainer import Recipe, Trainer, half_type
 from codsa.nn.tuning import plain_weights, tunable
 from codsa.nn.unet import ATTENTION, GROUPS, HEAD, TARGETS, Guided, ImageDenoiser, carried_over
@@ -146,7 +147,7 @@ class ImageDiffusion(ToldImages):
         regions: np.ndarray,
         schema: Schema,
         stream: np.random.SeedSequence,
-        work: Path | None = None,
+        checkpoint_dir: Path | None = None,
         pretrained: Path | None = None,
     ) -> Self:
         """Train the denoiser on S_g (see `Generator.fit`)."""
@@ -165,7 +166,7 @@ class ImageDiffusion(ToldImages):
             self._loss(pixels, told, np.asarray(regions)[seen]),
             None,
             integer(child(stream, "steps")),
-            None if work is None else work / "denoiser.safetensors",
+            None if checkpoint_dir is None else checkpoint_dir / "denoiser.safetensors",
         )
         self.losses = trainer.run()
         self.model = self._network(column)
@@ -204,10 +205,10 @@ class ImageDiffusion(ToldImages):
             return type(self).load(folder, theirs, {})
 
     def _loss(self, pixels: np.ndarray, told: torch.Tensor, regions: np.ndarray) -> Any:
-        rows = EvenBatches(regions, self.batch)
+        batches = BalancedBatches(regions, self.batch)
 
         def loss(net: nn.Module, generator: torch.Generator) -> torch.Tensor:
-            chosen = rows.draw(generator)
+            chosen = batches.draw(generator)
             x = self._scaled(pixels[chosen.numpy()])
             if self.flip:
                 mirrored = torch.rand(self.batch, generator=generator) < 0.5

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from codsa.data.schema import Column, Schema
 from codsa.errors import CodsaError
-from codsa.generators.images.conditional import EvenBatches, ToldImages
+from codsa.generators.images.conditional import ToldImages
 from codsa.generators.images.prompts import Prompts
 from codsa.io import array_columns
 from codsa.io.files import atomic_write
@@ -26,6 +26,7 @@ from codsa.io.progress import Progress
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import child, integer
 from codsa.io.tensors import load_tensors
+from codsa.nn.batches import BalancedBatches
 from codsa.nn.stable import (
     Adapted,
     Pipeline,
@@ -138,7 +139,7 @@ class StableDiffusion(ToldImages):
         regions: np.ndarray,
         schema: Schema,
         stream: np.random.SeedSequence,
-        work: Path | None = None,
+        checkpoint_dir: Path | None = None,
         pretrained: Path | None = None,
     ) -> Self:
         """Train the updates on S_g (see `Generator.fit`)."""
@@ -150,7 +151,7 @@ class StableDiffusion(ToldImages):
             load_updates(self.net, pretrained)
         device = own_device()
         self._to(device, half_type(self.recipe.precision))
-        latents = self._latents(array_columns.arrays(rows[column.name]), work, device)
+        latents = self._latents(array_columns.arrays(rows[column.name]), checkpoint_dir, device)
         if self.checkpointing:
             self.net.unet.enable_gradient_checkpointing()
         trainer = Trainer(
@@ -159,7 +160,7 @@ class StableDiffusion(ToldImages):
             self._loss(latents, self.prompts.of(self.told), np.asarray(regions), device),
             None,
             integer(child(stream, "steps")),
-            None if work is None else work / "updates.safetensors",
+            None if checkpoint_dir is None else checkpoint_dir / "updates.safetensors",
         )
         self.losses = trainer.run()
         self.net.load_state_dict(trainer.weights())
@@ -191,11 +192,11 @@ class StableDiffusion(ToldImages):
             if half is not None and not parameter.requires_grad:
                 parameter.data = parameter.data.to(half)
 
-    def _latents(self, pixels: np.ndarray, work: Path | None, device: torch.device) -> torch.Tensor:
+    def _latents(self, pixels: np.ndarray, checkpoint_dir: Path | None, device: torch.device) -> torch.Tensor:
         """Return the latents of all images, from the file that an earlier run or the first process left."""
-        if work is None:
+        if checkpoint_dir is None:
             return self._encoded(pixels, device)
-        path = work / "latents.safetensors"
+        path = checkpoint_dir / "latents.safetensors"
         if is_main() and not path.exists():
             with atomic_write(path) as part:
                 save_file({"latents": self._encoded(pixels, device)}, part)
@@ -215,18 +216,18 @@ class StableDiffusion(ToldImages):
     def _loss(self, latents: torch.Tensor, prompts: list[str], regions: np.ndarray, device: torch.device) -> Any:
         from diffusers import DDPMScheduler
 
-        rows = EvenBatches(regions, self.batch)
-        plan = DDPMScheduler.from_config(self.pipeline.pipe.scheduler.config)
+        batches = BalancedBatches(regions, self.batch)
+        scheduler = DDPMScheduler.from_config(self.pipeline.pipe.scheduler.config)
 
         def loss(net: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
-            chosen = rows.draw(generator)
+            chosen = batches.draw(generator)
             kept = torch.rand(self.batch, generator=generator) >= self.untold
-            moment = torch.randint(plan.config.num_train_timesteps, (self.batch,), generator=generator)
+            timestep = torch.randint(scheduler.config.num_train_timesteps, (self.batch,), generator=generator)
             epsilon = torch.randn(latents[chosen].shape, generator=generator)
-            chosen, kept, moment, epsilon = my_share(chosen, kept, moment, epsilon)
+            chosen, kept, timestep, epsilon = my_share(chosen, kept, timestep, epsilon)
             told = encoded(self.pipeline, [prompts[i] if k else "" for i, k in zip(chosen, kept, strict=True)], device)
-            x, moment, epsilon = (part.to(device) for part in (latents[chosen], moment, epsilon))
-            return noise_loss(net, plan, x, moment, epsilon, told)
+            x, timestep, epsilon = (part.to(device) for part in (latents[chosen], timestep, epsilon))
+            return noise_loss(net, scheduler, x, timestep, epsilon, told)
 
         return loss
 

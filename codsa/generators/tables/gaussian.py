@@ -55,7 +55,7 @@ class Gaussian(Generator):
         regions: np.ndarray,
         schema: Schema,
         stream: np.random.SeedSequence,
-        work: Path | None = None,
+        checkpoint_dir: Path | None = None,
         pretrained: Path | None = None,
     ) -> Self:
         """Learn the means and the covariance from S_g (see `Generator.fit`)."""

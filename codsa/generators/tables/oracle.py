@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from codsa.data.schema import Schema, cast
+from codsa.data.schema import Schema, cast_columns
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator
 from codsa.io.records import write_json
@@ -41,7 +41,7 @@ class Oracle(Generator):
         regions: np.ndarray,
         schema: Schema,
         stream: np.random.SeedSequence,
-        work: Path | None = None,
+        checkpoint_dir: Path | None = None,
         pretrained: Path | None = None,
     ) -> Self:
         """Learn nothing; check that the data have the simulation's columns (see `Generator.fit`)."""
@@ -57,7 +57,7 @@ class Oracle(Generator):
         kept: list[pd.DataFrame] = []
         for attempt in range(TRIES):
             drawn = simulate(self.simulation, self.rows, self.rows, integer(child(stream, attempt)))
-            rows = pd.DataFrame({c.name: cast(drawn[c.name], c) for c in self.schema.modelled})
+            rows = cast_columns(drawn, self.schema.modelled)
             kept.append(rows[self.schema.regions.assign(rows) == region])
             if sum(map(len, kept)) >= count:
                 return pd.concat(kept, ignore_index=True).iloc[:count]

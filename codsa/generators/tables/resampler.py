@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from codsa.data.schema import Schema, cast
+from codsa.data.schema import Schema, cast_columns
 from codsa.encoders.mixed import MixedTable
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, complete
@@ -35,7 +35,7 @@ class Resampler(Generator):
         regions: np.ndarray,
         schema: Schema,
         stream: np.random.SeedSequence,
-        work: Path | None = None,
+        checkpoint_dir: Path | None = None,
         pretrained: Path | None = None,
     ) -> Self:
         """Keep the rows; nothing is learned but scales (see `Generator.fit`)."""
@@ -93,5 +93,4 @@ class Resampler(Generator):
         """Read the rows back (see `Generator.load`)."""
         rows = read_parquet(folder / "members.parquet")
         regions = rows.pop(REGION).to_numpy()
-        rows = pd.DataFrame({c.name: cast(rows[c.name], c) for c in schema.modelled})
-        return cls(**settings).fit(rows, regions, schema, np.random.SeedSequence(0))
+        return cls(**settings).fit(cast_columns(rows, schema.modelled), regions, schema, np.random.SeedSequence(0))

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from codsa.data.schema import Schema, cast
+from codsa.data.schema import Schema, cast_columns
 from codsa.errors import CodsaError
 from codsa.generators.tables.bootstrap import Bootstrap
 from codsa.io.tables import read_parquet
@@ -34,16 +34,16 @@ class SourceRows(Bootstrap):
         regions: np.ndarray,
         schema: Schema,
         stream: np.random.SeedSequence,
-        work: Path | None = None,
+        checkpoint_dir: Path | None = None,
         pretrained: Path | None = None,
     ) -> Self:
         """Keep the source rows that `codsa-train-gen --pretrain rows` wrote (see `Generator.fit`)."""
         if pretrained is None:
-            return super().fit(rows, regions, schema, stream, work)
+            return super().fit(rows, regions, schema, stream, checkpoint_dir)
         theirs, found = source_rows(schema, pretrained)
         if self.mixed:
             theirs, found = pd.concat([theirs, rows[theirs.columns]]), np.r_[found, regions]
-        return super().fit(theirs, found, schema, stream, work)
+        return super().fit(theirs, found, schema, stream, checkpoint_dir)
 
 
 def source_rows(schema: Schema, folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
@@ -61,7 +61,7 @@ def source_rows(schema: Schema, folder: Path) -> tuple[pd.DataFrame, np.ndarray]
     lacking = [c.name for c in schema.modelled if c.name not in theirs]
     if lacking:
         raise CodsaError(f"{folder}: the source set has no column '{lacking[0]}', which the data have")
-    theirs = pd.DataFrame({c.name: cast(theirs[c.name], c) for c in schema.modelled})
+    theirs = cast_columns(theirs, schema.modelled)
     found = schema.regions.assign(theirs)
     levels = schema.normal or schema.classes
     kept = (found >= 0) & (theirs[schema.target].isin(levels).to_numpy(dtype=bool) if levels else True)

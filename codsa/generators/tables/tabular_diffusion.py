@@ -25,6 +25,7 @@ from codsa.io.seeds import child, integer, rng
 from codsa.io.tensors import Tensors, load_tensors, readable
 from codsa.nn import edm
 from codsa.nn.autoencoder import LatentSpace, is_latent_space
+from codsa.nn.batches import BalancedBatches
 from codsa.nn.denoisers import Denoiser, NormalStart, initialise
 from codsa.nn.trainer import Recipe, Trainer, half_type
 from codsa.nn.tuning import plain_weights, tunable
@@ -110,14 +111,14 @@ class TabularDiffusion(Generator):
         regions: np.ndarray,
         schema: Schema,
         stream: np.random.SeedSequence,
-        work: Path | None = None,
+        checkpoint_dir: Path | None = None,
         pretrained: Path | None = None,
     ) -> Self:
         """Train the denoiser on S_g (see `Generator.fit`)."""
         self.schema = schema
         seen = thinned(rows, regions, schema.generated, rng(child(stream, "scales")))
         net = self._start(*seen, pretrained, child(stream, "weights"))
-        x = torch.from_numpy(encoded(rows, regions, self.space.encode, work))
+        x = torch.from_numpy(encoded(rows, regions, self.space.encode, checkpoint_dir))
         region = torch.from_numpy(np.asarray(regions))
         held = hold_out(regions, self.holdout, rng(child(stream, "held out")))
         check = torch.from_numpy(np.flatnonzero(held)[:: 1 + int(held.sum()) // CHECKED])
@@ -127,7 +128,7 @@ class TabularDiffusion(Generator):
             self._loss(x, region, torch.from_numpy(np.flatnonzero(~held))),
             self._held_out(x[check], region[check], child(stream, "check")) if held.any() else None,
             integer(child(stream, "steps")),
-            None if work is None else work / "denoiser.safetensors",
+            None if checkpoint_dir is None else checkpoint_dir / "denoiser.safetensors",
         )
         self.losses = trainer.run()
         self.model = Denoiser.of(plain_weights(net, trainer.weights()))
@@ -177,16 +178,10 @@ class TabularDiffusion(Generator):
 
     def _loss(self, x: torch.Tensor, region: torch.Tensor, rows: torch.Tensor) -> Any:
         """Return the loss on batches of some rows of x, which may be a file mapped to memory and is not copied."""
-        members = [rows[region[rows] == k] for k in range(len(self.schema.regions))]
-        members = [m for m in members if len(m)]
-        sizes = torch.tensor([len(m) for m in members])
-        starts = torch.cumsum(sizes, 0) - sizes
-        order = torch.cat(members)
+        batches = BalancedBatches(region[rows].numpy(), self.batch)
 
         def loss(net: nn.Module, generator: torch.Generator) -> torch.Tensor:
-            pick = torch.randint(len(members), (self.batch,), generator=generator)
-            within = (torch.rand(self.batch, generator=generator, dtype=torch.float64) * sizes[pick]).long()
-            chosen = order[starts[pick] + within]
+            chosen = rows[batches.draw(generator)]
             sigma = edm.draw_sigma(self.batch, self.noise, generator)
             epsilon = torch.randn(self.batch, x.shape[1], generator=generator)
             chosen, sigma, epsilon = my_share(chosen, sigma, epsilon)

@@ -70,7 +70,7 @@ class Worded(Generator):
         regions: np.ndarray,
         schema: Schema,
         stream: np.random.SeedSequence,
-        work: Path | None = None,
+        checkpoint_dir: Path | None = None,
         pretrained: Path | None = None,
     ) -> Self:
         """Fit the core on all but the texts, and the decoder on S_g (see `Generator.fit`)."""
@@ -82,7 +82,7 @@ class Worded(Generator):
         elif self.decoding.name != "none":
             raise CodsaError(f"decoder '{self.decoding.name}': the data model no text; declare its column as attribute")
         inner = schema.wordless
-        self.inner.fit(rows[[c.name for c in inner.modelled]], regions, inner, stream, work, pretrained)
+        self.inner.fit(rows[[c.name for c in inner.modelled]], regions, inner, stream, checkpoint_dir, pretrained)
         return self
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
@@ -128,8 +128,6 @@ DECODING = ("decoder", "inverter", "corrector", "encoder", "correct_steps", "bea
 
 def embedding_of(schema: Schema) -> str:
     """Return the name of the modelled column of embeddings, or raise a `CodsaError`."""
-    found = [c for c in schema.modelled if c.type == "vector"]
-    wanted = [c for c in found if c.of in schema.texts] or found
-    if not wanted:
+    if schema.embedding is None:
         raise CodsaError("the data have no embeddings to generate; prepare them with an encoder (--encoder)")
-    return wanted[0].name
+    return schema.embedding.name

@@ -6,13 +6,13 @@ import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from codsa.data.schema import Schema, check_choice
+from codsa.data.schema import Column, Schema, check_choice
 from codsa.encoders.sentences import SentenceEncoder
+from codsa.encoders.similarity import CHUNK_ROWS, nearest_rows
 from codsa.errors import CodsaError
 from codsa.io import array_columns
 from codsa.io.records import read_as, write_json
@@ -21,7 +21,6 @@ from codsa.io.tables import read_parquet, write_parquet
 log = logging.getLogger(__name__)
 
 NAMES = ("none", "nearest", "vec2text")
-CHUNK = 1024
 INVERTED_ROWS = 16
 """Embeddings that are inverted together on a CPU; on a GPU as many as the inversion takes, which takes no longer."""
 
@@ -63,7 +62,7 @@ class Decoder(ABC):
         Embeddings of a pool that are decoded together, however many are asked.
     """
 
-    chunk_rows = CHUNK
+    chunk_rows = CHUNK_ROWS
 
     @abstractmethod
     def decode(self, vectors: np.ndarray, region: int) -> list[str]:
@@ -91,9 +90,7 @@ class Nearest(Decoder):
         """Return the nearest texts (see `Decoder.decode`)."""
         members = np.flatnonzero(self.regions == region)
         own = self.vectors[members]
-        squares = (own**2).sum(axis=1) / 2
-        places = [(vectors[i : i + CHUNK] @ own.T - squares).argmax(axis=1) for i in range(0, len(vectors), CHUNK)]
-        return [str(text) for text in self.texts[members[np.concatenate(places)]]] if places else []
+        return [str(text) for text in self.texts[members[nearest_rows(vectors, own)]]]
 
     def save(self, folder: Path) -> None:
         """Write texts, embeddings and regions."""
@@ -164,21 +161,21 @@ def make_decoder(
         )
     if decoding.name == "nearest":
         return Nearest(texts, array_columns.arrays(vectors), regions)
-    return Inversion(decoding, *_facts(schema, str(vectors.name)))
+    return Inversion(decoding, *_facts(schema.column(str(vectors.name))))
 
 
 def load_decoder(decoding: Decoding, folder: Path, schema: Schema) -> Decoder:
     """Read the decoder of a generator's folder."""
     if decoding.name == "nearest":
         return Nearest.load(folder)
-    vector: Any = next(c for c in schema.modelled if c.type == "vector" and c.of in (*schema.texts, None))
-    made = Inversion(decoding, *_facts(schema, vector.name))
+    assert schema.embedding is not None
+    made = Inversion(decoding, *_facts(schema.embedding))
     if made.models.digest != read_as(folder / "decoder.json", Record).models:
         raise CodsaError(f"{decoding.inverter}: not the models that the generator was made with; train it again")
     return made
 
 
-def _facts(schema: Schema, name: str) -> tuple[int, str | None]:
-    column = schema.column(name)
+def _facts(column: Column) -> tuple[int, str | None]:
+    """Return the dimension of a column of embeddings, and the digest of its encoder."""
     assert column.shape is not None
     return column.shape[0], column.encoder

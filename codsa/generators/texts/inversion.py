@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from codsa.encoders.sentences import SentenceEncoder, model_digest, model_folder
+from codsa.encoders.similarity import paired_cosine_similarity
 from codsa.errors import CodsaError
 from codsa.io.digests import digest
 from codsa.io.progress import Progress
@@ -332,8 +333,7 @@ def _best(
     for row, one in enumerate(several):
         own = vectors[first : first + len(one)]
         first += len(one)
-        near = own @ target[row] / np.maximum(np.linalg.norm(own, axis=1) * np.linalg.norm(target[row]), 1e-12)
-        order = np.argsort(-near, kind="stable")[:beam]
+        order = np.argsort(-paired_cosine_similarity(own, target[row : row + 1]), kind="stable")[:beam]
         found.append([(one[i], own[i]) for i in order])
     return found
 

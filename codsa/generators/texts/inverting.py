@@ -15,8 +15,8 @@ from codsa.data.dataset import Dataset
 from codsa.encoders.sentences import SentenceEncoder, embed
 from codsa.errors import CodsaError, suggest
 from codsa.generators.texts.training import train_inverter
+from codsa.io import checkpoints
 from codsa.io.artifacts import folder_output, new_folder
-from codsa.io.checkpoints import checkpoint_dir
 from codsa.io.digests import digest
 from codsa.io.manifests import write_manifest
 from codsa.io.names import INVERTER, MANIFEST
@@ -32,7 +32,7 @@ from codsa.settings.texts import TextOptions
 
 log = logging.getLogger(__name__)
 
-GIVEN = ("texts", "encoder", "vectors", "folder", "stream", "scratch")
+GIVEN = ("texts", "encoder", "vectors", "folder", "stream", "checkpoint_dir")
 """What `train_inverter` is given beside its settings."""
 
 
@@ -129,20 +129,23 @@ def write_inverter(
     inputs = {**inputs, "encoder": model.digest}
     parameters = {"settings": dict(settings), "seed": work.seed}
     folder_output(folder, INVERTER)
-    with checkpoint_dir(folder, inputs, parameters) as checkpoints, new_folder(folder, INVERTER) as staged:
+    with (
+        checkpoints.checkpoint_dir(folder, inputs, parameters) as checkpoint_dir,
+        new_folder(folder, INVERTER) as staged,
+    ):
         vectors = embed(model, texts, cache)
-        measures = train_inverter(texts, model, vectors, staged, work.stream("inverter"), checkpoints, **settings)
+        measures = train_inverter(texts, model, vectors, staged, work.stream("inverter"), checkpoint_dir, **settings)
         write_manifest(staged / MANIFEST, INVERTER, inputs, parameters)
     return measures
 
 
 def inverter_of(
-    folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, scratch: Path
+    folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, checkpoint_dir: Path
 ) -> None:
     """Train an inverter on a source set's texts (`codsa-train-gen --pretrain inverter`); `encoder` is a setting."""
     own = {key: value for key, value in settings.items() if key != "encoder"}
     check_settings("pretrained", "inverter", train_inverter, own, GIVEN)
-    columns = [c for c in source.schema.columns if c.type == "vector" and c.of is not None]
+    columns = [c for c in source.schema.columns if c.is_text_embedding]
     if not columns or "encoder" not in settings:
         raise CodsaError(
             "inverter: the source set needs embeddings of its texts, and the setting encoder names the model"
@@ -154,4 +157,4 @@ def inverter_of(
 
     rows = source.rows.drop_duplicates(str(columns[0].of))
     texts, vectors = rows[str(columns[0].of)].tolist(), arrays(rows[columns[0].name])
-    train_inverter(texts, model, vectors, folder, stream, scratch, **own)
+    train_inverter(texts, model, vectors, folder, stream, checkpoint_dir, **own)

@@ -39,16 +39,16 @@ class TextNoise(Bootstrap):
         regions: np.ndarray,
         schema: Schema,
         stream: np.random.SeedSequence,
-        work: Path | None = None,
+        checkpoint_dir: Path | None = None,
         pretrained: Path | None = None,
     ) -> Self:
         """Keep the rows (see `Generator.fit`)."""
         if not schema.texts:
             raise CodsaError("text-noise: the data model no text; declare its column as feature or attribute")
         for column in schema.columns:
-            if column.role == "feature" and column.type == "vector" and column.of is not None:
+            if column.role == "feature" and column.is_text_embedding:
                 self._check(column.name, column.encoder)
-        return super().fit(rows, regions, schema, stream, work, pretrained)
+        return super().fit(rows, regions, schema, stream, checkpoint_dir, pretrained)
 
     def _check(self, name: str, digest: str | None) -> None:
         if self.encoder is None:
@@ -62,7 +62,7 @@ class TextNoise(Bootstrap):
         for name in self.schema.texts:
             made[name] = pd.Series([self._changed(text, random) for text in made[name]], dtype="str")
         for column in self.schema.modelled:
-            if column.type == "vector" and column.of in self.schema.texts and self.encoder is not None:
+            if column.is_text_embedding and column.of in self.schema.texts and self.encoder is not None:
                 made[column.name] = array_columns.column("vector", self.encoder.encode(made[str(column.of)].tolist()))
         return made
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from codsa.encoders.sentences import SentenceEncoder
+from codsa.encoders.similarity import paired_cosine_similarity
 from codsa.errors import CodsaError
 from codsa.generators.texts.inversion import Corrector, Inverter, Models, invert, load_inverter, plain_t5, write_model
 from codsa.io.records import write_json
@@ -33,7 +34,7 @@ def train_inverter(
     vectors: np.ndarray,
     folder: Path,
     stream: np.random.SeedSequence,
-    scratch: Path | None = None,
+    checkpoint_dir: Path | None = None,
     *,
     width: Width = 256,
     layers: Depth = 3,
@@ -99,7 +100,14 @@ def train_inverter(
     record = {"t5": t5, "num_repeat_tokens": repeat, "encoder_digest": encoder.digest, "no_repeat": no_repeat}
     recipe = Recipe(steps, learning_rate, precision=precision)
     inverter = _fresh(Inverter, record, vectors.shape[1], width, child(stream, "inverter"))
-    _run(inverter, recipe, _batches(data, held, batch, noise), child(stream, "inverter batches"), scratch, "inverter")
+    _run(
+        inverter,
+        recipe,
+        _batches(data, held, batch, noise),
+        child(stream, "inverter batches"),
+        checkpoint_dir,
+        "inverter",
+    )
     write_model(folder / "inversion", inverter, record)
     words.save_pretrained(folder / "inversion" / "tokenizer")
     if corrector_steps:
@@ -108,7 +116,7 @@ def train_inverter(
         parts = (data[0][chosen], labels[chosen], *_hypotheses(models, encoder, vectors[chosen], tokens))
         corrector = _fresh(Corrector, record, vectors.shape[1], width, child(stream, "corrector"))
         recipe, loss = replace(recipe, steps=corrector_steps), _batches(parts, held[chosen], batch, noise)
-        _run(corrector, recipe, loss, child(stream, "corrector batches"), scratch, "corrector")
+        _run(corrector, recipe, loss, child(stream, "corrector batches"), checkpoint_dir, "corrector")
         write_model(folder / "corrector", corrector, record)
     found = measured(load_inverter(str(folder), None, corrector_steps > 0), encoder, texts, vectors, held)
     write_json(folder / "measures.json", found)
@@ -197,10 +205,10 @@ def _batches(parts: tuple[torch.Tensor, ...], held: np.ndarray, batch: int, nois
 
 
 def _run(
-    net: Any, recipe: Recipe, losses: Any, stream: np.random.SeedSequence, scratch: Path | None, name: str
+    net: Any, recipe: Recipe, losses: Any, stream: np.random.SeedSequence, checkpoint_dir: Path | None, name: str
 ) -> None:
     """Train a network in place, to its best weights on held-out texts."""
-    checkpoint = None if scratch is None else scratch / f"{name}.safetensors"
+    checkpoint = None if checkpoint_dir is None else checkpoint_dir / f"{name}.safetensors"
     loss, held_out = losses
     trainer = Trainer(net, recipe, loss, held_out, integer(stream), checkpoint)
     log.info("training the %s", name)
@@ -227,11 +235,5 @@ def measured(
         decoded = invert(models, vectors[rows], encoder if steps else None, steps)
         after = " corrected" if steps else ""
         found[f"exact{after}"] = float(np.mean([a == texts[i] for a, i in zip(decoded, rows, strict=True)]))
-        found[f"cosine{after}"] = float(cosines(encoder.encode(decoded), vectors[rows]).mean())
+        found[f"cosine{after}"] = float(paired_cosine_similarity(encoder.encode(decoded), vectors[rows]).mean())
     return found
-
-
-def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the cosines of rows of two arrays of shape (n, d)."""
-    length = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return np.asarray((a * b).sum(axis=1) / np.maximum(length, 1e-12))
