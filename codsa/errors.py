@@ -78,3 +78,9 @@ def system_reason(error: BaseException) -> str | None:
         return None
     place = getattr(error, "filename", None) or "output"
     return f"{place}: {os.strerror(number)}; nothing half-written was left"
+
+
+def check_choice(what: str, value: str, known: tuple[str, ...]) -> None:
+    """Raise a `CodsaError` unless `value` is one of the known names."""
+    if value not in known:
+        raise CodsaError(f"{what} '{value}' is not known; {suggest(value, known)}")

@@ -29,7 +29,7 @@ from shared import Section, Spent, timed
 from stable import stable
 from studies import workflow
 
-from codsa.nn.trainer import mixed_precision
+from codsa.io.devices import mixed_precision
 
 RESULTS = Path(__file__).parent.parent / "results/cost.md"
 PARTS: dict[str, tuple[str, Callable[[Section], None]]] = {

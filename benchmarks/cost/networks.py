@@ -21,8 +21,8 @@ from codsa.estimators import fit_all
 from codsa.estimators.base import layout_of, problem
 from codsa.generators import Generator
 from codsa.generators.base import BLOCK
+from codsa.io.devices import mixed_precision
 from codsa.io.seeds import stream
-from codsa.nn.trainer import mixed_precision
 from codsa.readers.simulations import simulate
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.regions import RegionRule

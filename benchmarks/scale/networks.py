@@ -13,8 +13,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from codsa.encoders.conditions import Conditions, Told
+from codsa.io.devices import half_type
 from codsa.nn.denoisers import Denoiser
-from codsa.nn.trainer import half_type
 from codsa.nn.unet import ImageDenoiser
 
 BACKWARD = 3

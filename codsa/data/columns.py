@@ -12,7 +12,7 @@ from codsa.data import schema as tables
 from codsa.data.raw_tables import RawTable
 from codsa.data.schema import Column, Schema
 from codsa.data.unicode import composed
-from codsa.errors import CodsaError, suggest
+from codsa.errors import CodsaError, check_choice, suggest
 from codsa.io.array_columns import is_payload
 from codsa.settings.regions import RegionRule
 
@@ -99,11 +99,11 @@ def infer_column(name: str, values: pd.Series, role: str | None, said: Mapping[s
     if values.isna().all() and (role or said) and role != "ignored":
         raise CodsaError(f"column '{name}' ({role or said['type']}): every value is missing; declare it as ignored")
     kind = said.get("type") or ("categorical" if values.isna().all() else tables.infer_type(values))
-    tables.check_choice(f"column '{name}': type", kind, tables.TYPES)
+    check_choice(f"column '{name}': type", kind, tables.TYPES)
     note = ""
     if role is None:
         role, note = tables.infer_role(name, values, kind)
-    tables.check_choice(f"column '{name}': role", role, tables.ROLES)
+    check_choice(f"column '{name}': role", role, tables.ROLES)
     return Column(name, kind, role, note=note)
 
 
@@ -184,7 +184,7 @@ def _settle_task(columns: list[Column], rows: pd.DataFrame, declared: Declared) 
     if distinct < 2:
         raise CodsaError(f"target '{target.name}' is constant ({values.iloc[0]}); there is nothing to learn")
     if declared.task is not None:
-        tables.check_choice("task", declared.task, tables.TASKS)
+        check_choice("task", declared.task, tables.TASKS)
         if declared.task == "regression" and target.type not in ("numeric", "integer"):
             raise CodsaError(f"target '{target.name}' is {target.type}; regression needs a number")
         return declared.task

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from codsa.data.allocation import balancing_allocation, focused, least_balancing_m, whole_counts
-from codsa.data.schema import Schema, check_choice
+from codsa.data.schema import Schema
 from codsa.data.split import TRAIN, Split
-from codsa.errors import CodsaError
+from codsa.errors import CodsaError, check_choice
 from codsa.settings.grid import Grid
 from codsa.settings.limits import MOST_ROWS
 

@@ -17,7 +17,7 @@ import pandas as pd
 from codsa.data.regions import Regions
 from codsa.data.unicode import composed_values
 from codsa.data.whole_numbers import are_floats, are_whole, parsed, to_floats, to_whole
-from codsa.errors import CodsaError, suggest
+from codsa.errors import CodsaError, check_choice, suggest
 from codsa.io import array_columns
 
 PAYLOADS = tuple(array_columns.ELEMENTS)
@@ -205,12 +205,6 @@ class Schema:
         for expression in regions.expressions():
             expression.check_names(column.name for column in columns)
         return schema
-
-
-def check_choice(what: str, value: str, known: tuple[str, ...]) -> None:
-    """Raise a `CodsaError` unless `value` is one of the known names."""
-    if value not in known:
-        raise CodsaError(f"{what} '{value}' is not known; {suggest(value, known)}")
 
 
 def refuse_nested(name: str, values: pd.Series) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.data.schema import Column, check_choice
+from codsa.data.schema import Column
 from codsa.encoders.grain import Grain
 from codsa.encoders.scaling import AUTO, NAMES, SCALINGS, Scaling, suited
 from codsa.encoders.values import from_codes, level_codes
 from codsa.encoders.vectors import VectorBlock
-from codsa.errors import CodsaError
+from codsa.errors import CodsaError, check_choice
 
 ONE_HOT_LIMIT = 32
 """Categories with more levels are written in binary digits instead of one-hot."""

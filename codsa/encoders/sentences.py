@@ -41,7 +41,7 @@ class SentenceEncoder:
     """
 
     def __init__(self, place: str, precision: str = "auto") -> None:
-        from codsa.nn.trainer import mixed_precision
+        from codsa.io.devices import mixed_precision
 
         self.place, self.precision = place, mixed_precision(precision)
         self.folder = model_folder(

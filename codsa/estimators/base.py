@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.data.schema import Column, Schema, check_choice, is_ordered
+from codsa.data.schema import Column, Schema, is_ordered
 from codsa.encoders.values import level_codes, to_float
-from codsa.errors import CodsaError, quoted_value
+from codsa.errors import CodsaError, check_choice, quoted_value
 from codsa.io.array_columns import arrays
 from codsa.io.library_internals import check_parameters
 from codsa.io.seeds import integer

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from codsa.errors import CodsaError
 from codsa.io.records import to_json
 
 CHUNK_ROWS = 1 << 16
 """Rows that are hashed at a time."""
+
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def file_digest(path: Path) -> str:
@@ -61,3 +65,10 @@ def _without_masks(part: pd.DataFrame) -> pd.DataFrame:
         else:
             columns[name, "value"] = values
     return pd.DataFrame(columns, index=part.index)
+
+
+def check_sha256(text: str) -> str:
+    """Return a SHA-256 in small letters, or raise a `CodsaError` for a text that is none."""
+    if not _SHA256.fullmatch(text):
+        raise CodsaError(f"sha256 '{text}': a SHA-256 has 64 hexadecimal digits (sha256sum prints it)")
+    return text.lower()

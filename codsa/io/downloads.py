@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from codsa.errors import CodsaError
-from codsa.io.files import atomic_write, staging
-from codsa.readers.tables import check_sha256, refuse_irregular
+from codsa.io.digests import check_sha256
+from codsa.io.files import atomic_write, refuse_irregular, staging
 
 DOWNLOAD_BYTES = 20 * 2**30
 """No download is longer."""

@@ -137,3 +137,9 @@ def _is_running(process: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def refuse_irregular(path: Path) -> None:
+    """Raise a `CodsaError` for a pipe, a socket or a device, whose reading might never end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise CodsaError(f"{path}: is a pipe, a socket or a device; give a regular file")

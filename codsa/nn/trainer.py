@@ -18,9 +18,9 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from codsa.data.schema import check_choice
 from codsa.errors import CodsaError
 from codsa.io.checkpoints import load_checkpoint, save_checkpoint
+from codsa.io.devices import mixed_precision
 from codsa.io.imports import without_compiler
 from codsa.io.library_internals import forget_other_precision
 from codsa.io.processes import PATIENCE, STOPPED, Notice, joined, scheduled
@@ -250,26 +250,6 @@ class Trainer(TrainingLoop):
             state.setdefault(int(index), {})[name] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def mixed_precision(precision: str | bool) -> str:
-    """Return what accelerate is told: 'auto' becomes bf16 where the hardware computes in it.
-
-    YAML reads a bare `no` as false, which is taken for what was meant.
-    """
-    precision = "no" if precision is False else str(precision)
-    check_choice("precision", precision, ("no", "bf16", "fp16", "auto"))
-    if precision != "auto":
-        return precision
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported() else "no"
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "no"
-
-
-def half_type(precision: str | bool) -> torch.dtype | None:
-    """Return the type that a network is called in outside training: None for float32."""
-    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(mixed_precision(precision))
 
 
 def one_cycle(progress: float, warm: float = 0.1) -> float:

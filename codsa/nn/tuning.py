@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from codsa.data.schema import check_choice
+from codsa.errors import check_choice
 
 MODES = ("full", "head", "lora")
 RANK = 16

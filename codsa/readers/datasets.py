@@ -14,12 +14,13 @@ from codsa.data.expressions import parse
 from codsa.data.unicode import composed_table
 from codsa.data.whole_numbers import stacked
 from codsa.errors import CodsaError
-from codsa.io.digests import digest, file_digest
+from codsa.io.digests import check_sha256, digest, file_digest
 from codsa.io.downloads import fetch
+from codsa.io.files import refuse_irregular
 from codsa.readers.places import holds_images
 from codsa.readers.simulations import simulate
 from codsa.readers.stored import read_raw
-from codsa.readers.tables import check_sha256, read_table, refuse_irregular
+from codsa.readers.tables import read_table
 from codsa.settings.images import ImageOptions
 from codsa.settings.sources import Part, Simulation, SimulationSize
 

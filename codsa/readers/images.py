@@ -69,7 +69,7 @@ def find(part: Part) -> Found:
 
 def _refuse_irregular(path: Path) -> None:
     """Raise a `CodsaError` for a pipe or device, or a folder with one that would be read."""
-    from codsa.readers.tables import refuse_irregular
+    from codsa.io.files import refuse_irregular
 
     refuse_irregular(path)
     read = {*SUFFIXES, ".parquet", ".arrow", ".json"}

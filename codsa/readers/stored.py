@@ -14,15 +14,8 @@ from codsa.data.rows import is_large, stored_chunks
 from codsa.data.schema import Column
 from codsa.data.unicode import composed, composed_values, respelt_note
 from codsa.errors import CodsaError
-from codsa.readers.tables import (
-    check_file,
-    check_table,
-    is_parquet,
-    parquet_names,
-    read_exact,
-    read_table,
-    refuse_irregular,
-)
+from codsa.io.files import refuse_irregular
+from codsa.readers.tables import check_file, check_table, is_parquet, parquet_names, read_exact, read_table
 
 
 def read_raw(path: Path, sha256: str | None = None, notes: list[str] | None = None) -> pd.DataFrame | Path:

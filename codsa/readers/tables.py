@@ -9,7 +9,6 @@ import gzip
 import io
 import logging
 import lzma
-import re
 import warnings
 import zipfile
 import zlib
@@ -34,7 +33,8 @@ from codsa.data.whole_numbers import (
     with_arrow_integers,
 )
 from codsa.errors import CodsaError
-from codsa.io.digests import file_digest
+from codsa.io.digests import check_sha256, file_digest
+from codsa.io.files import refuse_irregular
 from codsa.io.tables import read_parquet
 
 log = logging.getLogger(__name__)
@@ -46,14 +46,6 @@ COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip
 UNREADABLE = (csv.Error, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 MISSING_MARKS = ["?"]
 """Read as missing, besides what pandas takes for it (empty, NA, NaN, null, …)."""
-_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-
-
-def check_sha256(text: str) -> str:
-    """Return a SHA-256 in small letters, or raise a `CodsaError` for a text that is none."""
-    if not _SHA256.fullmatch(text):
-        raise CodsaError(f"sha256 '{text}': a SHA-256 has 64 hexadecimal digits (sha256sum prints it)")
-    return text.lower()
 
 
 def read_table(path: Path, sha256: str | None = None, notes: list[str] | None = None) -> pd.DataFrame:
@@ -97,12 +89,6 @@ def check_file(path: Path, sha256: str | None) -> None:
         raise CodsaError(f"{path}: no such file")
     if sha256 is not None and file_digest(path) != check_sha256(sha256):
         raise CodsaError(f"{path}: checksum {file_digest(path)}, expected {sha256.lower()}")
-
-
-def refuse_irregular(path: Path) -> None:
-    """Raise a `CodsaError` for a pipe, a socket or a device, whose reading might never end."""
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise CodsaError(f"{path}: is a pipe, a socket or a device; give a regular file")
 
 
 def is_parquet(path: Path) -> bool:

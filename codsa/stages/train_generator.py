@@ -12,9 +12,9 @@ import numpy as np
 
 from codsa.data.dataset import Dataset
 from codsa.data.rows import AnyDataset, in_memory
-from codsa.data.schema import Schema, check_choice
+from codsa.data.schema import Schema
 from codsa.data.split import TRAIN, Split, part_label
-from codsa.errors import CodsaError, quoted_value
+from codsa.errors import CodsaError, check_choice, quoted_value
 from codsa.generators.base import Generator, generator_class, make
 from codsa.io.artifacts import new_folder
 from codsa.io.digests import file_digest

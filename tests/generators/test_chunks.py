@@ -17,7 +17,6 @@ from codsa.data.chunks import chunks
 from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset
 from codsa.data.pool import load_pool
-from codsa.data.region_rules import RegionRule
 from codsa.errors import CodsaError
 from codsa.generators import Generator, make
 from codsa.generators.images import image_diffusion
@@ -26,7 +25,9 @@ from codsa.generators.texts.decoders import Decoder
 from codsa.io.seeds import Work, rng, stream
 from codsa.nn import edm
 from codsa.readers.datasets import Raw
-from codsa.readers.texts import TextRule, read_texts
+from codsa.readers.texts import read_texts
+from codsa.settings.regions import RegionRule
+from codsa.settings.texts import TextOptions
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import write_shard
 from codsa.stages.train_generator import Trained, Training
@@ -73,7 +74,7 @@ def as_trained(generator: Generator, data: Dataset) -> Trained:
 
 def texts(folder: Path) -> Dataset:
     raw, declared = read_texts(
-        Raw(toy_reviews(), {}, []), Declared("stars"), TextRule("text", encoder="toy"), folder / "cache"
+        Raw(toy_reviews(), {}, []), Declared("stars"), TextOptions(column="text", encoder="toy"), folder / "cache"
     )
     rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes)
     return Dataset(rows, schema, "")
@@ -101,8 +102,8 @@ def images(folder: Path, **settings: Any) -> Trained:
 MAKE: dict[str, Callable[[Path], Trained]] = {
     "images": images,
     "still images": lambda folder: images(folder, stochastic=False, guidance=2.0),
-    "table": lambda folder: tabular(table("group"), RegionRule("column", "group"), labels="denoiser"),
-    "regression": lambda folder: tabular(table("number"), RegionRule("column", "group")),
+    "table": lambda folder: tabular(table("group"), RegionRule(by="column", column="group"), labels="denoiser"),
+    "regression": lambda folder: tabular(table("number"), RegionRule(by="column", column="group")),
     "classes": lambda folder: tabular(table("group"), RegionRule()),
     "texts": lambda folder: worded(folder, "text-diffusion", steps=10, batch=16, width=16, depth=1, sampler_steps=3),
     "decoded": decoded,
@@ -216,7 +217,7 @@ class Straying(Generator):
 def straying(slow: bool, block: int = 32, once: bool = False) -> Trained:
     x = np.linspace(0.01, 0.99, 90)
     rows, schema = prepare(
-        pd.DataFrame({"x": x, "y": 2 * x}), Declared("y"), RegionRule("range", "x", edges=[0.33, 0.66])
+        pd.DataFrame({"x": x, "y": 2 * x}), Declared("y"), RegionRule(by="range", column="x", edges=[0.33, 0.66])
     )
     generator = Straying(slow=slow, block=block, once=once).fit(rows, schema.regions.assign(rows), schema)
     return as_trained(generator, Dataset(rows, schema, ""))

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from codsa.io.devices import half_type, mixed_precision
 from codsa.nn.denoisers import initialise
-from codsa.nn.trainer import Recipe, Trainer, accelerator, half_type, mixed_precision, one_cycle
+from codsa.nn.trainer import Recipe, Trainer, accelerator, one_cycle
 
 
 class Killed(Exception):

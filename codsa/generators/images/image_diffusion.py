@@ -20,13 +20,14 @@ from codsa.errors import CodsaError
 from codsa.estimators.networks import draw_weights
 from codsa.generators.images.conditional import ToldImages
 from codsa.io import array_columns
+from codsa.io.devices import half_type
 from codsa.io.processes import my_share
 from codsa.io.records import read_as, read_json, write_json
 from codsa.io.seeds import child, integer
 from codsa.io.tensors import fill, load_tensors, readable
 from codsa.nn import edm
 from codsa.nn.batches import BalancedBatches
-from codsa.nn.trainer import Recipe, Trainer, half_type
+from codsa.nn.trainer import Recipe, Trainer
 from codsa.nn.tuning import plain_weights, tunable
 from codsa.nn.unet import ATTENTION, GROUPS, HEAD, TARGETS, Guided, ImageDenoiser, carried_over
 from codsa.settings.types import (

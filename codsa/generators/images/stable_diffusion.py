@@ -19,6 +19,7 @@ from codsa.errors import CodsaError
 from codsa.generators.images.conditional import ToldImages
 from codsa.generators.images.prompts import Prompts
 from codsa.io import array_columns
+from codsa.io.devices import half_type
 from codsa.io.files import atomic_write
 from codsa.io.image_codec import resized
 from codsa.io.processes import is_main, my_share, own_device, wait_for_all
@@ -37,7 +38,7 @@ from codsa.nn.stable import (
     noise_loss,
     save_updates,
 )
-from codsa.nn.trainer import Recipe, Trainer, half_type
+from codsa.nn.trainer import Recipe, Trainer
 from codsa.settings.types import AtLeastOne, Batch, PositiveInt, Precision, Probability, Rate, Share, Width
 
 log = logging.getLogger(__name__)

@@ -19,6 +19,7 @@ from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators.base import BLOCK, Generator, complete
 from codsa.generators.tables.labels import Labels
+from codsa.io.devices import half_type
 from codsa.io.processes import is_main, my_share
 from codsa.io.records import read_json
 from codsa.io.seeds import child, integer, rng
@@ -27,7 +28,7 @@ from codsa.nn import edm
 from codsa.nn.autoencoder import LatentSpace, is_latent_space
 from codsa.nn.batches import BalancedBatches
 from codsa.nn.denoisers import Denoiser, NormalStart, initialise
-from codsa.nn.trainer import Recipe, Trainer, half_type
+from codsa.nn.trainer import Recipe, Trainer
 from codsa.nn.tuning import plain_weights, tunable
 from codsa.settings.types import Batch, Depth, PositiveInt, Precision, Probability, Rate, Scaling, Share, Tuning, Width
 

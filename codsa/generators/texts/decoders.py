@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from codsa.data.schema import Column, Schema, check_choice
+from codsa.data.schema import Column, Schema
 from codsa.encoders.sentences import SentenceEncoder
 from codsa.encoders.similarity import CHUNK_ROWS, nearest_rows
-from codsa.errors import CodsaError
+from codsa.errors import CodsaError, check_choice
 from codsa.io import array_columns
 from codsa.io.records import read_as, write_json
 from codsa.io.tables import read_parquet, write_parquet

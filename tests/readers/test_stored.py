@@ -15,7 +15,7 @@ from codsa.data.rows import StoredDataset, open_dataset
 from codsa.data.split import Split, load_split
 from codsa.errors import CodsaError
 from codsa.io.seeds import Work
-from codsa.readers import intake
+from codsa.readers import stored as reading
 from codsa.readers.stored import read_raw
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import Grid
@@ -122,13 +122,13 @@ def test_a_target_outside_the_declared_classes_is_refused_wherever_it_lies(raw: 
 
 
 def test_one_column_is_in_memory_at_a_time(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = intake.read_exact
+    read = reading.read_exact
 
     def one_column(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         assert columns is not None and len(columns) == 1
         return read(path, columns)
 
-    monkeypatch.setattr(intake, "read_exact", one_column)
+    monkeypatch.setattr(reading, "read_exact", one_column)
     prepare_to(tmp_path / "kept", read_raw(raw), Declared("y"), RegionRule(), {})
     assert (tmp_path / "kept/manifest.json").exists()
 

@@ -1,0 +1,27 @@
+"""In which precision this machine computes."""
+
+from __future__ import annotations
+
+import torch
+
+from codsa.errors import check_choice
+
+
+def mixed_precision(precision: str | bool) -> str:
+    """Return what accelerate is told: 'auto' becomes bf16 where the hardware computes in it.
+
+    YAML reads a bare `no` as false, which is taken for what was meant.
+    """
+    precision = "no" if precision is False else str(precision)
+    check_choice("precision", precision, ("no", "bf16", "fp16", "auto"))
+    if precision != "auto":
+        return precision
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported() else "no"
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "no"
+
+
+def half_type(precision: str | bool) -> torch.dtype | None:
+    """Return the type that a network is called in outside training: None for float32."""
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(mixed_precision(precision))
