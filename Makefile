@@ -48,6 +48,7 @@ check: $(VENV)/dev.stamp
 	ruff format --check .
 	snakefmt --check Snakefile workflow
 	mypy
+	lint-imports
 	snakemake --lint
 
 format: $(VENV)/dev.stamp
