@@ -24,7 +24,7 @@ STEPS = {"tabular-diffusion": 3000, "encoder": 3000, "denoiser": 3000}
 """Gradient steps where the experiment does not say."""
 
 
-def work(study: Study) -> Iterator[tuple[str, str, str, float]]:
+def seeds(study: Study) -> Iterator[tuple[str, str, str, float]]:
     """Give each piece of work as (stage, kind, output, units); output is as costs.csv names it."""
     yield "prepare", "", "data/manifest.json", 1.0
     kinds = sorted({one.transfer for one in study.generators.values() if one.transfer})
@@ -80,7 +80,7 @@ def unit_costs(study: Study, costs: Path) -> dict[tuple[str, str], float]:
     spent = pd.read_csv(costs, names=["stage", "output", "cpu"]).groupby("output")["cpu"].last()
     units: defaultdict[tuple[str, str], float] = defaultdict(float)
     cpu: defaultdict[tuple[str, str], float] = defaultdict(float)
-    for stage, kind, output, size in work(study):
+    for stage, kind, output, size in seeds(study):
         if output in spent:
             units[stage, kind] += size
             cpu[stage, kind] += float(spent[output])
@@ -90,7 +90,7 @@ def unit_costs(study: Study, costs: Path) -> dict[tuple[str, str], float]:
 def budget(study: Study, unit: dict[tuple[str, str], float]) -> pd.DataFrame:
     """Return jobs and CPU hours by stage and kind."""
     rows: list[dict[str, Any]] = []
-    for stage, kind, _, size in work(study):
+    for stage, kind, _, size in seeds(study):
         known = unit.get((stage, kind))
         found = known if known is not None else max((c for (s, _), c in unit.items() if s == stage), default=0.0)
         rows.append({"stage": stage, "kind": kind, "jobs": 1, "hours": size * found / 3600})

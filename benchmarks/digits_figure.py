@@ -30,7 +30,7 @@ def strips(study: Study, root: Path, methods: list[str]) -> list[tuple[str, np.n
     rows = load_split(root / "rep~0/split.parquet", data).rows(TRAIN)
     folders = {name: study.generator_of(study.methods[name]) for name in methods}
     pools = {name: load_pool(root / f"rep~0/gen~{it}/r~1.0/pool", data.schema) for name, it in folders.items()}
-    (column,) = data.schema.payloads
+    (column,) = data.schema.array_columns
     found = []
     for k, region in enumerate(data.schema.regions.names):
         own = rows[data.regions()[rows] == k][:SHOWN]

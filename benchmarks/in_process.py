@@ -67,8 +67,8 @@ def replicate(study: Study, root: Path, k: int) -> None:
             call(fit, fits, *given, *repeated("--pool", pools), *study.fit(k, method.name, label), "--out", fits)
     for name in study.methods:
         out = folder / f"eval~{name}"
-        fits = [folder / f"fit~{one}/r~{label}" for one in study.judged(name) for label in labels(study, one)]
-        pools = list(dict.fromkeys(p for one in study.judged(name) for p in pools_behind(study, root, k, one)))
+        fits = [folder / f"fit~{one}/r~{label}" for one in study.candidates(name) for label in labels(study, one)]
+        pools = list(dict.fromkeys(p for one in study.candidates(name) for p in pools_behind(study, root, k, one)))
         paths = {"fits": list(map(str, fits)), "pool": list(map(str, pools)), "out": str(out)}
         chosen = ["--evaluation", study.evaluation(name, **paths), *study.evaluate(k)]
         call(eval_, out / "manifest.json", *given, *chosen)

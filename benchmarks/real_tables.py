@@ -42,11 +42,11 @@ ESTIMATORS = ("gradient-boosting", "logistic")
 REGRESSION = {"abalone", "california_housing"}
 
 
-def one_file(folder: Path, files: list[str], work: Path) -> Path:
+def one_file(folder: Path, files: list[str], seeds: Path) -> Path:
     """Return the table's file; several are put together first."""
     if len(files) == 1:
         return (folder / files[0]).resolve()
-    path = work / f"{folder.name}.parquet"
+    path = seeds / f"{folder.name}.parquet"
     pd.concat([pd.read_csv(folder / name) for name in files], ignore_index=True).to_parquet(path)
     return path.resolve()
 

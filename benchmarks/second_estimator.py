@@ -54,8 +54,8 @@ def main() -> None:
     if strange:
         raise CodsaError(f"no method '{min(strange)}' in {options.experiment}")
     methods = [m for m in experiment.methods if options.methods is None or m.name in options.methods]
-    judged = {"estimator": EstimatorSpec(name=options.estimator), "methods": methods}
-    study = Study(label, experiment.model_copy(update=judged)).checked()
+    candidates = {"estimator": EstimatorSpec(name=options.estimator), "methods": methods}
+    study = Study(label, experiment.model_copy(update=candidates)).checked()
     own = linked(options.results / label, options.estimator, chosen)
     for k in chosen:
         replicate(study, own, k)

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from shared import WORK, Section, Spent, scratch, simulation, timed
 
-from codsa.data.grid import arms
+from codsa.data.grid import points
 from codsa.data.split import VALIDATION
 from codsa.estimators import Problem, fit_all
 from codsa.estimators.base import layout_of, problem
@@ -20,7 +20,7 @@ from codsa.estimators.tables import mlp
 from codsa.io.seeds import stream
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import Grid
-from codsa.stages.fit import judged_rows
+from codsa.stages.fit import evaluation_set
 from codsa.stages.train_generator import train
 
 M = [round(0.1 * i, 1) for i in range(21)]
@@ -31,7 +31,7 @@ def grid(out: Section) -> None:
     """Fit the paper's grid of perceptrons together, one by one, and in other ways."""
     dataset, split = simulation()
     problems = grid_problems()
-    validation = judged_rows(dataset, split, VALIDATION).problem
+    validation = evaluation_set(dataset, split, VALIDATION).problem
     layout = layout_of(dataset.schema, split.n)
 
     def fit(some: list[Problem], **settings: Any) -> tuple[np.ndarray, Spent]:
@@ -47,7 +47,7 @@ def grid(out: Section) -> None:
 
     some = problems[4::9]
     fit(some[:1], epochs=1)  # what is imported and allocated once does not count
-    together, whole = fit(some)
+    average_predictors, whole = fit(some)
     alone = [fit([one]) for one in some]
     apart = sum(spent.cpu for _, spent in alone) / len(some)
     stack, mlp.CACHED = mlp.CACHED, 2**62
@@ -56,7 +56,7 @@ def grid(out: Section) -> None:
     usual = sum(plain_torch(one, validation, 400) for one in some[::4]) / len(some[::4])
     process = command_per_arm()
     each = whole.cpu / len(some)
-    difference = np.abs(together - np.concatenate([found for found, _ in alone])).max()
+    difference = np.abs(average_predictors - np.concatenate([found for found, _ in alone])).max()
     out.say(
         f"21 m × 9 α on 4.1, n = 4,000: {len(problems)} arms (m = 0 is one for all α), the paper's perceptron, 400 "
         "gradient steps of 1,024 rows for each, early stop. Every ninth arm is measured; all would take "
@@ -74,7 +74,7 @@ def grid(out: Section) -> None:
     out.say("")
     out.say(
         f"Largest difference of a predicted probability between one call and one by one: {difference:.1e}; between one "
-        f"call and one stack of all: {np.abs(together - high).max():.1e}."
+        f"call and one stack of all: {np.abs(average_predictors - high).max():.1e}."
     )
     out.say("")
     floor = multiply_floor()
@@ -96,8 +96,8 @@ def grid(out: Section) -> None:
 def grid_problems() -> list[Problem]:
     """Return the arms of the paper's grid at r = 0.5; their synthetic rows are real ones drawn again."""
     dataset, split = simulation()
-    found = arms(Grid(m=M, alpha=ALPHA, focus="0"), 0.5, split, dataset.schema)
-    need = np.max([arm.counts for arm in found], axis=0)
+    found = points(Grid(m=M, alpha=ALPHA, focus="0"), 0.5, split, dataset.schema)
+    need = np.max([point.counts for point in found], axis=0)
     made = train(dataset, split, 0.5, "bootstrap", {}, WORK)
     drawn = [made.sample(k, int(count), stream(0, "draw", k)) for k, count in enumerate(need)]
     real = dataset.part(split.reserved_rows(0.5))
@@ -105,15 +105,15 @@ def grid_problems() -> list[Problem]:
     def rows(counts: np.ndarray) -> pd.DataFrame:
         return pd.concat([real, *(part.iloc[:c] for part, c in zip(drawn, counts, strict=True))], ignore_index=True)
 
-    return [problem(one, dataset.schema, np.ones(len(one))) for one in (rows(arm.counts) for arm in found)]
+    return [problem(one, dataset.schema, np.ones(len(one))) for one in (rows(point.counts) for point in found)]
 
 
-def plain_torch(arm: Problem, validation: Problem, steps: int) -> float:
+def plain_torch(point: Problem, validation: Problem, steps: int) -> float:
     """Return the CPU seconds of a fit as it is usually written: modules, DataLoader, Adam."""
     from torch import nn
     from torch.utils.data import DataLoader, TensorDataset
 
-    x, y = (torch.from_numpy(part.astype(np.float32)) for part in (arm.x, arm.y))
+    x, y = (torch.from_numpy(part.astype(np.float32)) for part in (point.x, point.y))
     held, target = (torch.from_numpy(part.astype(np.float32)) for part in (validation.x, validation.y))
     with timed() as spent:
         net = nn.Sequential(

@@ -26,7 +26,7 @@ from codsa.io.seeds import stream
 from codsa.readers.simulations import simulate
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.regions import RegionRule
-from codsa.stages.fit import judged_rows
+from codsa.stages.fit import evaluation_set
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import draw
 from codsa.stages.train_generator import Trained, Training, train
@@ -136,15 +136,15 @@ def quality(made: list[pd.DataFrame], fresh: list[pd.DataFrame]) -> list[str]:
         x, y = (encoder.encode(rows.iloc[:1000]) for rows in (a, b))
         distances.append(f"{tables.wasserstein(x, y):.3f}")
     fitted_on = pd.concat([rows.iloc[:2000] for rows in made], ignore_index=True)
-    judged = pd.concat(fresh, ignore_index=True)
-    test = problem(judged, schema, np.ones(len(judged)))
-    region = schema.regions.assign(judged)
+    candidates = pd.concat(fresh, ignore_index=True)
+    test = problem(candidates, schema, np.ones(len(candidates)))
+    region = schema.regions.assign(candidates)
     losses = []
     for seed in range(3):
         fit = fit_all(
             EstimatorSpec(name="mlp", preprocess="none"),
             [problem(fitted_on, schema, np.ones(len(fitted_on)))],
-            judged_rows(dataset, split, VALIDATION).problem,
+            evaluation_set(dataset, split, VALIDATION).problem,
             layout_of(schema, split.n),
             stream(seed, "fit"),
         )[0]

@@ -19,7 +19,7 @@ from typing import Any
 from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset, load_dataset, write_dataset
 from codsa.data.split import Split, load_split, write_split
-from codsa.io.seeds import Work, rng, stream
+from codsa.io.seeds import SeedContext, rng, stream
 from codsa.readers.simulations import simulate
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
@@ -29,7 +29,7 @@ from codsa.stages.split import split as split_rows
 SETTINGS: dict[str, Any] = {"steps": 1500, "batch": 512, "holdout": 0.0, "precision": "auto"}
 PLAIN_LABELS = {"labels": "denoiser"}
 """With which the denoiser alone makes a row, label and all."""
-WORK = Work(0, "cost", 0)
+WORK = SeedContext(0, "cost", 0)
 PEAK = "\nimport resource, sys; print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
 
 _SCRATCH = tempfile.TemporaryDirectory(prefix="cost-")

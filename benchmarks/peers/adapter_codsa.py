@@ -8,7 +8,7 @@ from harness import Adapter, main
 
 from codsa.data.dataset import load_dataset
 from codsa.data.split import load_split
-from codsa.io.seeds import Work
+from codsa.io.seeds import SeedContext
 from codsa.stages.train_generator import train
 
 
@@ -23,7 +23,7 @@ class Codsa(Adapter):
         name, dataset = given.pop("generator"), load_dataset(Path(given.pop("data")))
         split = load_split(Path(given.pop("split")), dataset)
         self.columns = list(rows.columns)
-        self.model = train(dataset, split, 1.0, name, given, Work(seed, "peers", 0))
+        self.model = train(dataset, split, 1.0, name, given, SeedContext(seed, "peers", 0))
 
     def sample(self, region: int, count: int, seed: int) -> pd.DataFrame:
         """Draw rows of the region (see `Adapter.sample`)."""

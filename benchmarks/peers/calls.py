@@ -34,7 +34,7 @@ better."""
 
 def denoiser(piece: Piece) -> Trained:
     """Train on all training rows."""
-    made = train(piece.dataset, piece.split, 1.0, NAME, SETTINGS, piece.work)
+    made = train(piece.dataset, piece.split, 1.0, NAME, SETTINGS, piece.seeds)
     return Trained(made, piece.dataset.schema, Training(NAME, SETTINGS, 1.0))
 
 
@@ -43,7 +43,7 @@ def pool(piece: Piece, generator: Trained, calls: int) -> Pool:
     model: Any = generator.generator
     model.sampler_steps = calls
     counts = piece.counts()
-    rows = [draw(generator, k, 0, -(-count // BLOCK), count, piece.work).rows for k, count in enumerate(counts)]
+    rows = [draw(generator, k, 0, -(-count // BLOCK), count, piece.seeds).rows for k, count in enumerate(counts)]
     return Pool(rows, np.zeros(len(rows)), piece.dataset.digest, piece.split.digest, "")
 
 
@@ -79,7 +79,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for task in options.tasks:
         for replicate in range(options.replicates):
-            rows += measured(open_piece(TASKS[task], replicate, options.work, options.tables), options.calls)
+            rows += measured(open_piece(TASKS[task], replicate, options.seeds, options.tables), options.calls)
             table = pd.DataFrame(rows)
             table.to_csv(options.out.with_suffix(".csv"), index=False)
             options.out.with_suffix(".md").write_text(as_markdown(table))

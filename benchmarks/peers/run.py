@@ -64,7 +64,7 @@ def generate(piece: Piece, method: str, folder: Path, options: argparse.Namespac
     peer, made = PEERS[method], folder / "made.json"
     if options.judge and made.exists():
         return json.loads(made.read_text())
-    python = python_of(peer, options.work)
+    python = python_of(peer, options.seeds)
     rows, regions = piece.training()
     rows.assign(**{REGION: regions}).to_parquet(folder / "train.parquet")
     write_json(folder / "job.json", job(piece, method, peer))
@@ -143,10 +143,10 @@ def main() -> None:
     options = parser.parse_args()
     if os.environ.get("OMP_NUM_THREADS") != "1":  # libraries read it when they are loaded
         os.execve(sys.executable, [sys.executable, *sys.argv], one_thread())
-    options.work = options.work.resolve()
+    options.seeds = options.seeds.resolve()
     for replicate in range(options.replicates):
         for task in options.tasks:
-            piece = open_piece(TASKS[task], replicate, options.work, options.tables)
+            piece = open_piece(TASKS[task], replicate, options.seeds, options.tables)
             for method in options.only:
                 start = time.perf_counter()
                 row = one(piece, method, options)

@@ -20,14 +20,14 @@ from codsa.data.pool import Pool
 from codsa.data.split import TEST, Split, load_split, write_split
 from codsa.errors import CodsaError
 from codsa.generators.base import complete
-from codsa.io.seeds import Work, integer, rng
+from codsa.io.seeds import SeedContext, integer, rng
 from codsa.modalities import Comparison, modalities_of
 from codsa.modalities.compare import compare
 from codsa.readers.simulations import simulate
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import Grid
 from codsa.settings.regions import RegionRule
-from codsa.stages.fit import Outcome, fit_grid, judged_rows
+from codsa.stages.fit import Outcome, evaluation_set, fit_grid
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import conform, in_bounds
 from codsa.stages.split import Size, target_law
@@ -117,9 +117,9 @@ class Piece:
     split: Split
 
     @property
-    def work(self) -> Work:
+    def seeds(self) -> SeedContext:
         """The names that all random streams of the piece derive from."""
-        return work_of(self.task, self.replicate)
+        return seed_context(self.task, self.replicate)
 
     @property
     def names(self) -> list[str]:
@@ -163,12 +163,12 @@ class Piece:
         return found
 
 
-def work_of(task: Task, replicate: int) -> Work:
+def seed_context(task: Task, replicate: int) -> SeedContext:
     """Return the names of a replicate, those of the workflow's runs: the splits are the same."""
-    return Work(0, f"sim{task.name}-quick" if task.simulation else task.name, replicate)
+    return SeedContext(0, f"sim{task.name}-quick" if task.simulation else task.name, replicate)
 
 
-def open_table(task: Task, replicate: int, work: Path, tables: Path) -> Piece:
+def open_table(task: Task, replicate: int, seeds: Path, tables: Path) -> Piece:
     """Read a replicate's dataset and split as benchmarks/real_tables.py left them.
 
     Raises
@@ -179,16 +179,16 @@ def open_table(task: Task, replicate: int, work: Path, tables: Path) -> Piece:
     data, file = tables / task.name / "data", tables / task.name / f"rep~{replicate}" / "split.parquet"
     if not file.exists():
         raise CodsaError(f"no file '{file}': run benchmarks/real_tables.py --results {tables} --only {task.name} first")
-    folder = work / f"task-{task.name}" / f"rep~{replicate}"
+    folder = seeds / f"task-{task.name}" / f"rep~{replicate}"
     dataset = load_dataset(data)
     return Piece(task, replicate, folder, data, file, dataset, load_split(file, dataset))
 
 
-def open_piece(task: Task, replicate: int, work: Path, tables: Path) -> Piece:
+def open_piece(task: Task, replicate: int, seeds: Path, tables: Path) -> Piece:
     """Make a replicate's dataset and split, or read those of an earlier run."""
     if task.simulation is None or task.rule is None:
-        return open_table(task, replicate, work, tables)
-    data, folder = work / f"task{task.name}" / "data", work / f"task{task.name}" / f"rep~{replicate}"
+        return open_table(task, replicate, seeds, tables)
+    data, folder = seeds / f"task{task.name}" / "data", seeds / f"task{task.name}" / f"rep~{replicate}"
     if not (data / "manifest.json").exists():
         raw = simulate(task.simulation, *SIZES, 0)
         rows, schema = prepare(raw, Declared("y"), task.rule)
@@ -196,7 +196,7 @@ def open_piece(task: Task, replicate: int, work: Path, tables: Path) -> Piece:
     dataset, file = load_dataset(data), folder / "split.parquet"
     if not file.exists():
         q = target_law("balanced", dataset.schema, dataset.regions())
-        random = rng(work_of(task, replicate).stream("split"))
+        random = rng(seed_context(task, replicate).stream("split"))
         frame = split_rows(dataset, q, Size(VALIDATION_ROWS), Size(TEST_ROWS), random)
         folder.mkdir(parents=True, exist_ok=True)
         write_split(file, frame, dataset, q, {"replicate": replicate})
@@ -227,12 +227,12 @@ def fitted(piece: Piece, pool: Pool | None, weighted: bool = False) -> Outcome:
     grid = Grid(m=[0.0], alpha=["balance"], reserve="all") if pool is None else task.grid
     metric = default_metric(piece.dataset.schema.task)
     pools = [] if pool is None else [pool]
-    return fit_grid(piece.dataset, piece.split, pools, 1.0, grid, task.judge, metric, piece.work, weighted)
+    return fit_grid(piece.dataset, piece.split, pools, 1.0, grid, task.judge, metric, piece.seeds, weighted)
 
 
 def losses(piece: Piece, outcome: Outcome) -> dict[str, Any]:
     """Return the test loss of the arm that validation chose, under Q and in both regions."""
-    test = judged_rows(piece.dataset, piece.split, TEST)
+    test = evaluation_set(piece.dataset, piece.split, TEST)
     metric = default_metric(piece.dataset.schema.task)
     score = test.score(metric, outcome.fitted[outcome.best], piece.split.q, piece.names)
     chosen = outcome.table.iloc[outcome.best]
@@ -262,7 +262,7 @@ def likeness(piece: Piece, pool: Pool) -> dict[str, float]:
     found = []
     for k, name in enumerate(piece.names):
         real, seen = (piece.dataset.rows.iloc[rows[region[rows] == k]][columns] for rows in (test, training))
-        random = rng(piece.work.stream("diagnose", name))
+        random = rng(piece.seeds.stream("diagnose", name))
         found.append(
             compare(Comparison(pool.rows[k].iloc[: len(real)], real, seen), modalities_of(piece.dataset.schema), random)
         )
@@ -272,4 +272,4 @@ def likeness(piece: Piece, pool: Pool) -> dict[str, float]:
 
 def seed_of(piece: Piece, method: str) -> int:
     """Return the seed that a method's adapter is given."""
-    return integer(piece.work.stream("peer", method)) >> 1
+    return integer(piece.seeds.stream("peer", method)) >> 1

@@ -168,8 +168,8 @@ def fitted(study: Study, plan: Plan, fit: Fit, made: Totals) -> None:
     for method in study.methods.values():
         for label in study.fits(method) if not method.among else ():
             grid = study.grid(method)
-            arms = sum(len(grid["alpha"]) if float(m) else 1 for m in grid["m"])
-            rows = (arms if budget == "steps" else fitted_rows(study, method, label)) * plan.n
+            points = sum(len(grid["alpha"]) if float(m) else 1 for m in grid["m"])
+            rows = (points if budget == "steps" else fitted_rows(study, method, label)) * plan.n
             made.fits += one.replicates * rows * fit.cpu / 3600
             folds = FOLDS if method.cross_fit else 1
             made.storage += one.replicates * folds * SAVED[one.estimator.name] / 1000
@@ -188,8 +188,8 @@ def faces() -> Totals:
         given = study.generators[name].settings
         if study.generators[name].name == "stable-diffusion":
             rows, calls = pool_rows(study, name) * FACES, 2 * given.get("sampler_steps", 25)
-            work = given["steps"] * given["batch"] * 2 * call + rows * calls * call
-            made.gpu += study.experiment.replicates * work / RATE / 3600
+            seeds = given["steps"] * given["batch"] * 2 * call + rows * calls * call
+            made.gpu += study.experiment.replicates * seeds / RATE / 3600
             made.storage += study.experiment.replicates * rows * 64 * 64 * 3 / 1e9
     return made
 

@@ -42,17 +42,17 @@ def _measure(name: str, preprocess: str, settings: dict[str, Any]) -> Fit:
         shorter = settings["epochs"] / 10
         settings = {**settings, "epochs": 10}
     weight = np.ones(len(x))
-    arm, check = Problem(x[:ROWS], y[:ROWS], weight[:ROWS]), Problem(x[ROWS:], y[ROWS:], weight[ROWS:])
-    arms = STACKED if name == "mlp" else 1
+    point, check = Problem(x[:ROWS], y[:ROWS], weight[:ROWS]), Problem(x[ROWS:], y[ROWS:], weight[ROWS:])
+    points = STACKED if name == "mlp" else 1
     before, begin = _peak(), time.process_time()
     fit_all(
         EstimatorSpec(name=name, preprocess=preprocess, settings=settings),
-        [arm] * arms,
+        [point] * points,
         check,
         layout,
         stream(0, "scale"),
     )
-    rows = arms * ROWS
+    rows = points * ROWS
     return Fit(shorter * (time.process_time() - begin) / rows, (_peak() - before) / rows)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from codsa.encoders.conditions import Conditions, Told
+from codsa.encoders.conditions import ConditionColumn, Conditions
 from codsa.io.devices import half_type
 from codsa.nn.denoisers import Denoiser
 from codsa.nn.unet import ImageDenoiser
@@ -73,7 +73,7 @@ def tabular(dimension: int, regions: int, settings: Mapping[str, Any], told: int
 
 def images(side: int, channels: int, settings: Mapping[str, Any]) -> Unit:
     """Return the costs of a U-Net that is told a class and a domain."""
-    conditions = Conditions([Told("class", ["3", "5"]), Told("domain", ["mnist", "usps"])])
+    conditions = Conditions([ConditionColumn("class", ["3", "5"]), ConditionColumn("domain", ["mnist", "usps"])])
     width, patch = settings.get("width", [32, 64, 64]), settings.get("patch", 1)
     net = ImageDenoiser(channels, conditions, width, settings.get("layers", 1), patch)
 

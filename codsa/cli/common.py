@@ -20,7 +20,7 @@ from codsa.io.yamls import parse_value as parse_value
 from codsa.settings.limits import LONGEST_NAME, LONGEST_TITLE, MOST_SEED, check_line
 
 if TYPE_CHECKING:
-    from codsa.io.seeds import Work
+    from codsa.io.seeds import SeedContext
 
 # One thread per job: sums do not depend on the number of cores, and parallel jobs do not starve
 # each other. Parallelism comes from running jobs side by side.
@@ -100,11 +100,11 @@ def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
     return settings
 
 
-def work_of(seed: int, experiment: str, replicate: int) -> Work:
+def seed_context(seed: int, experiment: str, replicate: int) -> SeedContext:
     """Return the piece of work that the options name."""
-    from codsa.io.seeds import Work
+    from codsa.io.seeds import SeedContext
 
-    return Work(seed, experiment, replicate)
+    return SeedContext(seed, experiment, replicate)
 
 
 def new_app() -> typer.Typer:

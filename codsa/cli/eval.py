@@ -19,7 +19,7 @@ from codsa.cli.common import (
     one_line,
     parse_value,
     runner,
-    work_of,
+    seed_context,
 )
 from codsa.errors import CodsaError
 
@@ -90,7 +90,7 @@ def evaluate(
     dataset = open_dataset(data)
     roles = load_split(split, dataset)
     parameters = {"experiment": experiment, "replicate": replicate, "seed": seed}
-    evaluate_methods(methods, dataset, roles, work_of(seed, experiment, replicate), trust or (), parameters)
+    evaluate_methods(methods, dataset, roles, seed_context(seed, experiment, replicate), trust or (), parameters)
 
 
 main = runner(app)

@@ -18,7 +18,7 @@ from codsa.cli.common import (
     Version,
     new_app,
     runner,
-    work_of,
+    seed_context,
 )
 from codsa.cli.sections import with_sections
 from codsa.settings.estimator import EstimatorSpec
@@ -97,11 +97,11 @@ def fit(
     task = dataset.schema.task
     name = check_metric(metric or default_metric(task), task)
     chooser = check_metric(choose_by or name, task)
-    work = work_of(seed, experiment, replicate)
-    outcome = fit_grid(dataset, roles, drawn, r, grid, estimator, chooser, work, weighted, cores)
+    seeds = seed_context(seed, experiment, replicate)
+    outcome = fit_grid(dataset, roles, drawn, r, grid, estimator, chooser, seeds, weighted, cores)
     inputs = {"dataset": dataset.digest, "split": roles.digest}
     inputs |= {f"pool {place}": one.digest for place, one in enumerate(drawn)}
-    parameters = {"r": r, **grid.model_dump(), "weighted": weighted, **asdict(work)}
+    parameters = {"r": r, **grid.model_dump(), "weighted": weighted, **asdict(seeds)}
     parameters |= {"estimator": estimator.name, "preprocess": estimator.preprocess, "settings": estimator.settings}
     write_fits(out, outcome, estimator, name, inputs, parameters, keep_grid, chooser)
 

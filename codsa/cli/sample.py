@@ -16,7 +16,7 @@ from codsa.cli.common import (
     new_app,
     parse_value,
     runner,
-    work_of,
+    seed_context,
 )
 from codsa.errors import CodsaError, shortened
 from codsa.settings.limits import MOST_ROWS, MOST_SHARDS
@@ -84,7 +84,7 @@ def sample(
     else:
         asked = region_counts(trained, data, split, [parse_value(text) for text in grid or []])
         counts = {k: asked[k] for k in wanted}
-    write_shard(out, trained, counts, part, parts, work_of(seed, experiment, replicate))
+    write_shard(out, trained, counts, part, parts, seed_context(seed, experiment, replicate))
 
 
 main = runner(app)

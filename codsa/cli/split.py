@@ -16,7 +16,7 @@ from codsa.cli.common import (
     Version,
     new_app,
     runner,
-    work_of,
+    seed_context,
 )
 from codsa.cli.sections import with_sections
 from codsa.settings.split import SplitOptions
@@ -38,7 +38,7 @@ def split(
     """Give every row one role, and every training row its place in line for S_g.
 
     Test and validation rows are drawn under Q, test first; the rest trains. Rows of one group, and byte-identical
-    rows, never straddle roles. One split serves every ratio r: S_g are the rows whose `enters` is at most r, S_r
+    rows, never straddle roles. One split serves every ratio r: S_g are the rows whose `min_ratio` is at most r, S_r
     the other training rows.
 
     **Writes** OUT (row_id, region, role, enters, fold) and, beside it, a .json with q, p and the sizes.
@@ -55,10 +55,10 @@ def split(
 
     split_output(out)
     dataset = open_dataset(data)
-    work = work_of(seed, experiment, replicate)
+    seeds = seed_context(seed, experiment, replicate)
     q = target_law(options.law, dataset.schema, dataset.regions())
-    frame = split_rows(dataset, q, parse_size(options.validation), parse_size(options.test), rng(work.stream("split")))
-    write_split(out, frame, dataset, q, {**options.model_dump(), **asdict(work)})
+    frame = split_rows(dataset, q, parse_size(options.validation), parse_size(options.test), rng(seeds.stream("split")))
+    write_split(out, frame, dataset, q, {**options.model_dump(), **asdict(seeds)})
 
 
 main = runner(app)

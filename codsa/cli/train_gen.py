@@ -19,7 +19,7 @@ from codsa.cli.common import (
     new_app,
     parse_settings,
     runner,
-    work_of,
+    seed_context,
 )
 from codsa.errors import CodsaError
 from codsa.settings.limits import MOST_PROCESSES, MOST_ROWS
@@ -107,7 +107,7 @@ def train_gen(
     from codsa.io.names import PRETRAIN, TRAIN
     from codsa.stages.train_generator import encoder_digest, train, write_generator, write_pretrained
 
-    given, work = parse_settings(settings), work_of(seed, experiment, replicate)
+    given, seeds = parse_settings(settings), seed_context(seed, experiment, replicate)
     if not parallel.joined():
         code = parallel.spread("codsa.cli.train_gen", "train-gen", gpus, processes)
         if code is not None:
@@ -121,7 +121,7 @@ def train_gen(
         parameters |= {"pretrain": pretrain, "source_rows": source_rows}
         with checkpoint_dir(out, inputs, parameters) as checkpoints:
             place = out if parallel.is_main() else checkpoints / f"process-{parallel.rank()}"
-            write_pretrained(place, pretrain, source, given, work, checkpoints, inputs, parameters, source_rows)
+            write_pretrained(place, pretrain, source, given, seeds, checkpoints, inputs, parameters, source_rows)
         return
     if split is None:
         raise CodsaError("--split is needed to know S_g; codsa-split writes it")
@@ -132,7 +132,7 @@ def train_gen(
     r = FOLD_RATIO if fold is not None else r
     parameters |= {"generator": generator, "r": r, "fold": fold, "replicate": replicate}
     with checkpoint_dir(out, inputs, parameters) as checkpoints:
-        trained = train(dataset, roles, r, generator, given, work, checkpoints, pretrained, fold)
+        trained = train(dataset, roles, r, generator, given, seeds, checkpoints, pretrained, fold)
         if parallel.is_main():
             write_generator(out, trained, dataset.schema, inputs, parameters)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from codsa.cli.common import Seed, Settings, Version, new_app, parse_settings, runner, work_of
+from codsa.cli.common import Seed, Settings, Version, new_app, parse_settings, runner, seed_context
 from codsa.settings.limits import MOST_WORDS
 
 app = new_app()
@@ -69,8 +69,8 @@ def train_inverter(
     given = parse_settings(settings)
     corpus = Corpus(source or (), data, text, sha256, words, exclude_near)
     texts, inputs = read_own(corpus, out.parent / "raw")
-    work = work_of(seed, "inverter", 0)
-    found = write_inverter(out, texts, encoder, embeddings or out.parent / "embeddings", given, work, inputs)
+    seeds = seed_context(seed, "inverter", 0)
+    found = write_inverter(out, texts, encoder, embeddings or out.parent / "embeddings", given, seeds, inputs)
     typer.echo("held-out texts: " + ", ".join(f"{name} {value:.3f}" for name, value in sorted(found.items())))
 
 

@@ -13,7 +13,7 @@ from codsa.data.raw_tables import RawTable
 from codsa.data.schema import Column, Schema
 from codsa.data.unicode import composed
 from codsa.errors import CodsaError, check_choice, suggest
-from codsa.io.array_columns import is_payload
+from codsa.io.array_columns import is_array
 from codsa.settings.regions import RegionRule
 
 
@@ -91,7 +91,7 @@ def infer_column(name: str, values: pd.Series, role: str | None, said: Mapping[s
         )
     role = role or wanted
     tables.refuse_nested(name, values)
-    if said.get("type") in tables.PAYLOADS and not is_payload(values):
+    if said.get("type") in tables.ARRAY_TYPES and not is_array(values):
         raise CodsaError(
             f"column '{name}': declared as {said['type']}, and its values are no arrays; images are read from files, "
             "vectors come from --encoder"
@@ -109,12 +109,12 @@ def infer_column(name: str, values: pd.Series, role: str | None, said: Mapping[s
 
 def beside_arrays(columns: list[Column], declared: Declared, rule: RegionRule) -> list[Column]:
     """Leave out what stands beside an array, such as a file's name or date, unless it is declared or parts the rows."""
-    if not any((c.is_payload or c.type == "text") and c.role == "feature" for c in columns):
+    if not any((c.is_array or c.type == "text") and c.role == "feature" for c in columns):
         return columns
     note = "stands beside an array or a text; declare it as attribute or feature to use it"
 
     def role(c: Column) -> Column:
-        if c.is_payload or c.type == "text" or c.role != "feature" or "role" in declared.columns.get(c.name, {}):
+        if c.is_array or c.type == "text" or c.role != "feature" or "role" in declared.columns.get(c.name, {}):
             return c
         return replace(c, role="attribute") if c.name == rule.column else replace(c, role="ignored", note=note)
 
@@ -176,7 +176,7 @@ def _settle_task(columns: list[Column], rows: pd.DataFrame, declared: Declared) 
     """Settle whether the target is a class or a number, and refuse one that cannot be learned."""
     target = next(c for c in columns if c.name == declared.target)
     values = rows[target.name]
-    if target.is_payload or target.type == "text":
+    if target.is_array or target.type == "text":
         raise CodsaError(f"target '{target.name}' is of type {target.type}; only classes and numbers can be predicted")
     if values.isna().any():
         raise CodsaError(f"target '{target.name}': missing in {int(values.isna().sum())} rows; drop them or fill it in")
@@ -228,7 +228,7 @@ def column_notes(columns: list[Column]) -> list[str]:
 
 def copy_notes(table: RawTable, columns: list[Column]) -> list[str]:
     """Say how many arrays are byte-identical copies of others, and how many of those are labelled in two ways."""
-    names = [c.name for c in columns if c.is_payload and c.role == "feature"]
+    names = [c.name for c in columns if c.is_array and c.role == "feature"]
     if not names:
         return []
     same = pd.Series(_row_hashes(table, [c for c in columns if c.name in names]))

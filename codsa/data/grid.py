@@ -22,7 +22,7 @@ RESERVES = ("disjoint", "all")
 
 
 @dataclass(frozen=True)
-class Arm:
+class GridPoint:
     """One (m, α) of the grid, in whole rows.
 
     Attributes
@@ -54,7 +54,7 @@ def real_rows(split: Split, r: float, reserve: str, fold: int | None = None) -> 
     return split.rows(TRAIN) if reserve == "all" else split.reserved_rows(r, fold)
 
 
-def arms(grid: Grid, r: float, split: Split, schema: Schema, fold: int | None = None) -> list[Arm]:
+def points(grid: Grid, r: float, split: Split, schema: Schema, fold: int | None = None) -> list[GridPoint]:
     """Enumerate the arms of a grid at a ratio r, or with a fold left out.
 
     m = 0 makes one arm, whatever α. It is left out where there are no real rows (r = 1).
@@ -65,33 +65,35 @@ def arms(grid: Grid, r: float, split: Split, schema: Schema, fold: int | None = 
         For a negative m, an α off the simplex, or a grid of which nothing is left.
     """
     n_r = len(real_rows(split, r, grid.reserve, fold))
-    made: list[Arm] = []
+    made: list[GridPoint] = []
     for ratio in grid.m:
         if ratio * split.n > MOST_ROWS:
             raise CodsaError(f"m = {ratio:g} times n = {split.n}: more than {MOST_ROWS} synthetic rows; lower m")
         m = round(ratio * split.n)
         if m == 0:
-            made += [] if any(arm.m == 0 for arm in made) else _without_synthetic(n_r, schema)
+            made += [] if any(point.m == 0 for point in made) else _without_synthetic(n_r, schema)
             continue
-        made += [_arm(m, ratio, alpha, n_r, grid, split, schema) for alpha in grid.alpha]
+        made += [_grid_point(m, ratio, alpha, n_r, grid, split, schema) for alpha in grid.alpha]
     if not made:
         raise CodsaError(f"m = 0 with r = {r}: there is neither a reserved nor a synthetic row to fit on")
     return made
 
 
-def _without_synthetic(n_r: int, schema: Schema) -> list[Arm]:
+def _without_synthetic(n_r: int, schema: Schema) -> list[GridPoint]:
     if n_r == 0:
         return []
     none = np.zeros(len(schema.regions))
-    return [Arm(0, 0.0, "none", none, none.astype(np.int64), True)]
+    return [GridPoint(0, 0.0, "none", none, none.astype(np.int64), True)]
 
 
-def _arm(m: int, ratio: float, alpha: AlphaValue, n_r: int, grid: Grid, split: Split, schema: Schema) -> Arm:
+def _grid_point(
+    m: int, ratio: float, alpha: AlphaValue, n_r: int, grid: Grid, split: Split, schema: Schema
+) -> GridPoint:
     vector, exact = allocation(alpha, m, n_r, grid.focus, split, schema)
     if not exact:
         least = least_balancing_m(n_r, split.q, split.p)
         log.warning("alpha: balance at m = %d is clipped; Eq. (5) needs m ≥ %.0f", m, least)
-    return Arm(m, float(ratio), label(alpha), vector, whole_counts(m, vector), exact)
+    return GridPoint(m, float(ratio), label(alpha), vector, whole_counts(m, vector), exact)
 
 
 def label(alpha: AlphaValue) -> str:
@@ -146,5 +148,5 @@ def pool_counts(grids: Sequence[Grid], r: float, split: Split, schema: Schema, f
     -------
     ndarray of int64, shape (K,)
     """
-    asked = [arm.counts for grid in grids for arm in arms(grid, r, split, schema, fold)]
+    asked = [point.counts for grid in grids for point in points(grid, r, split, schema, fold)]
     return np.max(asked, axis=0)

@@ -13,7 +13,7 @@ from codsa.data.metrics import OVERALL
 from codsa.data.pooling import pool_small
 from codsa.data.regions import Regions
 from codsa.errors import CodsaError, suggest
-from codsa.io.array_columns import PayloadDtype
+from codsa.io.array_columns import ArrayDtype
 from codsa.settings.regions import RegionRule
 
 
@@ -60,7 +60,7 @@ def _partition(by: str, column: str, rule: RegionRule, rows: pd.DataFrame) -> Re
     if column not in rows:
         raise CodsaError(f"regions: no column '{column}'; {suggest(column, rows.columns)}")
     values = rows[column]
-    if isinstance(values.dtype, PayloadDtype):
+    if isinstance(values.dtype, ArrayDtype):
         raise CodsaError(f"regions by {by}: column '{column}' holds arrays; give another column")
     if by in ("class", "column"):
         if pd.api.types.is_datetime64_any_dtype(values):

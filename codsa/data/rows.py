@@ -211,7 +211,7 @@ def merged(a: Column, b: Column) -> Column:
     )
 
 
-def thinned(
+def subsample(
     rows: Rows, regions: np.ndarray, columns: list[Column], random: np.random.Generator
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Return rows to learn scales from: all, or some drawn of many, with every region and level.

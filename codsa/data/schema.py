@@ -20,9 +20,9 @@ from codsa.data.whole_numbers import are_floats, are_whole, parsed, to_floats, t
 from codsa.errors import CodsaError, check_choice, suggest
 from codsa.io import array_columns
 
-PAYLOADS = tuple(array_columns.ELEMENTS)
+ARRAY_TYPES = tuple(array_columns.ELEMENTS)
 """The types whose values are arrays."""
-TYPES = ("numeric", "integer", "categorical", "boolean", "datetime", "text", *PAYLOADS)
+TYPES = ("numeric", "integer", "categorical", "boolean", "datetime", "text", *ARRAY_TYPES)
 ROLES = ("feature", "attribute", "target", "group", "ignored")
 TASKS = ("classification", "regression", "detection")
 TEXT = pd.StringDtype(na_value=np.nan)
@@ -71,9 +71,9 @@ class Column:
     encoder: str | None = None
 
     @property
-    def is_payload(self) -> bool:
+    def is_array(self) -> bool:
         """Whether the values are arrays."""
-        return self.type in PAYLOADS
+        return self.type in ARRAY_TYPES
 
     @property
     def is_text_embedding(self) -> bool:
@@ -129,9 +129,9 @@ class Schema:
         return [c for c in self.columns if c.role in ("feature", "attribute", "target")]
 
     @property
-    def payloads(self) -> list[Column]:
+    def array_columns(self) -> list[Column]:
         """The modelled columns whose values are arrays."""
-        return [c for c in self.modelled if c.is_payload]
+        return [c for c in self.modelled if c.is_array]
 
     @property
     def embedding(self) -> Column | None:
@@ -145,14 +145,16 @@ class Schema:
         return [c.name for c in self.modelled if c.type == "text"]
 
     @property
-    def wordless(self) -> Schema:
+    def without_texts(self) -> Schema:
         """The schema with its texts left out of what is modelled."""
         return replace(self, columns=[replace(c, role="ignored") if c.type == "text" else c for c in self.columns])
 
     @property
-    def telling(self) -> list[str]:
+    def identity_columns(self) -> list[str]:
         """The columns by which two rows are the same: texts or arrays where there are some, else all that are used."""
-        return self.texts or [c.name for c in self.payloads] or [c.name for c in self.columns if c.role != "ignored"]
+        return (
+            self.texts or [c.name for c in self.array_columns] or [c.name for c in self.columns if c.role != "ignored"]
+        )
 
     @property
     def generated(self) -> list[Column]:
@@ -223,8 +225,8 @@ def infer_type(values: pd.Series) -> str:
     values : Series
         As the reader gave them; at least one is present.
     """
-    if isinstance(values.dtype, array_columns.PayloadDtype):
-        return values.dtype.payload
+    if isinstance(values.dtype, array_columns.ArrayDtype):
+        return values.dtype.array_type
     present = values.dropna()
     if pd.api.types.is_bool_dtype(values) or (len(present) and all(isinstance(v, bool) for v in present)):
         return "boolean"
@@ -247,7 +249,7 @@ def infer_role(name: str, values: pd.Series, kind: str) -> tuple[str, str]:
     -------
     (role, note) : tuple of str
     """
-    if kind in ("text", *PAYLOADS):
+    if kind in ("text", *ARRAY_TYPES):
         return "feature", ""
     distinct = int(values.nunique())
     if distinct == 0:
@@ -267,7 +269,7 @@ def cast(values: pd.Series, column: Column) -> pd.Series:
     whole number; boolean: boolean; datetime: datetime64[ns]; text: str; image and vector: arrays.
     Texts come in Unicode's composed form. A number that the type cannot hold is refused, not changed.
     """
-    if column.is_payload:
+    if column.is_array:
         return array_columns.read(values, column.type, column.shape, column.name)
     try:
         if column.type == "numeric":
@@ -311,7 +313,7 @@ def empty_table(columns: Iterable[Column]) -> pd.DataFrame:
 
 def describe(column: Column, values: pd.Series) -> Column:
     """Return the column with its levels, bounds and missing count taken from cast values."""
-    if isinstance(values.dtype, array_columns.PayloadDtype):
+    if isinstance(values.dtype, array_columns.ArrayDtype):
         return replace(column, shape=list(values.dtype.shape))
     if column.type == "text":
         return _described_texts(column, values)

@@ -67,7 +67,7 @@ class Split:
 
     def _in_generator(self, r: float, fold: int | None) -> pd.Series:
         if fold is None:
-            return self.frame["enters"] <= check_ratio(r)
+            return self.frame["min_ratio"] <= check_ratio(r)
         if not 0 <= fold < FOLDS:
             raise CodsaError(f"fold {fold}: the folds are 0 to {FOLDS - 1}")
         if r != FOLD_RATIO:

@@ -83,7 +83,7 @@ def panel(synthetic: pd.DataFrame, test: pd.DataFrame, training: pd.DataFrame, s
     dict
         'generated', 'nearest' and 'real': PNG images in base64; empty where there are no images.
     """
-    column = next((c for c in schema.payloads if c.type == "image" and (c.shape or [0])[-1] in (1, 3)), None)
+    column = next((c for c in schema.array_columns if c.type == "image" and (c.shape or [0])[-1] in (1, 3)), None)
     if column is None:
         return {}
     from codsa.io.image_codec import encode

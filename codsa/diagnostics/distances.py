@@ -86,7 +86,7 @@ def marginals(synthetic: pd.DataFrame, test: pd.DataFrame, schema: Schema) -> di
         Column → {kind: 'ordered', edges, real, synthetic} or {kind: 'levels', levels, real,
         synthetic}, with shares of rows; at most `COLUMNS` columns.
     """
-    plain = [c for c in schema.modelled if not c.is_payload and c.type != "text"]
+    plain = [c for c in schema.modelled if not c.is_array and c.type != "text"]
     return {c.name: _marginal(synthetic[c.name], test[c.name], c) for c in plain[:COLUMNS]}
 
 

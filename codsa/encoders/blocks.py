@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Column
-from codsa.encoders.grain import Grain
+from codsa.encoders.numeric_precision import NumericPrecision
 from codsa.encoders.scaling import AUTO, NAMES, SCALINGS, Scaling, suited
 from codsa.encoders.values import from_codes, level_codes
 from codsa.encoders.vectors import VectorBlock
@@ -86,7 +86,7 @@ class OrderedBlock:
     Attributes
     ----------
     column : Column
-    grain : Grain
+    precision : Grain
     marginals : dict of int to Marginal
         By region; one under -1 for a column with the same scale everywhere.
     scaling : str
@@ -94,7 +94,7 @@ class OrderedBlock:
     """
 
     column: Column
-    grain: Grain
+    precision: NumericPrecision
     marginals: dict[int, Marginal]
     scaling: str = "normal-score"
 
@@ -115,12 +115,12 @@ class OrderedBlock:
             Whether only the values seen in a region exist there.
         """
         check_choice("scaling", scaling, NAMES)
-        grain = Grain.fit(column, values)
-        numbers = grain.numbers(values)
+        precision = NumericPrecision.fit(column, values)
+        numbers = precision.numbers(values)
         scaling = suited(numbers) if scaling == AUTO else scaling
         index = np.full(len(numbers), -1) if region is None else region
         parts = {int(k): Marginal.fit(numbers[index == k], scaling, atoms) for k in np.unique(index)}
-        return cls(column, grain, parts, scaling)
+        return cls(column, precision, parts, scaling)
 
     @property
     def regional(self) -> bool:
@@ -139,7 +139,7 @@ class OrderedBlock:
 
     def encode(self, values: pd.Series, region: np.ndarray | None = None) -> np.ndarray:
         """Return the scores, ndarray of float64, shape (n, width)."""
-        numbers = self.grain.numbers(values)
+        numbers = self.precision.numbers(values)
         score = np.zeros(len(numbers))
         for chosen, part in self._parts(len(numbers), region):
             score[chosen] = part.encode(numbers[chosen])
@@ -150,7 +150,7 @@ class OrderedBlock:
         numbers = np.empty(len(array))
         for chosen, part in self._parts(len(array), region):
             numbers[chosen] = part.decode(array[chosen, 0], array[chosen, 1] if self.gap else None)
-        return self.grain.values(numbers)
+        return self.precision.values(numbers)
 
     def _parts(self, n: int, region: np.ndarray | None) -> list[tuple[np.ndarray, Marginal]]:
         index = _index(self.column, n, region) if self.regional else np.full(n, -1)
@@ -171,7 +171,7 @@ class OrderedBlock:
             K.
         """
         if region is None or not self.regional:
-            return replace(self, column=column, grain=replace(self.grain, column=column))
+            return replace(self, column=column, precision=replace(self.precision, column=column))
         atoms = any(len(part.support) for part in self.marginals.values())
         made = OrderedBlock.fit(column, values, region, atoms, self.scaling)
         if made.width != self.width:
@@ -184,7 +184,7 @@ class OrderedBlock:
     def facts(self) -> dict[str, Any]:
         """Return what is no array, for JSON."""
         missing = {str(k): part.missing for k, part in self.marginals.items()}
-        return {"grain": self.grain.facts(), "scaling": self.scaling, "missing": missing}
+        return {"grain": self.precision.facts(), "scaling": self.scaling, "missing": missing}
 
     def arrays(self) -> Arrays:
         """Return the marginals' arrays."""
@@ -203,7 +203,7 @@ class OrderedBlock:
         for k, missing in facts["missing"].items():
             own = under(arrays, f"{k}.scaling.")
             parts[int(k)] = Marginal(call.from_arrays(own) if own else None, arrays[f"{k}.support"], missing)
-        return cls(column, Grain.from_facts(column, facts["grain"]), parts, facts["scaling"])
+        return cls(column, NumericPrecision.from_facts(column, facts["grain"]), parts, facts["scaling"])
 
 
 @dataclass

@@ -15,7 +15,7 @@ from codsa.errors import CodsaError, suggest
 
 
 @dataclass(frozen=True)
-class Told:
+class ConditionColumn:
     """One column that is told.
 
     Attributes
@@ -42,12 +42,12 @@ class Conditions:
     columns : list of Told
     """
 
-    columns: list[Told]
+    columns: list[ConditionColumn]
 
     @classmethod
     def fit(cls, rows: pd.DataFrame, schema: Schema) -> Conditions:
         """Learn levels and scales from rows: every modelled column that is not an array."""
-        return cls([_told(rows[c.name], c) for c in schema.modelled if not c.is_payload])
+        return cls([_told(rows[c.name], c) for c in schema.modelled if not c.is_array])
 
     def encode(self, rows: pd.DataFrame) -> np.ndarray:
         """Return codes and numbers of rows, ndarray of float32, shape (n, columns)."""
@@ -66,17 +66,17 @@ class Conditions:
         return [asdict(told) for told in self.columns]
 
 
-def _told(values: pd.Series, column: Column) -> Told:
+def _told(values: pd.Series, column: Column) -> ConditionColumn:
     if values.isna().any():
         raise CodsaError(f"column '{column.name}': missing values cannot be told to a generator; drop or fill them")
     if not is_ordered(column):
-        return Told(column.name, [v.item() if hasattr(v, "item") else v for v in sorted(values.unique())])
+        return ConditionColumn(column.name, [v.item() if hasattr(v, "item") else v for v in sorted(values.unique())])
     numbers = to_float(values)
     spread = float(numbers.std())
-    return Told(column.name, None, float(numbers.mean()), spread if spread > 0 else 1.0)
+    return ConditionColumn(column.name, None, float(numbers.mean()), spread if spread > 0 else 1.0)
 
 
-def _codes(values: pd.Series, told: Told) -> np.ndarray:
+def _codes(values: pd.Series, told: ConditionColumn) -> np.ndarray:
     if told.levels is None:
         return (to_float(values) - told.centre) / told.scale
     codes = pd.Index(told.levels, dtype=object).get_indexer(values.astype(object))
@@ -86,14 +86,14 @@ def _codes(values: pd.Series, told: Told) -> np.ndarray:
     return codes
 
 
-def _joined(theirs: Told | None, mine: Told) -> Told:
+def _joined(theirs: ConditionColumn | None, mine: ConditionColumn) -> ConditionColumn:
     if theirs is None:
         return mine
     if (theirs.levels is None) != (mine.levels is None):
         raise CodsaError(f"column '{mine.name}': a number in one of source set and data, a category in the other")
     if theirs.levels is None or mine.levels is None:
         return theirs
-    return Told(mine.name, [*theirs.levels, *(v for v in mine.levels if v not in theirs.levels)])
+    return ConditionColumn(mine.name, [*theirs.levels, *(v for v in mine.levels if v not in theirs.levels)])
 
 
 def spread_evenly(
@@ -124,7 +124,7 @@ def spread_evenly(
 
 def check_names(what: str, names: Sequence[str], schema: Schema) -> None:
     """Raise a `CodsaError` for a name that is not one of the columns told."""
-    known = [c.name for c in schema.modelled if not c.is_payload]
+    known = [c.name for c in schema.modelled if not c.is_array]
     for name in names:
         if name not in known:
             raise CodsaError(f"{what}: no column '{name}' beside the array; {suggest(name, known)}")

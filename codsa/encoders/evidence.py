@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import gammaln
 
 from codsa.data.schema import Column, is_ordered
-from codsa.encoders.grain import Grain
+from codsa.encoders.numeric_precision import NumericPrecision
 
 EVIDENCE = 20.0
 """A tie by chance must be less likely than exp(-20), over all pairs of columns."""
@@ -60,6 +60,6 @@ def tells(values: pd.Series, column: Column, region: np.ndarray) -> bool:
         return determines(coded(values), region, EVIDENCE)
     if values.isna().any():
         return False
-    numbers = Grain.fit(column, values).numbers(values)
+    numbers = NumericPrecision.fit(column, values).numbers(values)
     cuts = steps(numbers, region, EVIDENCE)
     return cuts is not None and len(cuts) == len(np.unique(region)) - 1

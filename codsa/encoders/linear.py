@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from codsa.encoders.evidence import surprise
-from codsa.encoders.grain import Grain
+from codsa.encoders.numeric_precision import NumericPrecision
 
 TERMS = 8
 """A column is a sum of at most so many others."""
@@ -23,7 +23,7 @@ CANCELLING = 1e-3
 
 @dataclass(frozen=True)
 class Linear:
-    """name = offset + sum of weights times columns, in the numbers of their `Grain`.
+    """name = offset + sum of weights times columns, in the numbers of their `NumericPrecision`.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Linear:
 def find_linear(
     numbers: Mapping[str, np.ndarray],
     codes: Mapping[str, np.ndarray],
-    grains: Mapping[str, Grain],
+    precisions: Mapping[str, NumericPrecision],
     doubt: float,
     deciding: str | None,
 ) -> list[Linear]:
@@ -83,9 +83,9 @@ def find_linear(
         never a sum of later ones.
     codes : mapping of str to ndarray of int64
         Their distinct values.
-    grains : mapping of str to Grain
+    precisions : mapping of str to Grain
     doubt : float
-        The evidence that a sum needs, in nats (see `codsa.encoders.ties`).
+        The evidence that a sum needs, in nats (see `codsa.encoders.dependencies`).
     deciding : str, optional
         A column that no repair may move.
 
@@ -99,7 +99,7 @@ def find_linear(
     patterns = _patterns(usable)
     for names in patterns.values():
         for name, original in _copies(names, usable):
-            found += _verified(name, [original], usable, codes, grains, doubt, deciding)
+            found += _verified(name, [original], usable, codes, precisions, doubt, deciding)
     taken, copied = {t.name for t in found}, {a for t in found for a in t.of}
     first = sorted((n for n in usable if n not in taken), key=lambda n: (n != deciding, n not in copied))
     for pattern, names in patterns.items():
@@ -107,7 +107,7 @@ def find_linear(
             gone = {t.name for t in found}
             own = [n for n in first if n in names and n not in gone]
             whole = [n for n in first if n in patterns[b""] and n not in gone and pattern]
-            more = _sums_of(own, whole, usable, codes, grains, doubt, deciding, found) if len(own) > 1 else []
+            more = _sums_of(own, whole, usable, codes, precisions, doubt, deciding, found) if len(own) > 1 else []
             if not more:
                 break
             found += more
@@ -119,7 +119,7 @@ def _sums_of(
     whole: list[str],
     numbers: Mapping[str, np.ndarray],
     codes: Mapping[str, np.ndarray],
-    grains: Mapping[str, Grain],
+    precisions: Mapping[str, NumericPrecision],
     doubt: float,
     deciding: str | None,
     found: list[Linear],
@@ -141,7 +141,7 @@ def _sums_of(
         free = [a for a in wide if a in own and a != deciding and a not in inputs]
         for y in sorted(free, key=lambda a: -widths[a]):
             others = [a for a in [name, *of] if a != y]
-            tie = set(others) & set(own) and _verified(y, others, numbers, codes, grains, doubt, deciding)
+            tie = set(others) & set(own) and _verified(y, others, numbers, codes, precisions, doubt, deciding)
             if tie:
                 made += tie
                 break
@@ -200,7 +200,7 @@ def _verified(
     of: list[str],
     numbers: Mapping[str, np.ndarray],
     codes: Mapping[str, np.ndarray],
-    grains: Mapping[str, Grain],
+    precisions: Mapping[str, NumericPrecision],
     doubt: float,
     deciding: str | None,
 ) -> list[Linear]:
@@ -212,11 +212,11 @@ def _verified(
     if solved is None:
         return []
     weights, offset = solved
-    if not _on_grid(grains[name].tick, weights, [grains[a].tick for a in of]):
+    if not _on_grid(precisions[name].tick, weights, [precisions[a].tick for a in of]):
         return []
     lows, highs = ([float(edge(numbers[a])) for a in of] for edge in (np.nanmin, np.nanmax))
     low, high = float(np.nanmin(numbers[name])), float(np.nanmax(numbers[name]))
-    ticks, fixed = [grains[a].tick for a in of], [a == deciding for a in of]
+    ticks, fixed = [precisions[a].tick for a in of], [a == deciding for a in of]
     return [Linear(name, of, weights.tolist(), offset, low, high, lows, highs, ticks, fixed)]
 
 

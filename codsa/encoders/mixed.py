@@ -9,7 +9,7 @@ import pandas as pd
 
 from codsa.data.schema import Column, is_ordered
 from codsa.data.whole_numbers import EXACT
-from codsa.encoders.grain import Grain
+from codsa.encoders.numeric_precision import NumericPrecision
 from codsa.encoders.values import from_codes, from_float, level_codes, to_float
 
 
@@ -18,8 +18,8 @@ def _is_large(column: Column) -> bool:
     return column.type == "integer" and max(abs(bound) for bound in bounds) > EXACT
 
 
-def _numbers(values: pd.Series, column: Column, grains: dict[str, Grain]) -> np.ndarray:
-    numbers: np.ndarray = grains[column.name].numbers(values) if column.name in grains else to_float(values)
+def _numbers(values: pd.Series, column: Column, precisions: dict[str, NumericPrecision]) -> np.ndarray:
+    numbers: np.ndarray = precisions[column.name].numbers(values) if column.name in precisions else to_float(values)
     return numbers
 
 
@@ -36,7 +36,7 @@ class MixedTable:
     centre, scale, fill : ndarray of shape (number of ordered columns,)
     gaps : list of str
         The ordered columns with missing values.
-    grains : dict of str to Grain
+    precisions : dict of str to Grain
         Of the columns of whole numbers that float64 does not hold.
     """
 
@@ -45,13 +45,13 @@ class MixedTable:
     scale: np.ndarray
     fill: np.ndarray
     gaps: list[str]
-    grains: dict[str, Grain] = field(default_factory=dict)
+    precisions: dict[str, NumericPrecision] = field(default_factory=dict)
 
     @classmethod
     def fit(cls, rows: pd.DataFrame, columns: list[Column]) -> MixedTable:
         """Learn the scales from rows."""
-        grains = {c.name: Grain.fit(c, rows[c.name]) for c in columns if _is_large(c)}
-        ordered = [_numbers(rows[c.name], c, grains) for c in columns if is_ordered(c)]
+        precisions = {c.name: NumericPrecision.fit(c, rows[c.name]) for c in columns if _is_large(c)}
+        ordered = [_numbers(rows[c.name], c, precisions) for c in columns if is_ordered(c)]
         numbers = np.stack(ordered or [np.empty(len(rows))])
         gaps = [c.name for c in columns if is_ordered(c) and rows[c.name].isna().any()]
         present = ~np.isnan(numbers).all(axis=1)
@@ -63,7 +63,7 @@ class MixedTable:
             np.where(scale > 0, scale, 1.0),
             np.nanmedian(numbers, axis=1),
             gaps,
-            grains,
+            precisions,
         )
 
     def encode(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +77,7 @@ class MixedTable:
         ordered = [c for c in self.columns if is_ordered(c)]
         numbers = np.empty((len(rows), len(ordered)))
         for j, column in enumerate(ordered):
-            raw = _numbers(rows[column.name], column, self.grains)
+            raw = _numbers(rows[column.name], column, self.precisions)
             numbers[:, j] = (np.where(np.isnan(raw), self.fill[j], raw) - self.centre[j]) / self.scale[j]
         codes = [level_codes(rows[c.name], c) for c in self.columns if not is_ordered(c)]
         codes += [rows[name].isna().to_numpy().astype(np.int64) for name in self.gaps]
@@ -98,6 +98,6 @@ class MixedTable:
             j += 1
             if column.name in gap:
                 raw = np.where(codes[:, gap[column.name]] == 1, np.nan, raw)
-            grain = self.grains.get(column.name)
-            made[column.name] = from_float(raw, column) if grain is None else grain.values(raw)
+            precision = self.precisions.get(column.name)
+            made[column.name] = from_float(raw, column) if precision is None else precision.values(raw)
         return pd.DataFrame(made)

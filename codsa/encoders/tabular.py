@@ -12,8 +12,8 @@ import pandas as pd
 from codsa.data.regions import Regions
 from codsa.data.schema import Column, is_ordered
 from codsa.encoders.blocks import Arrays, Block, LevelBlock, OrderedBlock, under
+from codsa.encoders.dependencies import FunctionalDependencies
 from codsa.encoders.evidence import tells
-from codsa.encoders.ties import Ties
 from codsa.encoders.vectors import VectorBlock
 from codsa.errors import CodsaError
 
@@ -25,12 +25,12 @@ class TabularEncoder:
     ----------
     blocks : list of OrderedBlock, LevelBlock or VectorBlock
         One per column that is modelled.
-    ties : Ties
+    dependencies : Ties
         How the other columns follow from these.
     """
 
-    def __init__(self, blocks: list[Block], ties: Ties) -> None:
-        self.blocks, self.ties = blocks, ties
+    def __init__(self, blocks: list[Block], dependencies: FunctionalDependencies) -> None:
+        self.blocks, self.dependencies = blocks, dependencies
 
     @classmethod
     def fit(
@@ -39,7 +39,7 @@ class TabularEncoder:
         columns: list[Column],
         regions: Regions | None = None,
         region: np.ndarray | None = None,
-        ties: bool = False,
+        dependencies: bool = False,
         scaling: str = "normal-score",
     ) -> TabularEncoder:
         """Learn the distributions and levels of columns from rows.
@@ -52,8 +52,8 @@ class TabularEncoder:
             The partition; without it every column has one scale everywhere.
         region : ndarray of int64, shape (n,), optional
             The rows' regions.
-        ties : bool
-            Leave out columns that others determine, and rebuild them (see `codsa.encoders.ties`).
+        dependencies : bool
+            Leave out columns that others determine, and rebuild them (see `codsa.encoders.dependencies`).
         scaling : str
             How numbers are scaled: a name of `codsa.encoders.scaling.NAMES`.
 
@@ -71,9 +71,15 @@ class TabularEncoder:
         if regions is not None and region is not None and (region < 0).any():
             raise CodsaError(f"row {int(np.flatnonzero(region < 0)[0])} lies in no region; widen the regions")
         deciding = None if regions is None else regions.column
-        found = Ties.fit(rows, columns, region, deciding) if ties else Ties(columns)
+        found = (
+            FunctionalDependencies.fit(rows, columns, region, deciding)
+            if dependencies
+            else FunctionalDependencies(columns)
+        )
         kept = [c for c in columns if c.name not in found.names]
-        blocks = [fit_block(c, rows[c.name], regions, region, c.name in found.telling, scaling) for c in kept]
+        blocks = [
+            fit_block(c, rows[c.name], regions, region, c.name in found.region_determining, scaling) for c in kept
+        ]
         return cls(blocks, found)
 
     @property
@@ -103,7 +109,7 @@ class TabularEncoder:
         parts = zip(self.blocks, bounds, bounds[1:], strict=False)
         wide = array.astype(np.float64)
         made = {b.column.name: b.decode(wide[:, i:j], region) for b, i, j in parts}
-        return self.ties.rebuild(pd.DataFrame(made, index=range(len(array))), region)
+        return self.dependencies.rebuild(pd.DataFrame(made, index=range(len(array))), region)
 
     def adapt(
         self, rows: pd.DataFrame, columns: list[Column], source: Regions, regions: Regions, region: np.ndarray
@@ -133,7 +139,7 @@ class TabularEncoder:
         index = None if regions.members == source.members else region
         pairs = zip(self.blocks, columns, strict=True)
         blocks: list[Block] = [b.adapt(rows[c.name], c, index, len(regions)) for b, c in pairs]
-        return TabularEncoder(blocks, Ties.fit(rows, columns, region, regions.column))
+        return TabularEncoder(blocks, FunctionalDependencies.fit(rows, columns, region, regions.column))
 
     def check(self, columns: list[Column]) -> None:
         """Raise a `CodsaError` unless it was fitted on these columns."""
@@ -149,7 +155,7 @@ class TabularEncoder:
         made: Arrays = {}
         for j, block in enumerate(self.blocks):
             made |= {f"{j}.{name}": array for name, array in block.arrays().items()}
-        facts = {"blocks": {b.column.name: b.facts() for b in self.blocks}, "ties": self.ties.facts()}
+        facts = {"blocks": {b.column.name: b.facts() for b in self.blocks}, "ties": self.dependencies.facts()}
         return made | {"facts": np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8).copy()}
 
     @classmethod
@@ -161,18 +167,23 @@ class TabularEncoder:
         for j, (name, own) in enumerate(facts["blocks"].items()):
             kind = block_class(known[name])
             blocks.append(kind.read(known[name], own, under(arrays, f"{j}.")))
-        return cls(blocks, Ties.from_facts(columns, facts["ties"]))
+        return cls(blocks, FunctionalDependencies.from_facts(columns, facts["ties"]))
 
 
 def block_class(column: Column) -> type[OrderedBlock] | type[LevelBlock] | type[VectorBlock]:
     """Return the class of a column's block."""
-    if column.is_payload:
+    if column.is_array:
         return VectorBlock
     return OrderedBlock if is_ordered(column) else LevelBlock
 
 
 def fit_block(
-    column: Column, values: pd.Series, regions: Regions | None, region: np.ndarray | None, telling: bool, scaling: str
+    column: Column,
+    values: pd.Series,
+    regions: Regions | None,
+    region: np.ndarray | None,
+    determining: bool,
+    scaling: str,
 ) -> Block:
     """Fit a column's block, region by region where it decides or tells the region."""
     if block_class(column) is VectorBlock:
@@ -180,7 +191,7 @@ def fit_block(
     if regions is None or region is None:
         inside = None
     else:
-        inside = region if telling or column.name == regions.column or tells(values, column, region) else None
+        inside = region if determining or column.name == regions.column or tells(values, column, region) else None
     if not is_ordered(column):
         return LevelBlock.fit(column, values, inside, 0 if regions is None else len(regions))
     atoms = regions is not None and regions.kind == "values" and column.name == regions.column

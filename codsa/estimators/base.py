@@ -102,7 +102,7 @@ def feature_matrix(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
 
 def _numbers(values: pd.Series, column: Column) -> np.ndarray:
     """Return a column as a matrix: one column wide, or as wide as its arrays are long."""
-    if column.is_payload:
+    if column.is_array:
         return arrays(values).reshape(len(values), -1)
     if column.type == "text":
         return values.to_numpy(dtype=object)[:, None]
@@ -136,7 +136,7 @@ def layout_of(schema: Schema, steps_rows: int) -> Layout:
     columns = [schema.column(name) for name in schema.features]
     widths = [int(np.prod(c.shape)) if c.shape else 1 for c in columns]
     kinds = [c for c, width in zip(columns, widths, strict=True) for _ in range(width)]
-    ordered = [j for j, c in enumerate(kinds) if is_ordered(c) or c.is_payload]
+    ordered = [j for j, c in enumerate(kinds) if is_ordered(c) or c.is_array]
     unordered = set(range(len(kinds))) - set(ordered)
     coded = sorted(j for j in unordered if kinds[j].type != "text")
     shape = list(columns[0].shape or []) if len(columns) == 1 else []
@@ -255,12 +255,12 @@ class Average:
 Predictor = Fitted | Average
 
 
-def together(members: list[Fitted]) -> Predictor:
+def average_predictors(members: list[Fitted]) -> Predictor:
     """Return the average of several fitted estimators; a single one stays as it is."""
     return members[0] if len(members) == 1 else Average(members)
 
 
-def kind_of(spec: EstimatorSpec) -> EstimatorKind:
+def estimator_kind(spec: EstimatorSpec) -> EstimatorKind:
     """Return the registered kind, or one made around a user's `module:Class`."""
     found = load("estimator", spec.name, ESTIMATORS)
     if isinstance(found, EstimatorKind):
@@ -282,7 +282,7 @@ def check_spec(spec: EstimatorSpec, task: str | None = None) -> None:
     task : str, optional
         None: the settings must suit one of classification and regression.
     """
-    kind, refusals = kind_of(spec), []
+    kind, refusals = estimator_kind(spec), []
     layouts = [Layout("classification", 2, [], [], 1, texts=spec.name == TEXTS), Layout("regression", 0, [], [], 1)]
     for layout in [one for one in layouts if task in (None, one.task)]:
         try:
@@ -333,7 +333,7 @@ def fit_all(
     list of Fitted
         In the order of the arms.
     """
-    kind = kind_of(spec)
+    kind = estimator_kind(spec)
     chosen = kind.preprocess if spec.preprocess == "auto" else spec.preprocess
     seed = integer(stream)
     model = kind.build(layout, seed, spec.settings)
@@ -350,13 +350,13 @@ def fit_all(
     return [Fitted(t, m, layout) for t, m in zip(transforms, models, strict=True)]
 
 
-def _fit_one(model: Any, arm: Problem, name: str) -> Any:
+def _fit_one(model: Any, point: Problem, name: str) -> Any:
     if "n_jobs" in inspect.signature(type(model)).parameters:
         model.n_jobs = None  # arms side by side already take the cores; more threads would only wait for each other
-    weighted = not np.all(arm.weight == arm.weight[0])
+    weighted = not np.all(point.weight == point.weight[0])
     if weighted and "sample_weight" not in inspect.signature(model.fit).parameters:
         raise CodsaError(f"estimator '{name}' takes no weights; leave the method 'weighted' out")
     try:
-        return model.fit(arm.x, arm.y, sample_weight=arm.weight) if weighted else model.fit(arm.x, arm.y)
+        return model.fit(point.x, point.y, sample_weight=point.weight) if weighted else model.fit(point.x, point.y)
     except ValueError as error:
         raise CodsaError(f"estimator '{name}' cannot be fitted: {error}") from None

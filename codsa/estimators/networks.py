@@ -133,17 +133,17 @@ class Networks:
         self.make, self.layout, self.training = make, layout, training
 
     @without_compiler()
-    def fit_many(self, arms: list[Problem], checks: list[Problem], seed: int) -> list[NetworkModel]:
+    def fit_many(self, points: list[Problem], checks: list[Problem], seed: int) -> list[NetworkModel]:
         """Fit all arms, one after the other (see `codsa.estimators.base.fit_all`)."""
-        return [self._fit(arm, check, seed) for arm, check in zip(arms, checks, strict=True)]
+        return [self._fit(point, check, seed) for point, check in zip(points, checks, strict=True)]
 
-    def _fit(self, arm: Problem, check: Problem, seed: int) -> NetworkModel:
+    def _fit(self, point: Problem, check: Problem, seed: int) -> NetworkModel:
         model = self.make()
         root = stream(seed, "network")
         draw_weights(model.net, torch.Generator().manual_seed(integer(child(root, "weights"))))
         generator = torch.Generator().manual_seed(integer(child(root, "steps")))
-        rows = len(arm.y) if self.training.budget == "epochs" else self.layout.steps_rows
-        loop = NetworkLoop(model, arm, check, self.training, rows, generator)
+        rows = len(point.y) if self.training.budget == "epochs" else self.layout.steps_rows
+        loop = NetworkLoop(model, point, check, self.training, rows, generator)
         loop.train()
         if loop.early_stopping.best_weights is not None:
             model.net.load_state_dict(loop.early_stopping.best_weights)
@@ -168,18 +168,18 @@ class NetworkLoop(TrainingLoop):
     def __init__(
         self,
         model: NetworkModel,
-        arm: Problem,
+        point: Problem,
         check: Problem,
         training: Training,
         epoch_rows: int,
         generator: torch.Generator,
     ) -> None:
-        self.model, self.arm, self.validation, self.training = model, arm, check, training
+        self.model, self.point, self.validation, self.training = model, point, check, training
         epoch = max(1, math.ceil(epoch_rows / training.batch))
         optimizer = torch.optim.Adam(model.net.parameters(), lr=training.learning_rate, fused=True)
         super().__init__(optimizer, epoch * training.epochs, epoch)
         self.generator = generator
-        self.batches = batches(len(arm.y), training.batch, self.max_steps, generator)
+        self.batches = batches(len(point.y), training.batch, self.max_steps, generator)
         self.early_stopping: EarlyStopping[dict[str, torch.Tensor]] = EarlyStopping(training.patience)
 
     def unfinished(self) -> bool:
@@ -190,8 +190,8 @@ class NetworkLoop(TrainingLoop):
         """Return the loss of the next batch (see `TrainingLoop.batch_loss`)."""
         self.model.net.train()
         batch = next(self.batches)
-        x = self.model.prepared(self.arm.x[batch])
-        y, weight = torch.from_numpy(self.arm.y[batch]), torch.from_numpy(self.arm.weight[batch]).float()
+        x = self.model.prepared(self.point.x[batch])
+        y, weight = torch.from_numpy(self.point.y[batch]), torch.from_numpy(self.point.weight[batch]).float()
         return self.model.loss(x, y, weight, self.generator)
 
     def check(self) -> None:

@@ -128,7 +128,7 @@ def share_of_way(metric: str, values: Values, method: str) -> float:
     return float((plain - mean) / (plain - oracle)) if plain != oracle else float("nan")
 
 
-def judge(metric: str, values: Values) -> Verdict:
+def verdict_of(metric: str, values: Values) -> Verdict:
     """Give the verdict on paired differences of the selection metric under Q.
 
     A simple method that CoDSA does not clearly beat is named first; so is the plain model that no
@@ -140,7 +140,7 @@ def judge(metric: str, values: Values) -> Verdict:
     values : mapping of str to Series of float64
         Method → its figures under Q, indexed by replicate.
     """
-    verdict = _judge(metric, values)
+    verdict = _verdict_of(metric, values)
     share = share_of_way(metric, values, verdict.best) if verdict.best else float("nan")
     if np.isfinite(share):
         way = "the way from the plain model to the oracle, whose pool are fresh true rows"
@@ -148,7 +148,7 @@ def judge(metric: str, values: Values) -> Verdict:
     return verdict
 
 
-def _judge(metric: str, values: Values) -> Verdict:
+def _verdict_of(metric: str, values: Values) -> Verdict:
     best = best_of(metric, values, filter(is_codsa, values))
     rival = best_of(metric, values, rivals_of(values))
     if best is None:
@@ -170,10 +170,10 @@ def matching(metric: str, values: Values, best: str) -> list[str]:
     return sorted(open_ones, key=lambda name: open_ones[name])
 
 
-_Judgement = tuple[str, str, list[str]]
+_Finding = tuple[str, str, list[str]]
 
 
-def _decide(metric: str, values: Values, best: str, rival: str | None, plain: Difference) -> _Judgement:
+def _decide(metric: str, values: Values, best: str, rival: str | None, plain: Difference) -> _Finding:
     against = {name: compare(metric, values, name, PLAIN) for name in values if name not in (PLAIN, ORACLE)}
     winners = [name for name, one in against.items() if one is not None and one.clear == 1]
     matches = matching(metric, values, best)
@@ -237,7 +237,7 @@ def _against_plain(metric: str, values: Values, methods: Iterable[str]) -> list[
     return [f"Against the plain model, {_shift(metric, name, one)}." for name, one in found if one is not None]
 
 
-def _single(metric: str, values: Values, best: str, rival: str | None, plain: Difference) -> _Judgement:
+def _single(metric: str, values: Values, best: str, rival: str | None, plain: Difference) -> _Finding:
     """Give the figures of one replicate, and name who does as well as CoDSA in it."""
     other = compare(metric, values, best, rival) if rival else None
     decimals = _decimals(plain)
@@ -254,7 +254,7 @@ def _single(metric: str, values: Values, best: str, rival: str | None, plain: Di
     return "open", f"With one replicate no interval can be given; in this one {equal}{figures}.", []
 
 
-def _without_plain(metric: str, values: Values, best: str, rival: str | None) -> _Judgement:
+def _without_plain(metric: str, values: Values, best: str, rival: str | None) -> _Finding:
     reason = "The plain model shares no replicate with CoDSA, so no gain over it can be given"
     other = compare(metric, values, best, rival) if rival else None
     if rival is None or other is None:

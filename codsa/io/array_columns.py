@@ -1,6 +1,6 @@
 """Arrays as values of a table: an image or a vector beside each row's other columns.
 
-A payload column is one contiguous ndarray behind pandas' extension interface, so rows with a payload are
+A array column is one contiguous ndarray behind pandas' extension interface, so rows with an array are
 chosen, joined and passed through the stages like any others. On disk it is what other tools read: an image
 as a struct {bytes, path} with PNG bytes, a vector as a list of float32.
 """
@@ -24,21 +24,21 @@ _NAME = re.compile(r"(image|vector)\[(\d+(?:, \d+)*)\]")
 
 
 @register_extension_dtype
-class PayloadDtype(ExtensionDtype):
-    """The type of a payload column: 'image[28, 28, 1]' or 'vector[384]'.
+class ArrayDtype(ExtensionDtype):
+    """The type of a array column: 'image[28, 28, 1]' or 'vector[384]'.
 
     Parameters
     ----------
-    payload : {'image', 'vector'}
+    array_type : {'image', 'vector'}
     shape : sequence of int
         The shape of one value.
     """
 
     kind = "O"
-    _metadata = ("payload", "shape")
+    _metadata = ("array_type", "shape")
 
-    def __init__(self, payload: str, shape: Sequence[int]) -> None:
-        self.payload, self.shape = payload, tuple(int(s) for s in shape)
+    def __init__(self, array_type: str, shape: Sequence[int]) -> None:
+        self.array_type, self.shape = array_type, tuple(int(s) for s in shape)
 
     @property
     def type(self) -> Any:  # type: ignore[override]
@@ -48,12 +48,12 @@ class PayloadDtype(ExtensionDtype):
     @property
     def name(self) -> str:  # type: ignore[override]
         """The type as text."""
-        return f"{self.payload}[{', '.join(map(str, self.shape))}]"
+        return f"{self.array_type}[{', '.join(map(str, self.shape))}]"
 
     @property
     def element(self) -> np.dtype[Any]:
         """The numpy type of an element."""
-        return ELEMENTS[self.payload]
+        return ELEMENTS[self.array_type]
 
     @classmethod
     def construct_from_string(cls, string: str) -> Self:
@@ -66,11 +66,11 @@ class PayloadDtype(ExtensionDtype):
     @classmethod
     def construct_array_type(cls) -> Any:
         """Return the array type."""
-        return PayloadArray
+        return ArrayValues
 
 
-class PayloadArray(ExtensionArray):
-    """The values of a payload column.
+class ArrayValues(ExtensionArray):
+    """The values of a array column.
 
     Parameters
     ----------
@@ -78,13 +78,13 @@ class PayloadArray(ExtensionArray):
     dtype : PayloadDtype
     """
 
-    def __init__(self, values: np.ndarray, dtype: PayloadDtype) -> None:
+    def __init__(self, values: np.ndarray, dtype: ArrayDtype) -> None:
         if values.shape[1:] != dtype.shape or values.dtype != dtype.element:
             raise ValueError(f"an array of shape {values.shape} and type {values.dtype} is not {dtype.name}")
         self.values, self._dtype = values, dtype
 
     @property
-    def dtype(self) -> PayloadDtype:
+    def dtype(self) -> ArrayDtype:
         """The type."""
         return self._dtype
 
@@ -100,7 +100,7 @@ class PayloadArray(ExtensionArray):
         made = [np.asarray(one) for one in scalars]
         if dtype is None:
             raise TypeError("a payload column needs its type")
-        wanted = dtype if isinstance(dtype, PayloadDtype) else PayloadDtype.construct_from_string(str(dtype))
+        wanted = dtype if isinstance(dtype, ArrayDtype) else ArrayDtype.construct_from_string(str(dtype))
         values = np.stack(made) if made else np.empty((0, *wanted.shape))
         return cls(values.astype(wanted.element), wanted)
 
@@ -121,11 +121,11 @@ class PayloadArray(ExtensionArray):
         return type(self)(self.values[pd.api.indexers.check_array_indexer(self, item)], self._dtype)  # type: ignore[arg-type]
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self.values[key] = value.values if isinstance(value, PayloadArray) else value
+        self.values[key] = value.values if isinstance(value, ArrayValues) else value
 
     def __eq__(self, other: object) -> Any:
         theirs = getattr(other, "array", other)
-        if not isinstance(theirs, PayloadArray):
+        if not isinstance(theirs, ArrayValues):
             return NotImplemented
         return (self.values == theirs.values).reshape(len(self), -1).all(axis=1)
 
@@ -150,13 +150,13 @@ class PayloadArray(ExtensionArray):
         return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
     def _formatter(self, boxed: bool = False) -> Any:
-        return lambda one: f"<{self._dtype.payload}>"
+        return lambda one: f"<{self._dtype.array_type}>"
 
     def __arrow_array__(self, type: Any = None) -> Any:
         """Return the column as it is stored."""
         import pyarrow as pa
 
-        if self._dtype.payload == "vector":
+        if self._dtype.array_type == "vector":
             flat = pa.array(self.values.reshape(-1))
             return pa.FixedSizeListArray.from_arrays(flat, self._dtype.shape[0])
         from codsa.io.image_codec import encode
@@ -173,24 +173,24 @@ def column(kind: str, values: np.ndarray) -> pd.Series:
     kind : {'image', 'vector'}
     values : ndarray of shape (n, ...)
     """
-    dtype = PayloadDtype(kind, values.shape[1:])
-    return pd.Series(PayloadArray(np.ascontiguousarray(values.astype(dtype.element, copy=False)), dtype))
+    dtype = ArrayDtype(kind, values.shape[1:])
+    return pd.Series(ArrayValues(np.ascontiguousarray(values.astype(dtype.element, copy=False)), dtype))
 
 
 def arrays(values: pd.Series) -> np.ndarray:
-    """Return a payload column as an ndarray of shape (n, ...)."""
+    """Return a array column as an ndarray of shape (n, ...)."""
     found = values.array
-    assert isinstance(found, PayloadArray)
+    assert isinstance(found, ArrayValues)
     return found.values
 
 
-def is_payload(values: pd.Series) -> bool:
+def is_array(values: pd.Series) -> bool:
     """Say whether a column holds arrays."""
-    return isinstance(values.dtype, PayloadDtype)
+    return isinstance(values.dtype, ArrayDtype)
 
 
 def read(values: pd.Series, kind: str, shape: Sequence[int] | None, name: str) -> pd.Series:
-    """Return a column as it was stored, or one that is a payload already, as a payload column.
+    """Return a column as it was stored, or one that is an array already, as a array column.
 
     Parameters
     ----------
@@ -202,10 +202,10 @@ def read(values: pd.Series, kind: str, shape: Sequence[int] | None, name: str) -
     CodsaError
         Where a value cannot be decoded, or has another shape.
     """
-    if is_payload(values):
+    if is_array(values):
         dtype = values.dtype
-        assert isinstance(dtype, PayloadDtype)
-        if dtype.payload != kind or (shape is not None and dtype.shape != tuple(shape)):
+        assert isinstance(dtype, ArrayDtype)
+        if dtype.array_type != kind or (shape is not None and dtype.shape != tuple(shape)):
             raise CodsaError(f"column '{name}': holds {dtype.name}, the schema says {kind}{list(shape or [])}")
         return values
     made = [_decoded(one, kind, name, place) for place, one in enumerate(values)]

@@ -49,7 +49,7 @@ def rng(sequence: np.random.SeedSequence) -> np.random.Generator:
 
 
 @dataclass(frozen=True)
-class Work:
+class SeedContext:
     """Which piece of a study a stage is at work on; its streams derive from this.
 
     Attributes

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from codsa.errors import CodsaError
-from codsa.io.array_columns import PayloadDtype
+from codsa.io.array_columns import ArrayDtype
 from codsa.io.files import atomic_write
 
 ROW_GROUP = 1 << 17
@@ -22,7 +22,7 @@ def as_table(frame: pd.DataFrame, types: Any = None) -> Any:
     import pyarrow as pa
 
     table = pa.Table.from_pandas(frame, types, preserve_index=False)
-    own = [name for name, dtype in frame.dtypes.items() if isinstance(dtype, PayloadDtype)]
+    own = [name for name, dtype in frame.dtypes.items() if isinstance(dtype, ArrayDtype)]
     if not own:
         return table
     facts = json.loads(table.schema.metadata[b"pandas"])

@@ -22,7 +22,7 @@ def array_space(schema: Schema, rows: pd.DataFrame, random: np.random.Generator)
     """Fit principal components of every column of arrays; None without such a column."""
     from codsa.encoders.principal import PrincipalSpace
 
-    columns: list[Column] = schema.payloads
+    columns: list[Column] = schema.array_columns
     if not columns:
         return None
     spaces = {c.name: PrincipalSpace.fit(arrays(rows[c.name]), random) for c in columns}

@@ -42,7 +42,7 @@ class Texts(Modality):
     @staticmethod
     def in_bounds(values: pd.Series, column: Column) -> np.ndarray:
         """Say which texts hold a word, or which vectors finite numbers only, ndarray of bool."""
-        return finite(values) if column.is_payload else values.str.strip().ne("").to_numpy(dtype=bool)
+        return finite(values) if column.is_array else values.str.strip().ne("").to_numpy(dtype=bool)
 
     def space(self, rows: pd.DataFrame, random: np.random.Generator) -> Space | None:
         """Fit principal components of the embeddings; None for texts without any."""

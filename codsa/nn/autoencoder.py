@@ -145,7 +145,7 @@ class LatentSpace:
         save_file(tensors, folder / "autoencoder.safetensors")
         record = {
             "settings": self.settings,
-            "columns": [asdict(column) for column in self.table.ties.columns],
+            "columns": [asdict(column) for column in self.table.dependencies.columns],
             "regions": self.regions.to_dict(),
         }
         write_json(folder / "autoencoder.json", record)

@@ -115,7 +115,7 @@ class Guided(nn.Module):
         return without + self.scale * (with_it - without)
 
 
-HEAD = ("told.", "untold", "unet.conv_out.", "unet.conv_norm_out.")
+HEAD = ("told.", "condition_dropout", "unet.conv_out.", "unet.conv_norm_out.")
 """What tune 'head' trains: the embeddings of what is told, and the last layer."""
 ATTENTION = ".attentions."
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2"]

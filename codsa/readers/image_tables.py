@@ -36,7 +36,7 @@ def read_images(parts: Sequence[Part], options: ImageOptions) -> tuple[pd.DataFr
     Returns
     -------
     table : DataFrame
-        `image` (a payload column), `file`, and the labels.
+        `image` (a array column), `file`, and the labels.
     notes : list of str
         What was left out, in words.
 

@@ -42,7 +42,7 @@ def read_texts(
     Returns
     -------
     raw : Raw
-        With cleaned texts, a column `together` and, with an encoder, a column `embedding`.
+        With cleaned texts, a column `average_predictors` and, with an encoder, a column `embedding`.
     declared : Declared
         With the types and roles of these columns.
     """

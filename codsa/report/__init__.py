@@ -4,7 +4,7 @@ from pathlib import Path
 
 from codsa.errors import CodsaError
 from codsa.evidence.studies import Evaluation, Study, read_study
-from codsa.evidence.verdict import Verdict, judge
+from codsa.evidence.verdict import Verdict, verdict_of
 from codsa.io.names import PAGE, SUMMARY_TEXT
 from codsa.report.page import report_output, write_report
 from codsa.report.tables import metrics_table, plain_text, summary_table
@@ -28,12 +28,12 @@ __all__ = [
     "Evaluation",
     "Study",
     "Verdict",
-    "judge",
     "metrics_table",
     "plain_text",
     "read_study",
     "report_output",
     "summarise",
     "summary_table",
+    "verdict_of",
     "write_report",
 ]

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from codsa.evidence.studies import Evaluation, Study
-from codsa.evidence.verdict import PLAIN, Verdict, judge
+from codsa.evidence.verdict import PLAIN, Verdict, verdict_of
 from codsa.evidence.wording import arrow, better_word, counted, listed, method_name, metric_name
 from codsa.io.artifacts import files_output, new_files
 from codsa.io.manifests import write_manifest
@@ -53,7 +53,7 @@ def write_report(out: Path, study: Study, title: str | None = None) -> Verdict:
     -------
     Verdict
     """
-    verdict = judge(study.metric, study.overall())
+    verdict = verdict_of(study.metric, study.overall())
     with style():
         pictures = list(_pictures(study, verdict))
     html = render(study, verdict, pictures, title or study.experiment)

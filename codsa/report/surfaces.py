@@ -40,8 +40,8 @@ def surface(found: Sequence[Evaluation]) -> pd.DataFrame:
     DataFrame
         Columns r, m_ratio, alpha, value and chosen: in how many replicates λ̂ was this arm.
     """
-    arms = pd.concat([_keyed(one.fits, "validation") for one in found])
-    table = arms.groupby(KEYS, sort=True)["value"].mean().reset_index()
+    grid_points = pd.concat([_keyed(one.fits, "validation") for one in found])
+    table = grid_points.groupby(KEYS, sort=True)["value"].mean().reset_index()
     chosen = _keyed(pd.DataFrame([one.chosen for one in found]), None)
     counts = chosen.groupby(KEYS).size().rename("chosen").reset_index()
     merged = table.merge(counts, on=KEYS, how="left")
@@ -177,8 +177,8 @@ def sweeps(found: Sequence[Evaluation], metric: str) -> dict[str, pd.DataFrame]:
     dict of str to DataFrame
         'm_ratio', 'alpha' and 'r' → columns: the key, mean, and the other two at their best.
     """
-    arms = pd.concat([_keyed(one.grid, "test") for one in found if one.grid is not None and len(one.grid)])
-    table = arms.groupby(KEYS, sort=True)["value"].mean().dropna().reset_index(name="mean")
+    grid_points = pd.concat([_keyed(one.grid, "test") for one in found if one.grid is not None and len(one.grid)])
+    table = grid_points.groupby(KEYS, sort=True)["value"].mean().dropna().reset_index(name="mean")
     ascending = metric not in HIGHER_IS_BETTER
     best = {key: table.sort_values("mean", ascending=ascending, kind="stable").drop_duplicates(key) for key in KEYS}
     return {key: one.sort_values(key).reset_index(drop=True) for key, one in best.items()}

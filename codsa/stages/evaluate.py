@@ -24,16 +24,16 @@ from codsa.io.artifacts import files_output, new_files
 from codsa.io.manifests import Manifest, check_folder, write_manifest
 from codsa.io.names import CHOSEN, EVALUATE, FIT, FITS, GRID, MANIFEST, METRICS
 from codsa.io.records import parse_as, read_as, write_json
-from codsa.io.seeds import Work, rng
+from codsa.io.seeds import SeedContext, rng
 from codsa.io.tables import read_parquet, write_parquet
 from codsa.modalities import Comparison, Modality, modalities_of
 from codsa.modalities.compare import compare
-from codsa.stages.fit import JudgedRows, best_arm, judged_rows
+from codsa.stages.fit import EvaluationSet, best_point, evaluation_set
 
 if TYPE_CHECKING:
     pass
 
-COLUMNS = ("arm", "r", "m", "m_ratio", "alpha", "alpha_vector", "counts", "real_rows", "validation")
+COLUMNS = ("point", "r", "m", "m_ratio", "alpha", "alpha_vector", "counts", "real_rows", "validation")
 """What every table of fits has."""
 
 
@@ -84,8 +84,8 @@ def read_fits(
         check_metric(metric, dataset.schema.task)
     used = [pools[value] for value in wanted if value in pools]
     table = _check_table(read_parquet(folder / FITS), folder)
-    if chosen.arm != best_arm(table["validation"].to_numpy(), chosen.choose_by):
-        raise CodsaError(f"{folder}: chosen.json names arm {chosen.arm}, fits.parquet another; run codsa-fit again")
+    if chosen.point != best_point(table["validation"].to_numpy(), chosen.choose_by):
+        raise CodsaError(f"{folder}: chosen.json names arm {chosen.point}, fits.parquet another; run codsa-fit again")
     return Fits(folder, table, chosen.metric, chosen.choose_by, record, used, trusted)
 
 
@@ -93,7 +93,7 @@ def read_fits(
 class ChosenFacts:
     """What `chosen.json` says: the arm, what test rows are judged by, and what validation rows were."""
 
-    arm: int
+    point: int
     metric: str
     choose_by: str
 
@@ -115,12 +115,12 @@ class Choice:
     """λ̂: the fits it is in, and the arm."""
 
     fits: Fits
-    arm: int
+    point: int
 
     @property
     def row(self) -> dict[str, Any]:
         """The arm's row of `fits.parquet`."""
-        return {str(name): value for name, value in self.fits.table.iloc[self.arm].items()}
+        return {str(name): value for name, value in self.fits.table.iloc[self.point].items()}
 
     @property
     def alpha(self) -> list[float]:
@@ -137,14 +137,14 @@ def choose(fits: Sequence[Fits]) -> Choice:
     """Choose λ̂ = (m, α, r) by the validation metric over all fits of a method; no test row is read."""
     if len({(one.metric, one.choose_by) for one in fits}) != 1:
         raise CodsaError("the fits were judged by different metrics; fit them with one --metric and one --choose-by")
-    arms = [best_arm(one.table["validation"].to_numpy(), one.choose_by) for one in fits]
-    values = np.array([one.table["validation"].iloc[arm] for one, arm in zip(fits, arms, strict=True)])
-    place = best_arm(values, fits[0].choose_by)
-    return Choice(fits[place], arms[place])
+    points = [best_point(one.table["validation"].to_numpy(), one.choose_by) for one in fits]
+    values = np.array([one.table["validation"].iloc[point] for one, point in zip(fits, points, strict=True)])
+    place = best_point(values, fits[0].choose_by)
+    return Choice(fits[place], points[place])
 
 
 def evaluate(
-    dataset: AnyDataset, split: Split, choice: Choice, work: Work, modalities: Sequence[Modality] | None = None
+    dataset: AnyDataset, split: Split, choice: Choice, seeds: SeedContext, modalities: Sequence[Modality] | None = None
 ) -> dict[str, Any]:
     """Measure the chosen estimator on the test rows, per region and under Q.
 
@@ -159,12 +159,12 @@ def evaluate(
         chosen, validation, test, diagnostics, marginals, panels, examples, law and sizes, as `metrics.json` holds them.
     """
     row = choice.row
-    test = judged_rows(dataset, split, TEST)
+    test = evaluation_set(dataset, split, TEST)
     fitted = load_fitted(choice.fits.folder / "estimator", choice.fits.trusted)
     names = dataset.schema.regions.names
     found = {metric: test.score(metric, fitted, split.q, names) for metric in metrics_for(dataset.schema.task)}
     validation = {name.removeprefix("validation: "): row[name] for name in row if name.startswith("validation: ")}
-    found_out = _diagnostics(dataset, split, choice, work, modalities or modalities_of(dataset.schema))
+    found_out = _diagnostics(dataset, split, choice, seeds, modalities or modalities_of(dataset.schema))
     chosen = {key: value for key, value in row.items() if not key.startswith("validation")}
     chosen["fits"] = "/".join(choice.fits.folder.parts[-2:])
     chosen["alpha_vector"], chosen["counts"] = choice.alpha, choice.counts
@@ -189,7 +189,7 @@ def evaluate(
 
 
 def _diagnostics(
-    dataset: AnyDataset, split: Split, choice: Choice, work: Work, modalities: Sequence[Modality]
+    dataset: AnyDataset, split: Split, choice: Choice, seeds: SeedContext, modalities: Sequence[Modality]
 ) -> dict[str, dict[str, Any]]:
     """Compare the synthetic rows that the chosen arm used with test rows, region by region.
 
@@ -206,7 +206,7 @@ def _diagnostics(
         real = normal_rows(in_memory(dataset.part(test[region[test] == k])), dataset.schema)
         seen = in_memory(dataset.part(training[region[training] == k]))
         if len(synthetic) and len(real):
-            random = rng(work.stream("diagnose", name))
+            random = rng(seeds.stream("diagnose", name))
             comparison = Comparison(synthetic, real, seen)
             details[name] = {**compare(comparison, modalities, random), "violations": pool.violations[k]}
             details[name] |= _merged(modality.quality(comparison) for modality in modalities)
@@ -230,15 +230,15 @@ def grid_on_test(dataset: AnyDataset, split: Split, fits: Sequence[Fits]) -> pd.
         The rows of all fits with a column `test` (the metric under Q) and `test: REGION`; empty
         where no arm was kept.
     """
-    test = judged_rows(dataset, split, TEST)
-    parts = [_grid_arms(one, test, split, dataset) for one in fits if (one.folder / "grid").is_dir()]
+    test = evaluation_set(dataset, split, TEST)
+    parts = [_grid_points_on_test(one, test, split, dataset) for one in fits if (one.folder / "grid").is_dir()]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _grid_arms(fits: Fits, test: JudgedRows, split: Split, dataset: AnyDataset) -> pd.DataFrame:
+def _grid_points_on_test(fits: Fits, test: EvaluationSet, split: Split, dataset: AnyDataset) -> pd.DataFrame:
     scores = []
-    for arm in fits.table["arm"]:
-        fitted: Predictor = load_fitted(fits.folder / "grid" / f"{arm:04d}", fits.trusted)
+    for point in fits.table["point"]:
+        fitted: Predictor = load_fitted(fits.folder / "grid" / f"{point:04d}", fits.trusted)
         score = test.score(fits.metric, fitted, split.q, dataset.schema.regions.names)
         scores.append({"test" if name == "overall" else f"test: {name}": v for name, v in score.items()})
     return pd.concat([fits.table, pd.DataFrame(scores)], axis=1)

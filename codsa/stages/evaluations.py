@@ -11,7 +11,7 @@ from codsa.data.pool import load_pool
 from codsa.data.rows import AnyDataset
 from codsa.data.split import Split
 from codsa.errors import CodsaError
-from codsa.io.seeds import Work
+from codsa.io.seeds import SeedContext
 from codsa.modalities import modalities_of
 from codsa.settings.evaluation import Evaluation
 from codsa.stages.evaluate import choose, evaluate, evaluation_output, grid_on_test, read_fits, write_evaluation
@@ -32,7 +32,7 @@ def evaluate_methods(
     evaluations: Sequence[Evaluation],
     dataset: AnyDataset,
     split: Split,
-    work: Work,
+    seeds: SeedContext,
     trusted: Collection[str],
     parameters: Mapping[str, Any],
 ) -> None:
@@ -49,6 +49,6 @@ def evaluate_methods(
     for evaluation in evaluations:
         pools = {pool.digest: pool for pool in (load_pool(folder, dataset.schema) for folder in evaluation.pool)}
         fits = [read_fits(folder, dataset, split, pools, trusted) for folder in evaluation.fits]
-        metrics = evaluate(dataset, split, choose(fits), work, modalities(evaluation.encoder))
+        metrics = evaluate(dataset, split, choose(fits), seeds, modalities(evaluation.encoder))
         named = {**parameters, "method": evaluation.method}
         write_evaluation(evaluation.out, metrics, fits, grid_on_test(dataset, split, fits), named)

@@ -13,20 +13,20 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.allocation import domain_adaptation_index, region_shares
-from codsa.data.grid import Arm, arms, real_rows
+from codsa.data.grid import GridPoint, points, real_rows
 from codsa.data.metrics import HIGHER_IS_BETTER, OVERALL, by_region, law_weights
 from codsa.data.pool import Pool
 from codsa.data.rows import AnyDataset, in_memory
 from codsa.data.split import FOLDS, TRAIN, VALIDATION, Split, check_ratio
 from codsa.errors import CodsaError
-from codsa.estimators import Predictor, Problem, fit_all, together
+from codsa.estimators import Predictor, Problem, average_predictors, fit_all
 from codsa.estimators.base import layout_of, problem
 from codsa.estimators.store import save_fitted
 from codsa.io.artifacts import new_folder
 from codsa.io.manifests import write_manifest
 from codsa.io.names import CHOSEN, FIT, FITS, MANIFEST
 from codsa.io.records import write_json
-from codsa.io.seeds import Work
+from codsa.io.seeds import SeedContext
 from codsa.io.tables import write_parquet
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import Grid
@@ -53,7 +53,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Share:
+class FitFold:
     """One estimator's part of the training rows: its real rows, its pool, and the arms of the grid.
 
     Without cross-fitting there is one. With it there is one per fold: the fold's rows, and the
@@ -66,13 +66,13 @@ class Share:
     rows : DataFrame
         Their modelled columns.
     pool : Pool, optional
-    arms : list of Arm
+    points : list of Arm
     """
 
     real: np.ndarray
     rows: pd.DataFrame
     pool: Pool | None
-    arms: list[Arm]
+    points: list[GridPoint]
 
 
 def fit_grid(
@@ -83,7 +83,7 @@ def fit_grid(
     grid: Grid,
     spec: EstimatorSpec,
     choose_by: str,
-    work: Work,
+    seeds: SeedContext,
     weighted: bool = False,
     cores: int = 1,
 ) -> Outcome:
@@ -108,20 +108,20 @@ def fit_grid(
     Outcome
     """
     check_ratio(r)
-    shares = _shares(dataset, split, pools, r, grid)
+    fit_folds = _fit_folds(dataset, split, pools, r, grid)
     weight = (split.q / split.p)[dataset.regions()] if weighted else np.ones(len(dataset))
-    wanted, real = shares[0].arms, len(shares[0].real)
-    problems = [_problem(arm, share, weight, dataset) for share in shares for arm in share.arms]
-    validation = judged_rows(dataset, split, VALIDATION)
+    wanted, real = fit_folds[0].points, len(fit_folds[0].real)
+    problems = [_problem(point, fit_fold, weight, dataset) for fit_fold in fit_folds for point in fit_fold.points]
+    validation = evaluation_set(dataset, split, VALIDATION)
     layout = layout_of(dataset.schema, split.n)
     log.info("fitting %s on %d arms at r = %s", spec.name, len(wanted), r)
     # One stream for every method and r of a replicate: arms differ by their rows alone.
-    each = fit_all(spec, problems, validation.problem, layout, work.stream("fit"), cores)
-    fitted = [together(each[arm :: len(wanted)]) for arm in range(len(wanted))]
+    each = fit_all(spec, problems, validation.problem, layout, seeds.stream("fit"), cores)
+    fitted = [average_predictors(each[point :: len(wanted)]) for point in range(len(wanted))]
     scores = [validation.score(choose_by, one, split.q, dataset.schema.regions.names) for one in fitted]
-    rows = [_record(arm, score, r, real, split) for arm, score in zip(wanted, scores, strict=True)]
+    rows = [_record(point, score, r, real, split) for point, score in zip(wanted, scores, strict=True)]
     found = pd.DataFrame(rows)
-    return Outcome(found, fitted, best_arm(found["validation"].to_numpy(), choose_by))
+    return Outcome(found, fitted, best_point(found["validation"].to_numpy(), choose_by))
 
 
 def check_pool(pool: Pool, dataset: AnyDataset, split: Split, r: float) -> None:
@@ -137,14 +137,14 @@ def check_pool(pool: Pool, dataset: AnyDataset, split: Split, r: float) -> None:
         raise CodsaError(f"the pool comes from a generator trained at r = {pool.r}, not {r}; give --r {pool.r}")
 
 
-def best_arm(values: np.ndarray, metric: str) -> int:
+def best_point(values: np.ndarray, metric: str) -> int:
     """Return the place of the best value; the first of equals, and never a NaN unless all are."""
     if np.isnan(values).all():
         return 0
     return int(np.nanargmax(values) if metric in HIGHER_IS_BETTER else np.nanargmin(values))
 
 
-def _shares(dataset: AnyDataset, split: Split, pools: Sequence[Pool], r: float, grid: Grid) -> list[Share]:
+def _fit_folds(dataset: AnyDataset, split: Split, pools: Sequence[Pool], r: float, grid: Grid) -> list[FitFold]:
     """Part the training rows: one share, or one per fold where every fold has its pool."""
     for pool in pools:
         check_pool(pool, dataset, split, r)
@@ -155,26 +155,26 @@ def _shares(dataset: AnyDataset, split: Split, pools: Sequence[Pool], r: float, 
             "without it give one pool"
         )
 
-    def share(pool: Pool | None) -> Share:
+    def fit_fold(pool: Pool | None) -> FitFold:
         fold = None if pool is None else pool.fold
         real = real_rows(split, r, grid.reserve, fold)
-        return Share(real, in_memory(dataset.part(real)), pool, arms(grid, r, split, dataset.schema, fold))
+        return FitFold(real, in_memory(dataset.part(real)), pool, points(grid, r, split, dataset.schema, fold))
 
-    return [share(pool) for pool in pools] or [share(None)]
+    return [fit_fold(pool) for pool in pools] or [fit_fold(None)]
 
 
-def _problem(arm: Arm, share: Share, weight: np.ndarray, dataset: AnyDataset) -> Problem:
-    if arm.m == 0:
-        return problem(share.rows, dataset.schema, weight[share.real])
-    if share.pool is None:
-        raise CodsaError(f"m = {arm.m} synthetic rows, but no pool; give --pool")
-    synthetic = share.pool.prefix(arm.counts, dataset.schema.regions.names)
-    rows = pd.concat([share.rows, synthetic], ignore_index=True)
-    return problem(rows, dataset.schema, np.r_[weight[share.real], np.ones(len(synthetic))])
+def _problem(point: GridPoint, fit_fold: FitFold, weight: np.ndarray, dataset: AnyDataset) -> Problem:
+    if point.m == 0:
+        return problem(fit_fold.rows, dataset.schema, weight[fit_fold.real])
+    if fit_fold.pool is None:
+        raise CodsaError(f"m = {point.m} synthetic rows, but no pool; give --pool")
+    synthetic = fit_fold.pool.prefix(point.counts, dataset.schema.regions.names)
+    rows = pd.concat([fit_fold.rows, synthetic], ignore_index=True)
+    return problem(rows, dataset.schema, np.r_[weight[fit_fold.real], np.ones(len(synthetic))])
 
 
 @dataclass(frozen=True)
-class JudgedRows:
+class EvaluationSet:
     """Rows on which fitted estimators are judged.
 
     Attributes
@@ -191,24 +191,24 @@ class JudgedRows:
         return by_region(metric, self.problem.y, fitted.predict(self.problem.x), self.region, q, names)
 
 
-def judged_rows(dataset: AnyDataset, split: Split, role: str) -> JudgedRows:
+def evaluation_set(dataset: AnyDataset, split: Split, role: str) -> EvaluationSet:
     """Return the rows of a role, weighted so that they follow Q."""
     assert role != TRAIN
     rows = split.rows(role)
     region = dataset.regions()[rows]
-    return JudgedRows(problem(in_memory(dataset.part(rows)), dataset.schema, law_weights(region, split.q)), region)
+    return EvaluationSet(problem(in_memory(dataset.part(rows)), dataset.schema, law_weights(region, split.q)), region)
 
 
-def _record(arm: Arm, score: dict[str, float], r: float, real: int, split: Split) -> dict[str, Any]:
-    pi = region_shares(arm.m, real, arm.alpha, split.p)
+def _record(point: GridPoint, score: dict[str, float], r: float, real: int, split: Split) -> dict[str, Any]:
+    pi = region_shares(point.m, real, point.alpha, split.p)
     return {
         "r": r,
-        "m": arm.m,
-        "m_ratio": arm.m_ratio,
-        "alpha": arm.label,
-        "alpha_vector": json.dumps([round(float(a), 9) for a in arm.alpha]),
-        "counts": json.dumps([int(c) for c in arm.counts]),
-        "exact": arm.exact,
+        "m": point.m,
+        "m_ratio": point.m_ratio,
+        "alpha": point.label,
+        "alpha_vector": json.dumps([round(float(a), 9) for a in point.alpha]),
+        "counts": json.dumps([int(c) for c in point.counts]),
+        "exact": point.exact,
         "real_rows": real,
         "domain_adaptation_index": domain_adaptation_index(split.q, pi),
         "validation": score[OVERALL],
@@ -238,11 +238,11 @@ def write_fits(
         Also write `grid/ARM/`, so that the whole grid can be shown on test rows afterwards.
     """
     with new_folder(folder, FIT) as part:
-        write_parquet(part / FITS, outcome.table.rename_axis("arm").reset_index())
+        write_parquet(part / FITS, outcome.table.rename_axis("point").reset_index())
         row = {str(name): value for name, value in outcome.table.iloc[outcome.best].items()}
-        chosen = {"arm": outcome.best, "metric": metric, "choose_by": choose_by or metric, **row}
+        chosen = {"point": outcome.best, "metric": metric, "choose_by": choose_by or metric, **row}
         write_json(part / CHOSEN, chosen)
         save_fitted(part / "estimator", outcome.fitted[outcome.best], spec)
-        for arm, fitted in enumerate(outcome.fitted if keep_grid else []):
-            save_fitted(part / "grid" / f"{arm:04d}", fitted, spec)
+        for point, fitted in enumerate(outcome.fitted if keep_grid else []):
+            save_fitted(part / "grid" / f"{point:04d}", fitted, spec)
         write_manifest(part / MANIFEST, FIT, inputs, parameters)

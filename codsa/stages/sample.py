@@ -34,7 +34,7 @@ from codsa.io.manifests import write_manifest
 from codsa.io.names import SAMPLE
 from codsa.io.progress import Progress
 from codsa.io.records import read_as, write_json
-from codsa.io.seeds import Work
+from codsa.io.seeds import SeedContext
 from codsa.io.tables import read_parquet, write_parquet, write_parquet_groups
 from codsa.modalities import modality_of
 from codsa.settings.grid import Grid
@@ -71,7 +71,7 @@ def draw(
     first: int,
     last: int,
     rows: int,
-    work: Work,
+    seeds: SeedContext,
     kept: Path | None = None,
     progress: Progress | None = None,
 ) -> Drawn:
@@ -95,7 +95,7 @@ def draw(
         names = (made.generator, part_label(made.r, made.fold), schema.regions.names[region], block)
         wanted = shard_rows(block, block + 1, rows, size)
         path = None if kept is None else kept / f"{region}-{block}.parquet"
-        draw_block = partial(_block, trained, region, names, work, wanted, progress)
+        draw_block = partial(_block, trained, region, names, seeds, wanted, progress)
         one = _remembered(path, schema, wanted, progress, draw_block)
         parts.append(one.rows)
         drawn, refused = drawn + one.drawn, refused + one.refused
@@ -109,13 +109,13 @@ def draw_groups(
     first: int,
     last: int,
     rows: int,
-    work: Work,
+    seeds: SeedContext,
     kept: Path | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Drawn]:
     """Draw as `draw` does, but give the rows of `GROUP` blocks at a time; of no blocks, one table without rows."""
     for start in range(first, max(last, first + 1), GROUP):
-        yield draw(trained, region, start, min(start + GROUP, last), rows, work, kept, progress)
+        yield draw(trained, region, start, min(start + GROUP, last), rows, seeds, kept, progress)
 
 
 @dataclass
@@ -180,11 +180,13 @@ def _kept_block(path: Path, schema: Schema) -> Drawn | None:
     return None
 
 
-def _block(trained: Trained, region: int, names: tuple[Any, ...], work: Work, wanted: int, progress: Progress) -> Drawn:
+def _block(
+    trained: Trained, region: int, names: tuple[Any, ...], seeds: SeedContext, wanted: int, progress: Progress
+) -> Drawn:
     """Draw the first `wanted` rows of a block."""
     kept: list[pd.DataFrame] = []
     have = drawn = 0
-    for count, valid in _valid_chunks(trained, region, names, work):
+    for count, valid in _valid_chunks(trained, region, names, seeds):
         progress.update(min(len(valid), wanted - have))
         kept.append(valid)
         have, drawn = have + len(valid), drawn + count
@@ -197,13 +199,13 @@ def _block(trained: Trained, region: int, names: tuple[Any, ...], work: Work, wa
 
 
 def _valid_chunks(
-    trained: Trained, region: int, names: tuple[Any, ...], work: Work
+    trained: Trained, region: int, names: tuple[Any, ...], seeds: SeedContext
 ) -> Iterator[tuple[int, pd.DataFrame]]:
     """Draw a block chunk by chunk: how many rows each has, and those that lie in the region."""
     generator, have = trained.generator, 0
     for attempt in range(ATTEMPTS):
         count = generator.block - have if generator.slow else generator.block
-        for rows in generator.sample_chunks(region, count, work.stream("sample", *names, attempt)):
+        for rows in generator.sample_chunks(region, count, seeds.stream("sample", *names, attempt)):
             made = conform(rows, trained.schema)
             valid = made[(trained.schema.regions.assign(made) == region) & in_bounds(made, trained.schema)]
             have += len(valid)
@@ -270,7 +272,9 @@ def region_counts(trained: Trained, data: Path, split: Path, grids: Sequence[Map
     return {k: int(count) for k, count in enumerate(counts)}
 
 
-def write_shard(pool: Path, trained: Trained, counts: Mapping[int, int], shard: int, shards: int, work: Work) -> Path:
+def write_shard(
+    pool: Path, trained: Trained, counts: Mapping[int, int], shard: int, shards: int, seeds: SeedContext
+) -> Path:
     """Draw one shard of every region and write it, `GROUP` blocks at a time.
 
     A slow generator's blocks are kept until the shard is whole, so that a killed run goes on where it was.
@@ -295,15 +299,15 @@ def write_shard(pool: Path, trained: Trained, counts: Mapping[int, int], shard: 
     size, regions = trained.generator.block, {}
     blocks = {region: shard_blocks(rows, shard, shards, size) for region, rows in counts.items()}
     total = sum(shard_rows(*blocks[region], rows, size) for region, rows in counts.items())
-    resumed, written = _checkpoints(path, trained, work), new_files(path, SAMPLE)
+    resumed, written = _checkpoints(path, trained, seeds), new_files(path, SAMPLE)
     with Progress(total, ROWS) as progress, resumed as remembered, written as staged:
         for (region, rows), name in zip(counts.items(), names, strict=True):
             tally = Tally()
             (staged / name).parent.mkdir()
-            groups = draw_groups(trained, region, *blocks[region], rows, work, remembered, progress)
+            groups = draw_groups(trained, region, *blocks[region], rows, seeds, remembered, progress)
             write_parquet_groups(staged / name, (tally.counted(group) for group in groups))
             regions[trained.schema.regions.names[region]] = _drawn_facts(tally, name)
-        parameters = {"seed": work.seed, "shard": shard, "shards": shards}
+        parameters = {"seed": seeds.seed, "shard": shard, "shards": shards}
         facts = {"regions": regions, **asdict(trained.made)}
         write_manifest(staged / path.name, SAMPLE, trained.inputs, parameters, **facts)
     return path
@@ -315,11 +319,11 @@ def _drawn_facts(tally: Tally, file: str) -> dict[str, Any]:
     return asdict(RegionFacts(tally.rows, tally.drawn, tally.refused, file))
 
 
-def _checkpoints(path: Path, trained: Trained, work: Work) -> AbstractContextManager[Path | None]:
+def _checkpoints(path: Path, trained: Trained, seeds: SeedContext) -> AbstractContextManager[Path | None]:
     """Give the folder where a slow generator's blocks are kept until the shard is whole; None for a fast one."""
     if not trained.generator.slow:
         return nullcontext()
-    parameters = {**asdict(trained.made), "work": repr(work)}
+    parameters = {**asdict(trained.made), "work": repr(seeds)}
     return checkpoint_dir(path.with_name(f".{path.stem}"), trained.inputs, parameters)
 
 

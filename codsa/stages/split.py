@@ -1,9 +1,9 @@
 """Roles and ranks: which rows train, validate and test, and in which order they join S_g.
 
 One split serves every ratio r: row i of region k joins the generator part S_g once r reaches its
-`enters`, (rank + 1)/n_k. So S_g holds the first ⌊r·n_k⌋ ranks of each region, S_g ⊂ S_g' for
+`min_ratio`, (rank + 1)/n_k. So S_g holds the first ⌊r·n_k⌋ ranks of each region, S_g ⊂ S_g' for
 r < r', and S_r is the complement by construction. Rows that belong together (a group's, or
-byte-identical ones) form a unit, share one role and one `enters`.
+byte-identical ones) form a unit, share one role and one `min_ratio`.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def units(dataset: AnyDataset) -> np.ndarray:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    _, same = np.unique(dataset.row_hashes(dataset.schema.telling), return_inverse=True)
+    _, same = np.unique(dataset.row_hashes(dataset.schema.identity_columns), return_inverse=True)
     if dataset.schema.group is None:
         return np.asarray(same, dtype=np.int64)
     group = pd.factorize(dataset.column(dataset.schema.group), use_na_sentinel=True)[0]
@@ -147,7 +147,7 @@ def split(
     Returns
     -------
     DataFrame of n rows
-        row_id, region (name), role, enters (the least r at which the row is in S_g; NaN outside
+        row_id, region (name), role, min_ratio (the least r at which the row is in S_g; NaN outside
         training), fold (-1 outside training).
 
     Raises
@@ -282,16 +282,16 @@ def rank_training(region: np.ndarray, unit: np.ndarray, train: np.ndarray) -> di
     Returns
     -------
     dict of ndarray of shape (n,)
-        enters and fold, as `split` describes them.
+        min_ratio and fold, as `split` describes them.
     """
-    enters = np.full(len(region), np.nan)
+    min_ratio = np.full(len(region), np.nan)
     for k in np.unique(region[train]):
         rows = np.flatnonzero(train & (region == k))
         rows = rows[np.lexsort((unit[rows], _is_large(unit[rows])))]
-        enters[rows] = (np.arange(len(rows)) + 1) / len(rows)
-    last = pd.Series(enters).groupby(unit).transform("max").to_numpy()
+        min_ratio[rows] = (np.arange(len(rows)) + 1) / len(rows)
+    last = pd.Series(min_ratio).groupby(unit).transform("max").to_numpy()
     dense = pd.Series(np.where(train, unit, -1)).rank(method="dense").to_numpy().astype(np.int64)
     return {
-        "enters": np.where(train, last, np.nan),
+        "min_ratio": np.where(train, last, np.nan),
         "fold": np.where(train, dense % FOLDS, -1),
     }

@@ -22,7 +22,7 @@ from codsa.io.manifests import check_folder, parameters_as, write_manifest
 from codsa.io.names import MANIFEST, PRETRAIN
 from codsa.io.names import TRAIN as TRAIN_GEN
 from codsa.io.records import read_json, write_json
-from codsa.io.seeds import Work, rng
+from codsa.io.seeds import SeedContext, rng
 from codsa.io.tables import write_parquet
 from codsa.io.tensors import readable
 from codsa.settings.registry import check_settings
@@ -36,7 +36,7 @@ def train(
     r: float,
     name: str,
     settings: Mapping[str, Any],
-    work: Work,
+    seeds: SeedContext,
     checkpoint_dir: Path | None = None,
     pretrained: Path | None = None,
     fold: int | None = None,
@@ -74,7 +74,7 @@ def train(
     part = dataset.part(rows)
     table: Any = part if generator.streams else in_memory(part)
     log.info("training %s on %d rows (r = %s)", name, len(table), r)
-    stream = work.stream("train", name, part_label(r, fold))
+    stream = seeds.stream("train", name, part_label(r, fold))
     return generator.fit(table, region, dataset.schema, stream, checkpoint_dir, pretrained)
 
 
@@ -116,7 +116,7 @@ def pretrain_denoiser(
     folder: Path, source: Dataset, settings: Mapping[str, Any], stream: np.random.SeedSequence, checkpoint_dir: Path
 ) -> None:
     """Fit a generator with every column modelled but texts: that of setting 'generator', or tabular-diffusion."""
-    schema = source.schema.wordless
+    schema = source.schema.without_texts
     name = settings.get("generator", "tabular-diffusion")
     if not isinstance(name, str):
         raise CodsaError(f"denoiser: generator = {quoted_value(name)}: should be a generator's name")
@@ -136,12 +136,12 @@ def keep_rows(
     write_parquet(folder / "rows.parquet", source.rows[columns])
 
 
-def _some_rows(source: Dataset, count: int | None, work: Work) -> Dataset:
+def _some_rows(source: Dataset, count: int | None, seeds: SeedContext) -> Dataset:
     if count is None:
         return source
     if count > len(source.rows):
         raise CodsaError(f"--source-rows {count}: the source set has {len(source.rows)} rows")
-    chosen = rng(work.stream("source rows")).permutation(len(source.rows))[:count]
+    chosen = rng(seeds.stream("source rows")).permutation(len(source.rows))[:count]
     return replace(source, rows=source.rows.iloc[np.sort(chosen)].reset_index(drop=True))
 
 
@@ -168,7 +168,7 @@ def write_pretrained(
     kind: str,
     source: Dataset,
     settings: Mapping[str, Any],
-    work: Work,
+    seeds: SeedContext,
     checkpoint_dir: Path,
     inputs: Mapping[str, str],
     parameters: Mapping[str, Any],
@@ -190,7 +190,7 @@ def write_pretrained(
     """
     check_choice("pretrain", kind, tuple(PRETRAINERS))
     with new_folder(folder, PRETRAIN) as staged:
-        PRETRAINERS[kind](staged, _some_rows(source, rows, work), settings, work.stream("pretrain"), checkpoint_dir)
+        PRETRAINERS[kind](staged, _some_rows(source, rows, seeds), settings, seeds.stream("pretrain"), checkpoint_dir)
         write_json(staged / "schema.json", source.schema.to_dict())
         write_manifest(staged / MANIFEST, PRETRAIN, inputs, parameters)
 

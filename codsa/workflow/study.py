@@ -123,7 +123,7 @@ class Study:
             if source.name in LIGHT and source.settings:
                 generator_class(source.name, source.settings)
             if self.inverted(name):
-                self.further("source")
+                self.auxiliary("source")
         return self
 
     @cached_property
@@ -164,7 +164,7 @@ class Study:
         """The largest m of the study, as a multiple of n."""
         return max(float(m) for method in self.methods.values() for m in self.grid(method)["m"])
 
-    def judged(self, method: str) -> list[str]:
+    def candidates(self, method: str) -> list[str]:
         """Return the methods whose fits λ̂ is chosen among: the method's own, or those it names."""
         return list(self.methods[method].choose_from or [method])
 
@@ -220,7 +220,7 @@ class Study:
             *(word for section in sections if section for word in section_options(section, without=("name",))),
         ]
 
-    def further(self, name: str) -> Data:
+    def auxiliary(self, name: str) -> Data:
         """Return a further set of rows: 'source', of the transfer, or 'fresh', of the oracle."""
         found: Data | None = getattr(self.experiment, name)
         if found is None:
@@ -241,7 +241,7 @@ class Study:
         )
         own = getattr(self.experiment.pretrain, kind, {})
         if kind == "inverter":
-            texts = self.further("source").texts
+            texts = self.auxiliary("source").texts
             own = {**({"encoder": texts.encoder} if texts and texts.encoder else {}), **own}
         return [*chosen, *settings(own)]
 
@@ -318,13 +318,13 @@ class Study:
 
     def evaluation(self, method: str, **paths: Any) -> str:
         """Return a method's --evaluation for codsa-eval: its name, its encoder, and the paths that are given."""
-        encoder = self._judge_of_texts(method)
+        encoder = self._round_trip_encoder(method)
         return value({"method": method, **paths, **({"encoder": encoder} if encoder else {})})
 
-    def _judge_of_texts(self, method: str) -> str | None:
+    def _round_trip_encoder(self, method: str) -> str | None:
         """Return the encoder by which generated texts are embedded again, where a method has some."""
         texts = self.experiment.data.texts
-        if texts is None or all(self.methods[one].generator is None for one in self.judged(method)):
+        if texts is None or all(self.methods[one].generator is None for one in self.candidates(method)):
             return None
         said = self.experiment.data.columns.get(texts.column)
         return None if said is not None and said.role == "ignored" else texts.encoder

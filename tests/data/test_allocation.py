@@ -14,7 +14,7 @@ from codsa.data.allocation import (
     region_shares,
     whole_counts,
 )
-from codsa.data.grid import arms, label, pool_counts, real_rows
+from codsa.data.grid import label, points, pool_counts, real_rows
 from codsa.data.regions import Regions
 from codsa.data.schema import Column, Schema
 from codsa.data.split import Split
@@ -149,35 +149,35 @@ SPLIT = split_of(20, 80)
     ],
 )
 def test_arm_counts(alpha: object, reserve: str, focus: str | None, expected: list[int]) -> None:
-    (arm,) = arms(Grid(m=[1.0], alpha=[alpha], reserve=reserve, focus=focus), 0.5, SPLIT, SCHEMA)  # type: ignore[list-item]
-    assert (arm.m, arm.m_ratio, arm.exact) == (100, 1.0, True)
-    assert arm.counts.tolist() == expected
-    assert arm.alpha * 100 == pytest.approx(expected)
+    (point,) = points(Grid(m=[1.0], alpha=[alpha], reserve=reserve, focus=focus), 0.5, SPLIT, SCHEMA)  # type: ignore[list-item]
+    assert (point.m, point.m_ratio, point.exact) == (100, 1.0, True)
+    assert point.counts.tolist() == expected
+    assert point.alpha * 100 == pytest.approx(expected)
 
 
 def test_arms_are_every_m_with_every_alpha_in_order() -> None:
-    found = arms(Grid(m=[0.5, 2.0], alpha=["target", 0.3]), 0.5, SPLIT, SCHEMA)
-    assert [(arm.m, arm.label) for arm in found] == [(50, "target"), (50, "0.3"), (200, "target"), (200, "0.3")]
-    assert all(arm.counts.sum() == arm.m for arm in found)
+    found = points(Grid(m=[0.5, 2.0], alpha=["target", 0.3]), 0.5, SPLIT, SCHEMA)
+    assert [(point.m, point.label) for point in found] == [(50, "target"), (50, "0.3"), (200, "target"), (200, "0.3")]
+    assert all(point.counts.sum() == point.m for point in found)
 
 
 def test_a_clipped_allocation_is_marked_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    (arm,) = arms(Grid(m=[0.2], alpha=["balance"]), 0.5, SPLIT, SCHEMA)  # needs 50·0.6 = 30, has 20
-    assert not arm.exact and arm.counts.tolist() == [20, 0]
+    (point,) = points(Grid(m=[0.2], alpha=["balance"]), 0.5, SPLIT, SCHEMA)  # needs 50·0.6 = 30, has 20
+    assert not point.exact and point.counts.tolist() == [20, 0]
     assert "clipped" in caplog.text and "m ≥ 30" in caplog.text
 
 
 @pytest.mark.parametrize("m", [[0.0], [0.0, 0.0], [0.0, 1e-6]])
 def test_without_synthetic_rows_there_is_one_arm_whatever_alpha(m: list[float]) -> None:
-    found = arms(Grid(m=m, alpha=[0.1, 0.5, "balance"]), 0.5, SPLIT, SCHEMA)
-    assert [(arm.m, arm.label, arm.counts.tolist()) for arm in found] == [(0, "none", [0, 0])]
+    found = points(Grid(m=m, alpha=[0.1, 0.5, "balance"]), 0.5, SPLIT, SCHEMA)
+    assert [(point.m, point.label, point.counts.tolist()) for point in found] == [(0, "none", [0, 0])]
 
 
 def test_without_any_row_there_is_no_arm() -> None:
-    assert [arm.m for arm in arms(Grid(m=[0.0, 1.0], alpha=[0.5]), 1.0, SPLIT, SCHEMA)] == [100]
+    assert [point.m for point in points(Grid(m=[0.0, 1.0], alpha=[0.5]), 1.0, SPLIT, SCHEMA)] == [100]
     with pytest.raises(CodsaError, match="m = 0 with r = 1"):
-        arms(Grid(m=[0.0], alpha=[0.5]), 1.0, SPLIT, SCHEMA)
-    assert len(arms(Grid(m=[0.0], alpha=[0.5], reserve="all"), 1.0, SPLIT, SCHEMA)) == 1
+        points(Grid(m=[0.0], alpha=[0.5]), 1.0, SPLIT, SCHEMA)
+    assert len(points(Grid(m=[0.0], alpha=[0.5], reserve="all"), 1.0, SPLIT, SCHEMA)) == 1
 
 
 def test_pool_counts_cover_every_arm_and_no_more() -> None:
@@ -185,7 +185,7 @@ def test_pool_counts_cover_every_arm_and_no_more() -> None:
     counts = pool_counts(grids, 0.5, SPLIT, SCHEMA)
     assert counts.tolist() == [180, 180]  # 0.9·200 for either region
     for grid in grids:
-        assert all((arm.counts <= counts).all() for arm in arms(grid, 0.5, SPLIT, SCHEMA))
+        assert all((point.counts <= counts).all() for point in points(grid, 0.5, SPLIT, SCHEMA))
 
 
 def test_real_rows_are_the_reserved_or_all_training_rows() -> None:
@@ -223,7 +223,7 @@ def test_labels() -> None:
 )
 def test_an_allocation_off_the_simplex_is_refused(alpha: object, message: str) -> None:
     with pytest.raises(CodsaError, match=message):
-        arms(Grid(m=[1.0], alpha=[alpha]), 0.5, SPLIT, SCHEMA)  # type: ignore[list-item]
+        points(Grid(m=[1.0], alpha=[alpha]), 0.5, SPLIT, SCHEMA)  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("m", [-1.0, float("nan"), float("inf")])
@@ -234,10 +234,10 @@ def test_a_number_of_rows_that_is_none_is_refused(m: float) -> None:
 
 def test_a_focus_that_holds_all_of_q_leaves_nobody_to_share_the_rest() -> None:
     split = split_of(20, 80, np.array([1.0, 0.0]))
-    (arm,) = arms(Grid(m=[1.0], alpha=[1.0]), 0.5, split, SCHEMA)
-    assert arm.counts.tolist() == [100, 0]
+    (point,) = points(Grid(m=[1.0], alpha=[1.0]), 0.5, split, SCHEMA)
+    assert point.counts.tolist() == [100, 0]
     with pytest.raises(CodsaError, match=r"alpha = 0.5: .*no other region"):
-        arms(Grid(m=[1.0], alpha=[0.5]), 0.5, split, SCHEMA)
+        points(Grid(m=[1.0], alpha=[0.5]), 0.5, split, SCHEMA)
 
 
 @pytest.mark.parametrize(

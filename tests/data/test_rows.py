@@ -11,10 +11,10 @@ import pytest
 
 from codsa.data import rows as stored
 from codsa.data.dataset import Dataset
-from codsa.data.rows import StoredDataset, StoredRows, encoded, open_dataset, thinned
+from codsa.data.rows import StoredDataset, StoredRows, encoded, open_dataset, subsample
 from codsa.data.split import Split, load_split
 from codsa.encoders.tabular import TabularEncoder
-from codsa.io.seeds import Work, rng, stream
+from codsa.io.seeds import SeedContext, rng, stream
 from codsa.stages.split import Size, target_law
 from codsa.stages.split import split as split_rows
 from codsa.stages.train_generator import train
@@ -77,9 +77,9 @@ def test_a_generator_is_the_same(
 ) -> None:
     settings = SMALL if name == "tabular-diffusion" else {}
     roles = load_split(tmp_path / "split.parquet", kept)  # type: ignore[arg-type]
-    work = Work(0, "e", 0)
-    a = train(dataset, split, 0.5, name, settings, work)
-    b = train(kept, roles, 0.5, name, settings, work, tmp_path / "scratch")
+    seeds = SeedContext(0, "e", 0)
+    a = train(dataset, split, 0.5, name, settings, seeds)
+    b = train(kept, roles, 0.5, name, settings, seeds, tmp_path / "scratch")
     pd.testing.assert_frame_equal(a.sample(1, 50, stream(0, "d")), b.sample(1, 50, stream(0, "d")))
     assert (tmp_path / "scratch/encoded.f32").exists() == (name == "tabular-diffusion")
 
@@ -91,8 +91,8 @@ def test_scales_are_learned_from_some_rows_of_every_region_and_level(
     monkeypatch.setattr(stored, "LEAST", 5)
     everything, regions = np.arange(len(dataset)), dataset.regions()
     columns = dataset.schema.generated
-    rows, index = thinned(kept.part(everything), regions, columns, rng(stream(0, "s")))
-    again = thinned(dataset.part(everything), regions, columns, rng(stream(0, "s")))
+    rows, index = subsample(kept.part(everything), regions, columns, rng(stream(0, "s")))
+    again = subsample(dataset.part(everything), regions, columns, rng(stream(0, "s")))
     pd.testing.assert_frame_equal(rows, again[0])
     assert np.array_equal(index, again[1]) and np.array_equal(index, dataset.schema.regions.assign(rows))
     assert 40 <= len(rows) < 60 and min(np.bincount(index)) >= 5

@@ -102,7 +102,7 @@ def test_generator_rows_are_the_floor_of_each_region(roles: Split) -> None:
 
 def test_rows_outside_training_never_enter(roles: Split) -> None:
     others = roles.frame[roles.frame["role"] != TRAIN]
-    assert len(others) and (others["fold"] == -1).all() and others["enters"].isna().all()
+    assert len(others) and (others["fold"] == -1).all() and others["min_ratio"].isna().all()
 
 
 def test_folds_are_of_about_equal_size(roles: Split) -> None:
@@ -134,8 +134,8 @@ def grouped() -> Dataset:
 
 def stay_together(found: Split, label: pd.Series) -> None:
     """Check that rows of one label share role, fold and the ratio at which they enter S_g."""
-    shared = found.frame.assign(enters=found.frame["enters"].fillna(-1)).groupby(label)
-    assert (shared[["role", "enters"]].nunique() == 1).all().all()
+    shared = found.frame.assign(min_ratio=found.frame["min_ratio"].fillna(-1)).groupby(label)
+    assert (shared[["role", "min_ratio"]].nunique() == 1).all().all()
     assert (shared["fold"].nunique() == 1).all()
     for r in RATIOS:
         inside = pd.Series(np.isin(found.frame["row_id"], found.generator_rows(r)))
@@ -245,7 +245,7 @@ def test_a_split_comes_back_as_it_was(dataset: Dataset, split: Split, tmp_path: 
     record = read_json(tmp_path / "split.json")["facts"]
     assert record["sizes"]["test"] == {"sick": 10, "well": 10} and record["q"] == [0.5, 0.5]
     assert record["sizes"]["train"] == {"sick": 16, "well": 184} and record["p"] == pytest.approx([0.08, 0.92])
-    assert list(split.frame) == ["row_id", "region", "role", "enters", "fold"]
+    assert list(split.frame) == ["row_id", "region", "role", "min_ratio", "fold"]
     assert np.array_equal(split.frame["region"], dataset.rows["y"])
 
 
@@ -305,6 +305,6 @@ def test_a_unit_of_most_rows_leaves_rows_to_every_part() -> None:
         unit[place : place + 52] = place  # 52 identical rows among the 100 of region 0, anywhere in the order
         found = rank_training(region, unit, np.ones(140, dtype=bool))
         for r in (0.1, 0.5, 0.8):
-            chosen = found["enters"] <= r
+            chosen = found["min_ratio"] <= r
             assert all(chosen[region == k].any() and not chosen[region == k].all() for k in (0, 1))
             assert len(set(chosen[unit == place])) == 1

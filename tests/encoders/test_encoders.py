@@ -13,9 +13,9 @@ from codsa.data.dataset import Dataset
 from codsa.data.schema import Column, cast, describe
 from codsa.encoders.blocks import ONE_HOT_LIMIT, LevelBlock, OrderedBlock
 from codsa.encoders.evidence import determines, steps, surprise
-from codsa.encoders.grain import Grain
 from codsa.encoders.linear import Linear, find_linear, solve
 from codsa.encoders.mixed import MixedTable
+from codsa.encoders.numeric_precision import NumericPrecision
 from codsa.encoders.scaling import Asinh, NormalScore, suited
 from codsa.encoders.tabular import TabularEncoder
 from codsa.encoders.values import from_float
@@ -170,10 +170,10 @@ def test_the_total_is_rebuilt_and_not_its_parts() -> None:
     a, b, c = random.normal(size=(3, 200)) * [[3.0], [2.0], [1.0]]
     numbers = {"total": a + b + c, "a": a, "b": b, "c": c, "other": b - 2 * c}
     codes = {name: np.arange(200) for name in numbers}
-    grains = {name: Grain(Column(name, "numeric")) for name in numbers}
-    found = find_linear(numbers, codes, grains, 20.0, None)
+    precisions = {name: NumericPrecision(Column(name, "numeric")) for name in numbers}
+    found = find_linear(numbers, codes, precisions, 20.0, None)
     assert {t.name: sorted(t.of) for t in found} == {"total": ["a", "b", "c"], "other": ["b", "c"]}
-    fixed = find_linear(numbers, codes, grains, 20.0, "total")
+    fixed = find_linear(numbers, codes, precisions, 20.0, "total")
     assert "total" not in {t.name for t in fixed} and len(fixed) == 2
 
 
@@ -183,9 +183,11 @@ def test_a_rounded_column_is_not_rebuilt_from_finer_ones() -> None:
     numbers = {"a": random.normal(size=200), "b": np.round(random.normal(size=200), 2)}
     numbers["total"] = numbers["a"] + numbers["b"]
     codes = {name: np.arange(200) for name in numbers}
-    grains = {name: Grain(Column(name, "numeric"), decimals=2 if name == "b" else -1) for name in numbers}
-    assert [t.name for t in find_linear(numbers, codes, grains, 20.0, None)] == ["total"]
-    assert [t.name for t in find_linear(numbers, codes, grains, 20.0, "total")] == ["a"]
+    precisions = {
+        name: NumericPrecision(Column(name, "numeric"), decimals=2 if name == "b" else -1) for name in numbers
+    }
+    assert [t.name for t in find_linear(numbers, codes, precisions, 20.0, None)] == ["total"]
+    assert [t.name for t in find_linear(numbers, codes, precisions, 20.0, "total")] == ["a"]
 
 
 def test_asinh_is_monotone_of_unit_variance_and_keeps_what_was_seen() -> None:

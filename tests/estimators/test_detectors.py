@@ -35,7 +35,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return make_images(tmp_path_factory.mktemp("odd"), 240, task="detection", normal=["a"])
 
 
-def arms(data: Dataset, count: int) -> tuple[Problem, Problem]:
+def points(data: Dataset, count: int) -> tuple[Problem, Problem]:
     """The first normal rows, and the last rows of both kinds."""
     normal = np.flatnonzero(data.rows["y"] == "a")[:count]
     whole = problem(data.rows, data.schema, np.ones(len(data)))
@@ -48,7 +48,7 @@ def _some(p: Problem, rows: np.ndarray) -> Problem:
 
 @pytest.mark.parametrize("name", DETECTORS)
 def test_detectors_tell_what_they_have_not_seen(name: str, odd: Dataset, tmp_path: Path) -> None:
-    train, check = arms(odd, 80)
+    train, check = points(odd, 80)
     assert train.x.dtype == np.uint8 and not train.y.any() and check.y.sum() == 40
     (fitted,) = fit_all(
         EstimatorSpec(name=name, preprocess="auto", settings=FAST[name]),
@@ -67,7 +67,7 @@ def test_detectors_tell_what_they_have_not_seen(name: str, odd: Dataset, tmp_pat
 
 def test_arms_start_alike_and_have_the_same_steps(odd: Dataset) -> None:
     name = "autoencoder"
-    train, check = arms(odd, 60)
+    train, check = points(odd, 60)
     twice = Problem(np.repeat(train.x, 2, axis=0), np.repeat(train.y, 2), np.repeat(train.weight, 2))
     judge = EstimatorSpec(name=name, preprocess="auto", settings={**FAST[name], "epochs": 2})
     layout = layout_of(odd.schema, 60)
@@ -129,7 +129,7 @@ def test_every_setting_changes_the_scores(name: str, setting: str, value: Any, o
 def test_training_stops_after_patience_checks(odd: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     from codsa.estimators.tables.detectors import Autoencoder
 
-    train, check = arms(odd, 60)
+    train, check = points(odd, 60)
     found = iter([3.0, 2.0, 2.5, 2.5, 2.5, 1.0])
     monkeypatch.setattr(Autoencoder, "quality", lambda self, rows: next(found))
     judge = EstimatorSpec(name="autoencoder", preprocess="auto", settings={**FAST["autoencoder"], "patience": 3})
@@ -179,7 +179,7 @@ def test_the_papers_network_has_the_papers_layers() -> None:
 
 def test_image_estimators_refuse_other_data(odd: Dataset, tmp_path: Path) -> None:
     classes = make_images(tmp_path)
-    train, check = arms(odd, 40)
+    train, check = points(odd, 40)
     cases = [
         ("autoencoder", classes, "the task must be detection"),
         ("cnn", odd, "needs a target to learn"),
@@ -197,7 +197,7 @@ def test_image_estimators_refuse_other_data(odd: Dataset, tmp_path: Path) -> Non
 
 
 def test_repeats_do_not_make_a_neighbourhood_dense(odd: Dataset) -> None:
-    train, check = arms(odd, 60)
+    train, check = points(odd, 60)
     often = np.r_[np.arange(60), np.repeat(np.arange(5), 40)]
     judge = EstimatorSpec(name="local-outliers", preprocess="auto", settings=FAST["local-outliers"])
     both = fit_all(judge, [train, _some(train, often)], check, layout_of(odd.schema, 60), stream(0, "f"))

@@ -38,13 +38,13 @@ def whole(dataset: Dataset, weight: float = 1.0) -> Problem:
     return problem(dataset.rows, dataset.schema, np.full(len(dataset.rows), weight))
 
 
-def part(arm: Problem, rows: np.ndarray) -> Problem:
-    return Problem(arm.x[rows], arm.y[rows], arm.weight[rows])
+def part(point: Problem, rows: np.ndarray) -> Problem:
+    return Problem(point.x[rows], point.y[rows], point.weight[rows])
 
 
-def fit_one(dataset: Dataset, chosen: EstimatorSpec, arm: Problem | None = None) -> Fitted:
+def fit_one(dataset: Dataset, chosen: EstimatorSpec, point: Problem | None = None) -> Fitted:
     layout = layout_of(dataset.schema, len(dataset.rows))
-    return fit_all(chosen, [arm or whole(dataset)], whole(dataset), layout, stream(0, "fit"))[0]
+    return fit_all(chosen, [point or whole(dataset)], whole(dataset), layout, stream(0, "fit"))[0]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -57,14 +57,14 @@ def test_probabilities_are_probabilities(name: str, dataset: Dataset) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_target_is_learned(name: str, dataset: Dataset) -> None:
     """A copy of the class among the features is found by every estimator."""
-    arm = whole(dataset)
-    x = arm.x.copy()
-    x[:, layout_of(dataset.schema, 1).ordered[0]] = arm.y * 10.0
-    layout = layout_of(dataset.schema, len(arm.y))
+    point = whole(dataset)
+    x = point.x.copy()
+    x[:, layout_of(dataset.schema, 1).ordered[0]] = point.y * 10.0
+    layout = layout_of(dataset.schema, len(point.y))
     eager = {"epochs": 200, "learning_rate": 1e-2} if name == "mlp" else {}
-    arm = replace(arm, x=x)
-    found = fit_all(judge(name, **eager), [arm], arm, layout, stream(0, "fit"))[0].predict(x)
-    assert (found.argmax(axis=1) == arm.y).mean() > 0.9
+    point = replace(point, x=x)
+    found = fit_all(judge(name, **eager), [point], point, layout, stream(0, "fit"))[0].predict(x)
+    assert (found.argmax(axis=1) == point.y).mean() > 0.9
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,9 +78,9 @@ def test_a_saved_estimator_predicts_the_same(name: str, dataset: Dataset, tmp_pa
 
 @pytest.mark.parametrize("name", sorted(set(ESTIMATORS) - OF_ARRAYS))
 def test_weights_matter(name: str, dataset: Dataset) -> None:
-    arm = whole(dataset)
-    heavy = replace(arm, weight=np.where(arm.y == 1, 20.0, 1.0))
-    usual, weighted = (fit_one(dataset, judge(name), one).predict(arm.x)[:, 1].mean() for one in (arm, heavy))
+    point = whole(dataset)
+    heavy = replace(point, weight=np.where(point.y == 1, 20.0, 1.0))
+    usual, weighted = (fit_one(dataset, judge(name), one).predict(point.x)[:, 1].mean() for one in (point, heavy))
     assert weighted > usual
 
 
@@ -98,19 +98,19 @@ def test_a_class_without_rows_has_no_probability(name: str, dataset: Dataset) ->
 def test_regression_predicts_numbers(name: str) -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(300, 3))
-    arm = Problem(x, 5 + 3 * x[:, 0], np.ones(300))
+    point = Problem(x, 5 + 3 * x[:, 0], np.ones(300))
     layout = Layout("regression", 0, [0, 1, 2], [], 300)
     eager = {"epochs": 200, "learning_rate": 1e-2} if name == "mlp" else {"max_iter": 100} if "boost" in name else {}
-    found = fit_all(judge(name, **eager), [arm], arm, layout, stream(0, "fit"))[0].predict(x)
+    found = fit_all(judge(name, **eager), [point], point, layout, stream(0, "fit"))[0].predict(x)
     assert found.shape == (300,)
-    assert np.mean((found - arm.y) ** 2) < 0.3 * arm.y.var()
+    assert np.mean((found - point.y) ** 2) < 0.3 * point.y.var()
 
 
 def test_preprocessing_is_fitted_on_the_arms_own_rows(dataset: Dataset) -> None:
-    arm = whole(dataset)
-    half = part(arm, np.arange(len(arm.y)) % 2 == 0)
-    layout = layout_of(dataset.schema, len(arm.y))
-    fitted = fit_all(judge("logistic"), [half, arm], arm, layout, stream(0, "fit"))
+    point = whole(dataset)
+    half = part(point, np.arange(len(point.y)) % 2 == 0)
+    layout = layout_of(dataset.schema, len(point.y))
+    fitted = fit_all(judge("logistic"), [half, point], point, layout, stream(0, "fit"))
     scalers = [one.transform.named_transformers_["ordered"][-1] for one in fitted]
     expected = np.nanmean(half.x[:, layout.ordered[0]])
     assert scalers[0].mean_[0] == pytest.approx(expected)
@@ -123,9 +123,9 @@ def test_raw_preprocessing_refuses_categories(dataset: Dataset) -> None:
 
 
 def test_weights_are_refused_where_an_estimator_takes_none(dataset: Dataset) -> None:
-    arm = whole(dataset)
+    point = whole(dataset)
     with pytest.raises(CodsaError, match="takes no weights"):
-        fit_one(dataset, judge(NAMES[-1]), replace(arm, weight=1.0 + arm.y))
+        fit_one(dataset, judge(NAMES[-1]), replace(point, weight=1.0 + point.y))
 
 
 def test_dates_are_days_and_categories_codes(dataset: Dataset) -> None:
@@ -139,7 +139,7 @@ def test_dates_are_days_and_categories_codes(dataset: Dataset) -> None:
             assert set(x[:, j]) <= set(range(len(column.levels) + 1))
 
 
-def arms(random: np.random.Generator, sizes: list[int]) -> list[Problem]:
+def points(random: np.random.Generator, sizes: list[int]) -> list[Problem]:
     made = []
     for size in sizes:
         x = random.normal(size=(size, 4))
@@ -150,7 +150,7 @@ def arms(random: np.random.Generator, sizes: list[int]) -> list[Problem]:
 @pytest.mark.parametrize("budget", ["steps", "epochs"])
 def test_perceptrons_fitted_together_equal_those_fitted_alone(budget: str) -> None:
     """Within 1e-4 of probability: the sums of a stacked product run in another order."""
-    problems = arms(np.random.default_rng(0), [200, 350, 500])
+    problems = points(np.random.default_rng(0), [200, 350, 500])
     layout = Layout("classification", 2, [0, 1, 2, 3], [], 200)
     check = problems[0]
     chosen = EstimatorSpec(
@@ -158,16 +158,16 @@ def test_perceptrons_fitted_together_equal_those_fitted_alone(budget: str) -> No
         preprocess="none",
         settings={"hidden": [16, 16], "epochs": 30, "batch": 64, "patience": 3, "budget": budget},
     )
-    together = fit_all(chosen, problems, check, layout, stream(0, "fit"))
-    for arm, one in zip(problems, together, strict=True):
-        alone = fit_all(chosen, [arm], check, layout, stream(0, "fit"))[0]
+    average_predictors = fit_all(chosen, problems, check, layout, stream(0, "fit"))
+    for point, one in zip(problems, average_predictors, strict=True):
+        alone = fit_all(chosen, [point], check, layout, stream(0, "fit"))[0]
         assert one.predict(check.x) == pytest.approx(alone.predict(check.x), abs=1e-4)
 
 
 @pytest.mark.parametrize(("budget", "expected"), [("steps", [4, 4]), ("epochs", [4, 10])])
 def test_more_rows_mean_more_steps_only_where_asked(budget: str, expected: list[int]) -> None:
     layout = Layout("classification", 2, [0, 1, 2, 3], [], 200)
-    problems = arms(np.random.default_rng(0), [200, 500])
+    problems = points(np.random.default_rng(0), [200, 500])
     mlp = Mlp(layout, hidden=[8], batch=50, budget=budget)
     loop = StackLoop(mlp, problems, [problems[0]] * 2, 0)
     assert loop.epoch.tolist() == expected
@@ -178,7 +178,7 @@ def test_more_rows_mean_more_steps_only_where_asked(budget: str, expected: list[
     [("hidden", [8, 8]), ("learning_rate", 0.05), ("batch", 16), ("epochs", 2), ("patience", 1), ("budget", "epochs")],
 )
 def test_every_setting_of_the_perceptron_changes_it(setting: str, value: Any) -> None:
-    problems = arms(np.random.default_rng(0), [300])
+    problems = points(np.random.default_rng(0), [300])
     layout = Layout("classification", 2, [0, 1, 2, 3], [], 150)
     usual = {"hidden": [16], "epochs": 60, "batch": 64, "learning_rate": 0.03, "patience": 10}
     found = [
@@ -198,11 +198,11 @@ def test_many_classes(dataset: Dataset) -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(400, 2))
     y = (x[:, 0] > 0).astype(np.int64) + (x[:, 1] > 0)
-    arm = Problem(x, y, np.ones(400))
+    point = Problem(x, y, np.ones(400))
     layout = Layout("classification", 3, [0, 1], [], 400)
     for name in sorted(set(ESTIMATORS) - OF_ARRAYS):
         eager = {"epochs": 200, "learning_rate": 1e-2} if name == "mlp" else {}
-        found = fit_all(judge(name, **eager), [arm], arm, layout, stream(0, "fit"))[0].predict(x)
+        found = fit_all(judge(name, **eager), [point], point, layout, stream(0, "fit"))[0].predict(x)
         assert (found.argmax(axis=1) == y).mean() > 0.75
 
 
@@ -210,9 +210,9 @@ def test_many_classes(dataset: Dataset) -> None:
 def test_probabilities_of_a_model_in_single_precision_sum_to_one() -> None:
     random = np.random.default_rng(0)
     x, y = random.normal(size=(900, 40)).astype(np.float32), np.arange(900) % 5
-    arm = Problem(x, y, np.ones(900))
+    point = Problem(x, y, np.ones(900))
     layout = Layout("classification", 5, list(range(40)), [], 900)
-    fitted = fit_all(judge("logistic"), [arm], arm, layout, stream(0, "fit"))[0]
+    fitted = fit_all(judge("logistic"), [point], point, layout, stream(0, "fit"))[0]
     assert fitted.model.coef_.dtype == np.float32
     found = fitted.predict(x)
     assert np.abs(found.sum(axis=1) - 1).max() < 1e-12
@@ -224,13 +224,13 @@ def test_validation_chooses_the_penalty(dataset: Dataset) -> None:
     from sklearn.metrics import log_loss
 
     rows = np.arange(len(dataset.rows))
-    arm, check = part(whole(dataset), rows[rows % 3 > 0]), part(whole(dataset), rows[rows % 3 == 0])
+    point, check = part(whole(dataset), rows[rows % 3 > 0]), part(whole(dataset), rows[rows % 3 == 0])
     layout = layout_of(dataset.schema, 100)
 
     def loss(penalty: Any) -> tuple[float, Any]:
-        made = fit_all(EstimatorSpec(name="logistic", settings={"C": penalty}), [arm], check, layout, stream(0, "fit"))[
-            0
-        ]
+        made = fit_all(
+            EstimatorSpec(name="logistic", settings={"C": penalty}), [point], check, layout, stream(0, "fit")
+        )[0]
         return log_loss(check.y, made.predict(check.x)), made.model.C
 
     tried = {c: loss([c])[0] for c in (1e-5, 1e-2, 1e3)}
@@ -243,13 +243,13 @@ def test_validation_chooses_the_penalty(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize("name", ["random-forest", "gradient-boosting", "logistic"])
 def test_the_number_of_cores_changes_nothing(name: str, dataset: Dataset) -> None:
-    arms, layout = [whole(dataset)] * 3, layout_of(dataset.schema, 200)
-    one, more = (fit_all(judge(name), arms, arms[0], layout, stream(0, "fit"), cores) for cores in (1, 3))
+    points, layout = [whole(dataset)] * 3, layout_of(dataset.schema, 200)
+    one, more = (fit_all(judge(name), points, points[0], layout, stream(0, "fit"), cores) for cores in (1, 3))
     for a, b in zip(one, more, strict=True):
-        assert np.array_equal(a.predict(arms[0].x), b.predict(arms[0].x))
+        assert np.array_equal(a.predict(points[0].x), b.predict(points[0].x))
 
 
 def test_a_forest_takes_no_more_threads_than_it_is_given(dataset: Dataset) -> None:
-    arm, layout = whole(dataset), layout_of(dataset.schema, 200)
-    found = fit_all(judge("random-forest", n_jobs=8), [arm], arm, layout, stream(0, "fit"))[0]
+    point, layout = whole(dataset), layout_of(dataset.schema, 200)
+    found = fit_all(judge("random-forest", n_jobs=8), [point], point, layout, stream(0, "fit"))[0]
     assert found.model.n_jobs is None

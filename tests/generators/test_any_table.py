@@ -17,7 +17,7 @@ from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators import make
 from codsa.generators.base import BLOCK
-from codsa.io.seeds import Work, stream
+from codsa.io.seeds import SeedContext, stream
 from codsa.nn.autoencoder import pretrain
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
@@ -44,7 +44,7 @@ def fitted(dataset: Dataset, pretrained: Path | None = None, **settings: Any) ->
 def drawn_from(trained: Trained, rows: int = BLOCK) -> list[Drawn]:
     """Draw rows of every region through the stage that refuses and draws again."""
     regions = range(len(trained.schema.regions))
-    return [draw(trained, k, 0, -(-rows // BLOCK), rows, Work(0, "e", 0)) for k in regions]
+    return [draw(trained, k, 0, -(-rows // BLOCK), rows, SeedContext(0, "e", 0)) for k in regions]
 
 
 def assert_exact(trained: Trained) -> list[pd.DataFrame]:
@@ -247,7 +247,7 @@ def test_ties_hold_in_generated_rows() -> None:
 def test_ties_survive_their_arrays() -> None:
     rows, schema = prepare(tied_table(), Declared("y"), RegionRule())
     region = schema.regions.assign(rows)
-    encoder = TabularEncoder.fit(rows, schema.generated, schema.regions, region, ties=True)
+    encoder = TabularEncoder.fit(rows, schema.generated, schema.regions, region, dependencies=True)
     again = TabularEncoder.from_arrays(encoder.to_arrays(), schema.generated)
     array = np.random.default_rng(0).normal(size=(200, encoder.width))
     index = np.arange(200) % 2
@@ -302,16 +302,16 @@ def test_chance_is_no_tie() -> None:
         frame[f"x{j}"] = random.normal(size=n)
     frame["y"] = random.choice(["a", "b"], n)
     rows, schema = prepare(frame, Declared("y"), RegionRule())
-    encoder = TabularEncoder.fit(rows, schema.generated, schema.regions, schema.regions.assign(rows), ties=True)
-    assert encoder.ties.names == set()
+    encoder = TabularEncoder.fit(rows, schema.generated, schema.regions, schema.regions.assign(rows), dependencies=True)
+    assert encoder.dependencies.names == set()
 
 
 def test_two_rows_are_enough_to_fit() -> None:
     rows = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 5.0], "k": ["u", "v"]})
     columns = [describe(Column(c, "categorical" if c == "k" else "numeric"), rows[c]) for c in ("a", "b", "k")]
     rows["k"] = cast(rows["k"], columns[2])
-    encoder = TabularEncoder.fit(rows, columns, ties=True)
-    assert encoder.ties.names == set()
+    encoder = TabularEncoder.fit(rows, columns, dependencies=True)
+    assert encoder.dependencies.names == set()
     pd.testing.assert_frame_equal(encoder.decode(encoder.encode(rows)), rows)
 
 

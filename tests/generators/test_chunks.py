@@ -22,7 +22,7 @@ from codsa.generators import Generator, make
 from codsa.generators.images import image_diffusion
 from codsa.generators.tables import tabular_diffusion
 from codsa.generators.texts.decoders import Decoder
-from codsa.io.seeds import Work, rng, stream
+from codsa.io.seeds import SeedContext, rng, stream
 from codsa.nn import edm
 from codsa.readers.datasets import Raw
 from codsa.readers.texts import read_texts
@@ -32,7 +32,7 @@ from codsa.stages.prepare import prepare
 from codsa.stages.sample import write_shard
 from codsa.stages.train_generator import Trained, Training
 
-WORK = Work(0, "e", 0)
+WORK = SeedContext(0, "e", 0)
 TABLE: dict[str, Any] = {"steps": 20, "batch": 32, "width": 16, "depth": 1, "sampler_steps": 3}
 KINDS = ["images", "still images", "table", "regression", "classes", "texts", "decoded"]
 

@@ -104,7 +104,7 @@ SETTINGS: list[tuple[str, str, Any]] = [
     ("image-diffusion", "patch", 2),
     ("image-diffusion", "ema", 0.5),
     ("image-diffusion", "flip", True),
-    ("image-diffusion", "untold", 0.5),
+    ("image-diffusion", "condition_dropout", 0.5),
     ("image-diffusion", "guidance", 3.0),
     ("image-diffusion", "sampler_steps", 4),
     ("image-diffusion", "stochastic", False),
@@ -218,7 +218,7 @@ def test_fine_tuning_changes_what_it_says(tune: str, pretrained: Path, images: D
     made = fitted("image-diffusion", images, pretrained=pretrained, tune=tune)
     after = {k: v.numpy() for k, v in made.model.state_dict().items()}  # type: ignore[attr-defined]
     names = changed(before, after)
-    body = {k for k in names if "conv_out" not in k and "conv_norm_out" not in k and k != "untold"}
+    body = {k for k in names if "conv_out" not in k and "conv_norm_out" not in k and k != "condition_dropout"}
     assert {"unet.conv_out.weight"} <= names
     if tune == "head":
         assert not body
@@ -267,7 +267,7 @@ def test_a_killed_training_ends_in_the_same_bytes(images: Dataset, tmp_path: Pat
         ({"uniform": ["agee"]}, "did you mean 'age'"),
         ({"unseen": ["w"]}, "no region 'w'"),
         ({"unseen": ["u", "v"]}, "no row of S_g is left"),
-        ({"untold": 0.0, "guidance": 2.0}, "needs images trained on without condition"),
+        ({"condition_dropout": 0.0, "guidance": 2.0}, "needs images trained on without condition"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict[str, Any], message: str, images: Dataset) -> None:

@@ -23,7 +23,7 @@ from codsa.generators import make
 from codsa.generators.texts.inversion import invert, load_inverter
 from codsa.generators.texts.training import train_inverter
 from codsa.io import array_columns
-from codsa.io.seeds import Work, stream
+from codsa.io.seeds import SeedContext, stream
 from codsa.readers.datasets import Raw
 from codsa.readers.texts import read_texts
 from codsa.settings.regions import RegionRule
@@ -238,9 +238,9 @@ def test_decoding_resumes_and_shards_are_one_call(
     dataset = dataset_of(tmp_path)
     generator = fitted(dataset, inverter=str(trained))
     one = Trained(generator, dataset.schema, Training("text-gaussian", {}, 1.0), {"dataset": "", "split": ""})
-    work = Work(0, "e", 0)
+    seeds = SeedContext(0, "e", 0)
     counts = {0: 20, 1: 20, 2: 20}  # three blocks each
-    write_shard(tmp_path / "whole", one, counts, 0, 1, work)
+    write_shard(tmp_path / "whole", one, counts, 0, 1, seeds)
     decode, calls = type(generator.decoder).decode, []
 
     def killed(self: Any, vectors: np.ndarray, region: int) -> list[str]:
@@ -251,13 +251,13 @@ def test_decoding_resumes_and_shards_are_one_call(
 
     monkeypatch.setattr(type(generator.decoder), "decode", killed)
     with pytest.raises(KeyboardInterrupt):
-        write_shard(tmp_path / "cut", one, counts, 0, 1, work)
+        write_shard(tmp_path / "cut", one, counts, 0, 1, seeds)
     assert not list((tmp_path / "cut").glob("shard-*"))
     calls.extend([9] * 9)
-    write_shard(tmp_path / "cut", one, counts, 0, 1, work)
+    write_shard(tmp_path / "cut", one, counts, 0, 1, seeds)
     assert len(calls) == 5 + 9 + 9 - 4  # nine blocks in all, of which four were there
     for shard in range(3):
-        write_shard(tmp_path / "shards", one, counts, shard, 3, work)
+        write_shard(tmp_path / "shards", one, counts, shard, 3, seeds)
     pools = [load_pool(tmp_path / name, dataset.schema) for name in ("whole", "cut", "shards")]
     assert len({pool.digest for pool in pools}) == 1 and not list(tmp_path.rglob("*.checkpoints"))
     assert all(pools[0].rows[0]["text"].str.len() > 0)

@@ -11,7 +11,7 @@ import pytest
 from codsa.data.columns import Declared as Said
 from codsa.data.dataset import Dataset
 from codsa.data.schema import Schema
-from codsa.generators.tables.labels import Denoise, Labels, _draw_codes, _mixtures, _thin
+from codsa.generators.tables.labels import Denoise, LabelModel, _draw_codes, _mixtures, _thin
 from codsa.io.seeds import rng, stream
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
@@ -38,7 +38,9 @@ def line(n: int = 400) -> pd.DataFrame:
     return pd.DataFrame({"group": group, "x": x, "y": y})
 
 
-def joined(labels: Labels, denoise: Denoise, region: int, count: int, given: np.random.SeedSequence) -> pd.DataFrame:
+def joined(
+    labels: LabelModel, denoise: Denoise, region: int, count: int, given: np.random.SeedSequence
+) -> pd.DataFrame:
     return pd.concat(labels.sample_chunks(denoise, region, count, given), ignore_index=True)
 
 
@@ -56,7 +58,7 @@ def uniform(schema: Schema, count: int = 200):  # type: ignore[no-untyped-def]
 
 def test_where_the_region_is_the_class_candidates_are_accepted_by_it() -> None:
     rows, schema, region = prepared(halves())
-    labels = Labels(schema).fit(rows, region, stream(0, "l"))
+    labels = LabelModel(schema).fit(rows, region, stream(0, "l"))
     above = schema.regions.index("above")
     made = joined(labels, uniform(schema), above, 300, stream(0, "s"))
     assert len(made) == 300
@@ -67,7 +69,7 @@ def test_where_the_region_is_the_class_candidates_are_accepted_by_it() -> None:
 
 def test_a_region_that_no_candidate_is_like_is_filled_up_by_the_denoiser() -> None:
     rows, schema, region = prepared(halves())
-    labels = Labels(schema).fit(rows, region, stream(0, "l"))
+    labels = LabelModel(schema).fit(rows, region, stream(0, "l"))
 
     def never(drawn_as: np.ndarray, region: int, given: np.random.SeedSequence) -> list[pd.DataFrame]:
         return [pd.DataFrame({"x": np.full(len(drawn_as), -2.0), "z": 0.0, "y": schema.regions.names[region]})]
@@ -77,7 +79,7 @@ def test_a_region_that_no_candidate_is_like_is_filled_up_by_the_denoiser() -> No
 
 def test_a_number_is_predicted_from_features_and_region_with_the_noise_of_held_out_rows() -> None:
     rows, schema, region = prepared(line(), RegionRule(by="column", column="group"))
-    labels = Labels(schema).fit(rows, region, stream(0, "l"))
+    labels = LabelModel(schema).fit(rows, region, stream(0, "l"))
     for name, slope in (("a", 3.0), ("b", -3.0)):
         k = schema.regions.index(name)
 
@@ -94,7 +96,7 @@ def test_a_number_is_predicted_from_features_and_region_with_the_noise_of_held_o
 def test_a_target_that_would_leave_its_region_stays() -> None:
     frame = line().drop(columns="group")
     rows, schema, region = prepared(frame, RegionRule(by="range", column="y", edges=[0.0]))
-    labels = Labels(schema).fit(rows, region, stream(0, "l"))
+    labels = LabelModel(schema).fit(rows, region, stream(0, "l"))
     k = 0
 
     def denoise(drawn_as: np.ndarray, region: int, given: np.random.SeedSequence) -> list[pd.DataFrame]:
@@ -107,35 +109,35 @@ def test_a_target_that_would_leave_its_region_stays() -> None:
 
 def test_saved_labels_are_the_same(tmp_path: Path) -> None:
     rows, schema, region = prepared(line(), RegionRule(by="column", column="group"))
-    labels = Labels(schema).fit(rows, region, stream(0, "l"))
+    labels = LabelModel(schema).fit(rows, region, stream(0, "l"))
     labels.save(tmp_path / "labels")
-    again = Labels.load(tmp_path / "labels", schema)
+    again = LabelModel.load(tmp_path / "labels", schema)
     expected = labels._relabel(rows, 0, np.random.default_rng(1))
     pd.testing.assert_frame_equal(expected, again._relabel(rows, 0, np.random.default_rng(1)))
 
 
 def test_a_source_set_helps_where_it_knows_more(tmp_path: Path) -> None:
     many, schema, region = prepared(halves(900))
-    source = Labels(schema).fit(many, region, stream(0, "source"))
+    source = LabelModel(schema).fit(many, region, stream(0, "source"))
     few = many.iloc[:60].reset_index(drop=True)
-    labels = Labels(schema).fit(few, region[:60], stream(0, "l"), source)
+    labels = LabelModel(schema).fit(few, region[:60], stream(0, "l"), source)
     assert labels.ensemble.weights[-1] > 0
     labels.save(tmp_path / "labels")
-    again = Labels.load(tmp_path / "labels", schema)
+    again = LabelModel.load(tmp_path / "labels", schema)
     assert np.array_equal(labels.of_region(many, 0), again.of_region(many, 0))
 
 
 def test_a_source_set_of_other_columns_is_left_out() -> None:
     rows, schema, region = prepared(halves())
-    source = Labels(schema).fit(rows, region, stream(0, "source"))
+    source = LabelModel(schema).fit(rows, region, stream(0, "source"))
     other, theirs, regions = prepared(halves().rename(columns={"z": "w"}))
-    assert Labels(theirs).fit(other, regions, stream(0, "l"), source).source is None
+    assert LabelModel(theirs).fit(other, regions, stream(0, "l"), source).source is None
 
 
 def test_too_many_classes_keep_the_denoisers_labels(mixed_table: pd.DataFrame) -> None:
     frame = pd.DataFrame({"x": np.arange(800.0) % 7, "y": [f"c{i % 20}" for i in range(800)]})
-    assert not Labels.useful(prepared(frame)[1])
-    assert Labels.useful(prepared(mixed_table)[1])
+    assert not LabelModel.useful(prepared(frame)[1])
+    assert LabelModel.useful(prepared(mixed_table)[1])
 
 
 def test_codes_are_drawn_with_their_probabilities() -> None:

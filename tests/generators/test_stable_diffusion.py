@@ -21,7 +21,7 @@ from codsa.generators import make
 from codsa.generators.images.prompts import Prompts
 from codsa.generators.images.stable_diffusion import StableDiffusion
 from codsa.io import array_columns
-from codsa.io.seeds import Work, stream
+from codsa.io.seeds import SeedContext, stream
 from codsa.stages.sample import conform, in_bounds, write_shard
 from codsa.stages.train_generator import Trained, Training, load_generator, write_generator
 
@@ -47,13 +47,15 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return make_images(tmp_path_factory.mktemp("images"), side=12)
 
 
-def fitted(data: Dataset, base: Path, pretrained: Path | None = None, work: Path | None = None, **settings: Any) -> Any:
+def fitted(
+    data: Dataset, base: Path, pretrained: Path | None = None, checkpoint_dir: Path | None = None, **settings: Any
+) -> Any:
     from accelerate.state import AcceleratorState
 
     AcceleratorState._reset_state()  # its precision holds for a process, and a command is one
     made = make("stable-diffusion", {**SMALL, "model": str(base), **settings})
     rows = data.part(np.arange(len(data)))
-    return made.fit(rows, data.regions(), data.schema, stream(0, "fit"), work, pretrained)
+    return made.fit(rows, data.regions(), data.schema, stream(0, "fit"), checkpoint_dir, pretrained)
 
 
 def drawn(generator: Any, count: int = 6) -> pd.DataFrame:
@@ -118,10 +120,10 @@ def test_no_more_images_are_drawn_than_go_together(
         StableDiffusion, "draw", lambda self, rows, *rest: count.append(len(rows)) or draw(self, rows, *rest)
     )
     trained = Trained(generator, images.schema, Training("stable-diffusion", {}, 1.0), {"dataset": "", "split": ""})
-    work = Work(0, "e", 0)
-    write_shard(tmp_path / "five", trained, {1: 5}, 0, 1, work)
+    seeds = SeedContext(0, "e", 0)
+    write_shard(tmp_path / "five", trained, {1: 5}, 0, 1, seeds)
     assert sum(count) == 6
-    write_shard(tmp_path / "three", trained, {1: 3}, 0, 1, work)
+    write_shard(tmp_path / "three", trained, {1: 3}, 0, 1, seeds)
     five, three = (load_pool(tmp_path / name, images.schema).rows[1] for name in ("five", "three"))
     pd.testing.assert_frame_equal(five.iloc[:3], three)
 
@@ -129,7 +131,7 @@ def test_no_more_images_are_drawn_than_go_together(
 def test_only_updates_are_trained_and_kept(images: Dataset, base: Path, tmp_path: Path) -> None:
     from safetensors import safe_open
 
-    generator = fitted(images, base, work=tmp_path)
+    generator = fitted(images, base, checkpoint_dir=tmp_path)
     frozen = StableDiffusion(**{**SMALL, "model": str(base)})
     frozen._load(stream(0, "w"))
     before, after = dict(frozen.net.named_parameters()), dict(generator.net.named_parameters())
@@ -139,7 +141,7 @@ def test_only_updates_are_trained_and_kept(images: Dataset, base: Path, tmp_path
         weights = [key for key in file.keys() if key.startswith(("model.", "average."))]  # noqa: SIM118
     assert weights and all("lora_" in key or key.endswith("n_averaged") for key in weights)
     latents = (tmp_path / "latents.safetensors").stat().st_mtime_ns
-    fitted(images, base, work=tmp_path)  # nothing is left to train
+    fitted(images, base, checkpoint_dir=tmp_path)  # nothing is left to train
     assert (tmp_path / "latents.safetensors").stat().st_mtime_ns == latents
 
 
@@ -159,8 +161,8 @@ def test_a_killed_training_ends_in_the_same_bytes(
 
     monkeypatch.setattr(module, "noise_loss", dying)
     with pytest.raises(KeyboardInterrupt):
-        fitted(images, base, work=tmp_path, steps=20)
-    again = fitted(images, base, work=tmp_path, steps=20)
+        fitted(images, base, checkpoint_dir=tmp_path, steps=20)
+    again = fitted(images, base, checkpoint_dir=tmp_path, steps=20)
     assert len(calls) < 11 + 20
     for a, b in zip(whole.net.parameters(), again.net.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -178,7 +180,7 @@ def test_a_killed_training_ends_in_the_same_bytes(
         ("learning_rate", 1e-1),
         ("rank", 3),
         ("ema", 0.1),
-        ("untold", 0.9),
+        ("condition_dropout", 0.9),
         ("guidance", 6.0),
         ("sampler_steps", 3),
         ("precision", "bf16"),

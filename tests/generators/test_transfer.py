@@ -13,7 +13,7 @@ from codsa.data.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.generators import Generator, make
 from codsa.generators.tables.oracle import Oracle
-from codsa.io.seeds import Work, stream
+from codsa.io.seeds import SeedContext, stream
 from codsa.nn.denoisers import Denoiser
 from codsa.nn.tuning import MODES, plain_weights, tunable
 from codsa.readers.simulations import simulate
@@ -32,7 +32,15 @@ def simulated(rows: int, seed: int, name: str = "imbalanced-classification") -> 
 
 def pretrained(folder: Path, kind: str, source: Dataset, rows: int | None = None, **settings: object) -> Path:
     write_pretrained(
-        folder, kind, source, settings, Work(0, "t", 0), folder.with_name(f"{folder.name}-checkpoints"), {}, {}, rows
+        folder,
+        kind,
+        source,
+        settings,
+        SeedContext(0, "t", 0),
+        folder.with_name(f"{folder.name}-checkpoints"),
+        {},
+        {},
+        rows,
     )
     return folder
 

@@ -33,35 +33,35 @@ def clock(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_a_line_says_how_fast_and_how_long(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    with Progress(200, "rows") as work:
-        work.update(1)
+    with Progress(200, "rows") as seeds:
+        seeds.update(1)
         assert not caplog.messages
         clock.now += 4
-        work.update(39)
+        seeds.update(39)
         assert caplog.messages == ["40 of 200 rows, 10 a second, 00:16 left"]
         clock.now += 16
-        work.update(160)
+        seeds.update(160)
     assert caplog.messages[1:] == ["200 rows in 00:20, 10 a second"]
 
 
 def test_waits_grow_and_short_work_says_nothing(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    with Progress(10_000, "rows") as work:
+    with Progress(10_000, "rows") as seeds:
         for _ in range(10_000):
             clock.now += 1
-            work.update(1)
+            seeds.update(1)
     assert 30 < len(caplog.messages) < 45  # every five minutes in the end
     caplog.clear()
-    with Progress(10, "rows") as work:
+    with Progress(10, "rows") as seeds:
         clock.now += 1
-        work.update(10)
+        seeds.update(10)
     assert not caplog.messages
 
 
 def test_what_an_earlier_run_did_is_no_speed(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    with Progress(200, "rows") as work:
-        work.skip(100)
+    with Progress(200, "rows") as seeds:
+        seeds.skip(100)
         clock.now += 10
-        work.update(20)
+        seeds.update(20)
     assert caplog.messages == ["120 of 200 rows, 2 a second, 00:40 left", "20 rows in 00:10, 2 a second"]
 
 
@@ -69,10 +69,10 @@ def test_a_terminal_has_a_bar_and_no_lines(
     clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with Progress(200, "rows") as work:
+    with Progress(200, "rows") as seeds:
         clock.now += 10
-        work.update(100)
-        work.bar.refresh()
+        seeds.update(100)
+        seeds.bar.refresh()
     assert "100/200" in capsys.readouterr().err and not caplog.messages
 
 

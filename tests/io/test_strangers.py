@@ -70,8 +70,8 @@ def table(kind: str, preprocess: str = "auto") -> tuple[Layout, Problem]:
     return Layout(task, classes, [0, 1], [2], ROWS), Problem(x, y, np.ones(ROWS))
 
 
-def saved(folder: Path, judge: EstimatorSpec, layout: Layout, arm: Problem) -> Any:
-    (fitted,) = fit_all(judge, [arm], arm, layout, stream(0, "fit"))
+def saved(folder: Path, judge: EstimatorSpec, layout: Layout, point: Problem) -> Any:
+    (fitted,) = fit_all(judge, [point], point, layout, stream(0, "fit"))
     save_fitted(folder, fitted, judge)
     return fitted
 
@@ -96,20 +96,20 @@ def cases() -> Iterator[tuple[EstimatorSpec, Layout, Problem]]:
     for side, rows in ((4, 40), (3, 12)):
         pixels = np.random.default_rng(0).integers(0, 255, (rows, side * side)).astype(np.uint8)
         layout = Layout("detection", 0, list(range(side * side)), [], rows, [side, side, 1])
-        arm = Problem(pixels, np.zeros(rows, dtype=np.int64), np.ones(rows))
-        yield EstimatorSpec(name="local-outliers", settings={"neighbours": 3, "cells": [2]}), layout, arm
+        point = Problem(pixels, np.zeros(rows, dtype=np.int64), np.ones(rows))
+        yield EstimatorSpec(name="local-outliers", settings={"neighbours": 3, "cells": [2]}), layout, point
 
 
 def test_the_types_that_are_trusted_are_those_that_are_needed(tmp_path: Path) -> None:
     """No name is on the list in vain, and none is lacking: all are read back, to the same predictions."""
     untrusted, of_sklearn = set(), set()
-    for place, (judge, layout, arm) in enumerate(cases()):
+    for place, (judge, layout, point) in enumerate(cases()):
         folder = tmp_path / str(place)
-        fitted = saved(folder, judge, layout, arm)
+        fitted = saved(folder, judge, layout, point)
         for path in folder.glob("*.skops"):
             untrusted |= set(skops.io.get_untrusted_types(file=path))
             of_sklearn |= {name for name in names_in(path) if name.startswith("sklearn.")}
-        assert np.array_equal(load_fitted(folder).predict(arm.x), fitted.predict(arm.x)), judge
+        assert np.array_equal(load_fitted(folder).predict(point.x), fitted.predict(point.x)), judge
     assert untrusted == TYPES
     assert of_sklearn == SKLEARN
 
@@ -189,8 +189,8 @@ def test_a_stranger_s_function_is_not_loaded(
 def test_a_registered_estimator_s_file_holds_no_other_estimator(forest: Path) -> None:
     from sklearn.svm import SVC
 
-    _, arm = table("classification")
-    replaced(forest, SVC().fit(arm.x, arm.y))
+    _, point = table("classification")
+    replaced(forest, SVC().fit(point.x, point.y))
     with pytest.raises(CodsaError, match=r"model.skops: holds sklearn.svm._classes.SVC, which is not trusted"):
         load_fitted(forest)
 
@@ -386,10 +386,10 @@ def test_a_tree_that_would_crash_or_hang_is_refused(
     name: str, change: Any, column: str, value: int, tmp_path: Path
 ) -> None:
     """scikit-learn follows these indices unchecked: a segmentation fault, or no end."""
-    layout, arm = table("classification")
+    layout, point = table("classification")
     settings = {"random-forest": {"n_estimators": 2}, "gradient-boosting": {"max_iter": 2, "min_samples_leaf": 2}}
     judge = EstimatorSpec(name=name, settings=settings[name])
-    (fitted,) = fit_all(judge, [arm], arm, layout, stream(0, "fit"))
+    (fitted,) = fit_all(judge, [point], point, layout, stream(0, "fit"))
     save_fitted(tmp_path / "sound", fitted, judge)
     load_fitted(tmp_path / "sound")
     change(fitted.model, column, value)
@@ -416,12 +416,12 @@ def test_the_record_of_an_estimator_is_read_by_type(key: str, value: Any, forest
 
 
 def test_a_model_of_other_rows_is_one_clear_error(forest: Path) -> None:
-    layout, arm = table("many", "none")
+    layout, point = table("many", "none")
     other = saved(
         forest.parent / "other",
         EstimatorSpec(name="random-forest", preprocess="none", settings={"n_estimators": 2}),
         layout,
-        arm,
+        point,
     )
     replaced(forest, other.model)
     with pytest.raises(CodsaError, match=re.escape(str(forest))):
@@ -464,9 +464,9 @@ def test_a_network_of_other_sizes_takes_no_memory(facts: Any, message: str, tmp_
     pixels = np.random.default_rng(0).integers(0, 255, (12, 192)).astype(np.uint8)
     layout = Layout("classification", 2, list(range(192)), [], 12, [8, 8, 3])
     judge = EstimatorSpec(name="cnn", settings={"channels": [2], "hidden": 2, "epochs": 1})
-    arm = Problem(pixels, np.arange(12) % 2, np.ones(12))
-    fitted = saved(tmp_path / "e", judge, layout, arm)
-    assert np.array_equal(load_fitted(tmp_path / "e").predict(arm.x), fitted.predict(arm.x))
+    point = Problem(pixels, np.arange(12) % 2, np.ones(12))
+    fitted = saved(tmp_path / "e", judge, layout, point)
+    assert np.array_equal(load_fitted(tmp_path / "e").predict(point.x), fitted.predict(point.x))
     write_json(tmp_path / "e" / "network.json", facts)
     with pytest.raises(CodsaError, match=message):
         load_fitted(tmp_path / "e")

@@ -146,12 +146,12 @@ def parted(case: Case, dataset: Dataset, folder: Path) -> Split | None:
     split = load_split(folder / "split.parquet", dataset)
     roles = [set(split.rows(role)) for role in (TRAIN, VALIDATION, TEST)]
     assert sum(map(len, roles)) == len(set.union(*roles)) == len(dataset) and all(roles)
-    keys = [pd.Series(dataset.row_hashes(dataset.schema.telling))]
+    keys = [pd.Series(dataset.row_hashes(dataset.schema.identity_columns))]
     keys += [dataset.column(dataset.schema.group)] if dataset.schema.group else []
     for key in keys:
         assert (split.frame["role"].groupby(key.to_numpy()).nunique() == 1).all()
         assert (split.frame["fold"].groupby(key.to_numpy()).nunique() == 1).all()
-        assert (split.frame["enters"].fillna(-1).groupby(key.to_numpy()).nunique() == 1).all()
+        assert (split.frame["min_ratio"].fillna(-1).groupby(key.to_numpy()).nunique() == 1).all()
     for r in (0.2, case.r, 1.0):
         parts = set(split.generator_rows(r)), set(split.reserved_rows(r))
         assert parts[0] | parts[1] == roles[0] and not parts[0] & parts[1]
@@ -191,12 +191,14 @@ def pooled(case: Case, generator: tuple[str, ...], dataset: Dataset, split: Spli
     return True
 
 
-def judged(case: Case, folder: Path) -> bool:
+def candidates(case: Case, folder: Path) -> bool:
     """Fit, evaluate twice and report: the same bytes, and figures that are numbers."""
     given = ("--data", folder / "data", "--split", folder / "split.parquet")
-    arms = [word for m in case.grid[0] for word in ("--m", m)] + [word for a in case.grid[1] for word in ("--alpha", a)]
+    points = [word for m in case.grid[0] for word in ("--m", m)] + [
+        word for a in case.grid[1] for word in ("--alpha", a)
+    ]
     for place in (folder, folder / "again"):
-        chosen = ("--pool", folder / "pool", "--r", case.r, *arms, *FAST, "--out", place / "fits")
+        chosen = ("--pool", folder / "pool", "--r", case.r, *points, *FAST, "--out", place / "fits")
         if not went_well(call(codsa, "fit", *given, *chosen)):
             assert not files(place / "fits")
             return False
@@ -222,7 +224,7 @@ def run(case: Case, generator: tuple[str, ...]) -> bool:
         split = parted(case, dataset, folder) if dataset is not None else None
         if dataset is None or split is None:
             return False
-        return pooled(case, generator, dataset, split, folder) and judged(case, folder)
+        return pooled(case, generator, dataset, split, folder) and candidates(case, folder)
 
 
 @pytest.mark.parametrize("name", ["bootstrap", "smote", "gaussian"])

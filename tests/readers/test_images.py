@@ -269,7 +269,7 @@ def test_copies_stay_on_one_side_whatever_their_labels(tmp_path: Path) -> None:
     frame = split(dataset, q, Size(count=20), Size(count=20), rng(stream(0, "s")))
     roles = frame["role"].to_numpy().reshape(-1, 2)
     assert (roles[:, 0] == roles[:, 1]).all() and set(roles[:, 0]) == {"train", "validation", "test"}
-    enters = frame["enters"].to_numpy().reshape(-1, 2)
+    enters = frame["min_ratio"].to_numpy().reshape(-1, 2)
     np.testing.assert_array_equal(enters[:, 0], enters[:, 1])
 
 

@@ -14,7 +14,7 @@ from codsa.data.dataset import load_dataset
 from codsa.data.rows import StoredDataset, open_dataset
 from codsa.data.split import Split, load_split
 from codsa.errors import CodsaError
-from codsa.io.seeds import Work
+from codsa.io.seeds import SeedContext
 from codsa.readers import stored as reading
 from codsa.readers.stored import read_raw
 from codsa.settings.estimator import EstimatorSpec
@@ -172,6 +172,7 @@ def test_an_estimator_is_the_same(split: Split, tmp_path: Path, monkeypatch: pyt
     roles = load_split(tmp_path / "split.parquet", kept)
     judge, grid = EstimatorSpec(name="logistic"), Grid(m=[0.0], alpha=["training"], reserve="all")
     tables = [
-        fit_grid(data, roles, [], 0.5, grid, judge, "cross-entropy", Work(0, "e", 0)).table for data in (held, kept)
+        fit_grid(data, roles, [], 0.5, grid, judge, "cross-entropy", SeedContext(0, "e", 0)).table
+        for data in (held, kept)
     ]
     pd.testing.assert_frame_equal(*tables)

@@ -367,12 +367,12 @@ def test_neighbours_of_texts_are_refused(tmp_path: Path, toy: None) -> None:
 
 @pytest.mark.parametrize("tune", ["full", "head", "lora"])
 def test_a_pretrained_denoiser_is_trained_further(tune: str, tmp_path: Path, toy: None) -> None:
-    from codsa.io.seeds import Work
+    from codsa.io.seeds import SeedContext
     from codsa.stages.train_generator import write_pretrained
 
     dataset = dataset_of(tmp_path)
     settings = {"generator": "text-diffusion", **TINY["text-diffusion"]}
-    write_pretrained(tmp_path / "p", "denoiser", dataset, settings, Work(0, "e", 0), tmp_path / "w", {}, {})
+    write_pretrained(tmp_path / "p", "denoiser", dataset, settings, SeedContext(0, "e", 0), tmp_path / "w", {}, {})
     generator = make("text-diffusion", {**TINY["text-diffusion"], "decoder": "nearest", "tune": tune, "steps": 5})
     generator.fit(modelled(dataset), dataset.regions(), dataset.schema, stream(0, "fit"), pretrained=tmp_path / "p")
     check_rows(generator.sample(0, 10, stream(0, "d")), dataset, 0)
@@ -380,11 +380,11 @@ def test_a_pretrained_denoiser_is_trained_further(tune: str, tmp_path: Path, toy
 
 @pytest.mark.parametrize("name", ["text-diffusion", "text-gaussian"])
 def test_source_rows_join_those_of_the_study(name: str, tmp_path: Path, toy: None) -> None:
-    from codsa.io.seeds import Work
+    from codsa.io.seeds import SeedContext
     from codsa.stages.train_generator import write_pretrained
 
     dataset = dataset_of(tmp_path)
-    write_pretrained(tmp_path / "p", "rows", dataset_of(tmp_path), {}, Work(0, "e", 0), tmp_path / "w", {}, {})
+    write_pretrained(tmp_path / "p", "rows", dataset_of(tmp_path), {}, SeedContext(0, "e", 0), tmp_path / "w", {}, {})
     alone = fitted(name, dataset, decoder="nearest").sample(0, 10, stream(0, "d"))
     generator = make(name, {**TINY[name], "decoder": "nearest"})
     generator.fit(modelled(dataset), dataset.regions(), dataset.schema, stream(0, "fit"), pretrained=tmp_path / "p")

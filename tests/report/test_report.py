@@ -21,7 +21,7 @@ from codsa.io.image_codec import encode
 from codsa.io.manifests import write_manifest
 from codsa.io.records import write_json
 from codsa.io.tables import read_parquet, write_parquet
-from codsa.report import judge, metrics_table, plain_text, read_study, summary_table, write_report
+from codsa.report import metrics_table, plain_text, read_study, summary_table, verdict_of, write_report
 from codsa.report.surfaces import alpha_order, surface, surface_figure, sweeps
 from codsa.report.tables import edge_note, main_table, quality_table, spreadsheet_cell
 
@@ -38,7 +38,7 @@ def arm_table(rng: np.random.Generator, ratios: Sequence[float] = (0.0, 0.5, 1.0
                 bad = 0.1 * (r != 0.5) + 0.1 * (ratio != 1.0) + 0.1 * (alpha != "0.7")
                 value = 0.45 + bad + rng.normal(0, 0.001)
                 rows.append({"r": r, "m": int(4000 * ratio), "m_ratio": ratio, "alpha": alpha, "validation": value})
-    return pd.DataFrame(rows).rename_axis("arm").reset_index()
+    return pd.DataFrame(rows).rename_axis("point").reset_index()
 
 
 def histogram(kind: str, rng: np.random.Generator) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def metrics_of(method: str, replicate: int, value: float, metric: str = "cross-e
         "nearest_ratio": None,
     }
     chosen: dict[str, Any] = {
-        "arm": 4,
+        "point": 4,
         "r": 0.5,
         "m": 4000 if augmented else 0,
         "m_ratio": 1.0 if augmented else 0.0,
@@ -145,7 +145,7 @@ BASE = {"none": series(0.60, 0.61, 0.62)}
 
 def test_gain_names_the_best_codsa_and_the_best_simple_method() -> None:
     values = BASE | {"smote": series(0.55, 0.56, 0.57), "codsa": series(0.50, 0.51, 0.53)}
-    found = judge("cross-entropy", values)
+    found = verdict_of("cross-entropy", values)
     assert found.kind == "gain"
     assert found.headline == (
         "CoDSA lowers cross-entropy under Q by 0.097 (95 % CI 0.082 to 0.111; 16 %) against the plain model, "
@@ -154,7 +154,7 @@ def test_gain_names_the_best_codsa_and_the_best_simple_method() -> None:
 
 
 def test_gain_without_a_simple_method_says_so() -> None:
-    found = judge("cross-entropy", BASE | {"codsa-transfer": series(0.50, 0.51, 0.53)})
+    found = verdict_of("cross-entropy", BASE | {"codsa-transfer": series(0.50, 0.51, 0.53)})
     assert found.kind == "gain" and found.headline.startswith("CoDSA (codsa-transfer) lowers")
     assert "no simple method" in found.headline
 
@@ -172,33 +172,33 @@ def test_gain_without_a_simple_method_says_so() -> None:
 )
 def test_simple_method_that_does_as_well_comes_first(simple: tuple[float, ...], words: str) -> None:
     values = BASE | {"bootstrap": series(*simple), "codsa": series(0.50, 0.51, 0.53)}
-    found = judge("cross-entropy", values)
+    found = verdict_of("cross-entropy", values)
     assert found.kind == "matched"
     assert found.headline.startswith(words)
 
 
 def test_every_match_is_named_and_a_method_of_another_kind_counts() -> None:
     values = BASE | {"smote": series(0.50, 0.52, 0.52), "ctgan": series(0.51, 0.5, 0.51)}
-    found = judge("cross-entropy", values | {"codsa": series(0.50, 0.51, 0.53)})
+    found = verdict_of("cross-entropy", values | {"codsa": series(0.50, 0.51, 0.53)})
     assert found.headline.startswith("ctgan does as well as CoDSA")
     assert "CoDSA does not clearly beat SMOTE either." in found.details
 
 
 def test_no_gain_when_no_interval_excludes_zero() -> None:
     values = BASE | {"smote": series(0.59, 0.63, 0.60), "codsa": series(0.58, 0.63, 0.59)}
-    found = judge("cross-entropy", values)
+    found = verdict_of("cross-entropy", values)
     assert found.kind == "no-gain"
     assert found.headline.startswith("No method beats the plain model here: cross-entropy under Q is 0.610 without")
 
 
 def test_plain_model_that_is_clearly_better_is_said_to_be() -> None:
-    found = judge("cross-entropy", BASE | {"codsa": series(0.65, 0.66, 0.68)})
+    found = verdict_of("cross-entropy", BASE | {"codsa": series(0.65, 0.66, 0.68)})
     assert found.kind == "no-gain" and found.headline.endswith("the plain model is better.")
 
 
 def test_uncertain_codsa_beside_a_clear_worse_one() -> None:
     values = {"none": series(0.60, 0.61, 0.62, 0.60), "codsa": series(0.30, 0.61, 0.62, 0.60)}
-    found = judge("cross-entropy", values | {"codsa-b": series(0.58, 0.59, 0.599, 0.58)})
+    found = verdict_of("cross-entropy", values | {"codsa-b": series(0.58, 0.59, 0.599, 0.58)})
     assert found.kind == "open" and found.headline.startswith("The gain of the best CoDSA method is not certain")
     assert "CoDSA (codsa-b)" in found.details[0]
 
@@ -209,10 +209,10 @@ def test_higher_is_better_reads_rightly() -> None:
         "smote": series(0.75, 0.76, 0.77),
         "codsa": series(0.80, 0.81, 0.83),
     }
-    found = judge("roc-auc", values)
+    found = verdict_of("roc-auc", values)
     assert found.kind == "gain"
     assert found.headline.startswith("CoDSA raises ROC AUC under Q by 0.103 (95 % CI 0.089 to 0.118; 15 %)")
-    assert judge("cross-entropy", values).kind == "no-gain"
+    assert verdict_of("cross-entropy", values).kind == "no-gain"
 
 
 @pytest.mark.parametrize(
@@ -228,19 +228,19 @@ def test_higher_is_better_reads_rightly() -> None:
     ],
 )
 def test_one_replicate_has_no_interval(smote: float, codsa: float, words: str) -> None:
-    found = judge("cross-entropy", {"none": series(0.6), "smote": series(smote), "codsa": series(codsa)})
+    found = verdict_of("cross-entropy", {"none": series(0.6), "smote": series(smote), "codsa": series(codsa)})
     assert found.kind == "open"
     assert found.headline.startswith("With one replicate no interval can be given") and words in found.headline
     assert "CI" not in found.headline
 
 
 def test_without_codsa_or_without_plain_model() -> None:
-    assert judge("mse", BASE).headline.startswith("No CoDSA method was evaluated")
-    alone = judge("mse", {"codsa": series(1, 2)})
+    assert verdict_of("mse", BASE).headline.startswith("No CoDSA method was evaluated")
+    alone = verdict_of("mse", {"codsa": series(1, 2)})
     assert alone.kind == "open" and "no gain over it" in alone.headline
-    two = judge("mse", {"smote": series(1, 2, 3), "codsa": series(1.1, 1.9, 3)})
+    two = verdict_of("mse", {"smote": series(1, 2, 3), "codsa": series(1.1, 1.9, 3)})
     assert two.headline.startswith("SMOTE does as well as CoDSA")
-    assert judge("mse", {"smote": series(2, 3, 4), "codsa": series(1, 2, 3.1)}).kind == "open"
+    assert verdict_of("mse", {"smote": series(2, 3, 4), "codsa": series(1, 2, 3.1)}).kind == "open"
 
 
 def test_pairs_use_common_replicates_and_skip_undefined_figures() -> None:
@@ -295,7 +295,7 @@ def test_methods_stand_in_the_order_of_tables(tmp_path: Path) -> None:
 
 def test_main_table_marks_the_best_and_what_is_clear(tmp_path: Path) -> None:
     study = read_study(make_study(tmp_path))
-    table = main_table(study, judge(study.metric, study.overall()))
+    table = main_table(study, verdict_of(study.metric, study.overall()))
     assert [row[3].tone for row in table.rows] == ["", "", "", "", "best"]
     assert [row[4].tone for row in table.rows] == ["", "good", "good", "good", "good"]
     assert table.rows[0][4].text == "–" and table.rows[0][5].tone == "bad"
@@ -483,19 +483,19 @@ def test_the_way_to_the_oracle() -> None:
     values = values_of(none=[0.6, 0.5], smote=[0.5, 0.5], codsa=[0.42, 0.38], oracle=[0.4, 0.3])
     assert share_of_way("cross-entropy", values, "codsa") == pytest.approx((0.55 - 0.40) / (0.55 - 0.35))
     assert np.isnan(share_of_way("cross-entropy", {k: v for k, v in values.items() if k != "oracle"}, "codsa"))
-    assert "75 % of the way" in " ".join(judge("cross-entropy", values).details)
+    assert "75 % of the way" in " ".join(verdict_of("cross-entropy", values).details)
 
 
 def test_the_oracle_is_no_rival() -> None:
     values = values_of(none=[0.60, 0.61, 0.60], smote=[0.5, 0.51, 0.5], codsa=[0.4, 0.41, 0.4], oracle=[0.3, 0.31, 0.3])
     assert rivals_of(values) == ["smote"]
-    verdict = judge("cross-entropy", values)
+    verdict = verdict_of("cross-entropy", values)
     assert verdict.kind == "gain" and verdict.rival == "smote"
 
 
 def test_without_a_gain_an_oracle_is_no_winner() -> None:
     values = values_of(none=[0.60, 0.50], codsa=[0.50, 0.60], oracle=[0.3, 0.31])
-    assert judge("cross-entropy", values).kind == "no-gain"
+    assert verdict_of("cross-entropy", values).kind == "no-gain"
 
 
 # ------------------------------------------------------------------ names that mean something elsewhere

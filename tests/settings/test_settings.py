@@ -17,7 +17,7 @@ from codsa.cli.fit import main as codsa_fit
 from codsa.cli.train_gen import main as codsa_train_gen
 from codsa.encoders.scaling import NAMES
 from codsa.errors import CodsaError
-from codsa.estimators.base import Layout, check_spec, kind_of
+from codsa.estimators.base import Layout, check_spec, estimator_kind
 from codsa.generators.base import generator_class, make
 from codsa.generators.texts.inverting import GIVEN
 from codsa.generators.texts.training import train_inverter
@@ -130,9 +130,9 @@ def test_wrong_settings_of_estimators_are_named(name: str, settings: dict[str, A
 def test_wrong_settings_of_networks_are_named(name: str, value: Any) -> None:
     for key in {"local-outliers": ("neighbours", "cells")}.get(name, ("hidden", "batch", "epochs", "patience")):
         with pytest.raises(CodsaError, match=f"^estimator '{name}': {key} = .*: should be "):
-            kind_of(EstimatorSpec(name=name)).build(NETWORKS[name], 0, {key: value})
+            estimator_kind(EstimatorSpec(name=name)).build(NETWORKS[name], 0, {key: value})
     with pytest.raises(CodsaError, match="has no setting 'layout'"):
-        kind_of(EstimatorSpec(name=name)).build(NETWORKS[name], 0, {"layout": 1})
+        estimator_kind(EstimatorSpec(name=name)).build(NETWORKS[name], 0, {"layout": 1})
 
 
 @pytest.mark.parametrize("value", ["abc", True, 1.5, math.nan, -1])
@@ -199,7 +199,7 @@ def test_a_class_of_the_users_own_is_checked_by_its_annotations(
         "    def fit(self, x, y): ...\n    def predict(self, x): ...\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    build, layout = kind_of(EstimatorSpec(name="annotated:Own")).build, NETWORKS["mlp"]
+    build, layout = estimator_kind(EstimatorSpec(name="annotated:Own")).build, NETWORKS["mlp"]
     build(layout, 0, {"depth": 3, "pair": [0.5, 2], "free": {"any": "thing"}})
     for settings in ({"depth": 1.5}, {"depth": 3, "pair": [1]}):
         with pytest.raises(CodsaError, match="should be"):

@@ -15,7 +15,7 @@ from codsa.data.split import FOLD_RATIO, FOLDS, TRAIN, Split
 from codsa.errors import CodsaError
 from codsa.estimators import Average
 from codsa.estimators.store import load_fitted
-from codsa.io.seeds import Work
+from codsa.io.seeds import SeedContext
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import Grid
 from codsa.stages.evaluate import Fits, choose, read_fits
@@ -36,7 +36,7 @@ def fold_pool(dataset: Dataset, roles: Split, fold: int | None, r: float = FOLD_
 
 def cross(dataset: Dataset, roles: Split, grid: Grid = GRID) -> Outcome:
     pools = [fold_pool(dataset, roles, fold) for fold in range(FOLDS)]
-    return fit_grid(dataset, roles, pools, FOLD_RATIO, grid, JUDGE, "cross-entropy", Work(0, "c", 0))
+    return fit_grid(dataset, roles, pools, FOLD_RATIO, grid, JUDGE, "cross-entropy", SeedContext(0, "c", 0))
 
 
 def test_folds_part_the_training_rows(split: Split) -> None:
@@ -80,7 +80,7 @@ def test_the_result_is_the_average_of_one_estimator_per_fold(dataset: Dataset, s
     each = np.stack([member.predict(x) for member in made.members])
     assert np.allclose(made.predict(x), each.mean(axis=0)) and each.std(axis=0).max() > 0
     alone = fit_grid(
-        dataset, split, [fold_pool(dataset, split, 2)], FOLD_RATIO, GRID, JUDGE, "cross-entropy", Work(0, "c", 0)
+        dataset, split, [fold_pool(dataset, split, 2)], FOLD_RATIO, GRID, JUDGE, "cross-entropy", SeedContext(0, "c", 0)
     )
     assert np.allclose(alone.fitted[0].predict(x), each[2])
 
@@ -95,17 +95,17 @@ def test_a_missing_or_doubled_fold_is_refused(dataset: Dataset, split: Split) ->
     for folds in ([0, 1, 2, 3], [0, 1, 2, 3, 3]):
         pools = [fold_pool(dataset, split, fold) for fold in folds]
         with pytest.raises(CodsaError, match="one pool of each fold 0 to 4"):
-            fit_grid(dataset, split, pools, FOLD_RATIO, GRID, JUDGE, "cross-entropy", Work(0, "c", 0))
+            fit_grid(dataset, split, pools, FOLD_RATIO, GRID, JUDGE, "cross-entropy", SeedContext(0, "c", 0))
 
 
-@pytest.mark.parametrize(("choose_by", "arm"), [("kappa", 1), ("cross-entropy", 2), ("roc-auc", 1)])
-def test_the_metric_that_chooses_may_be_another(choose_by: str, arm: int) -> None:
-    table = pd.DataFrame({"arm": [0, 1, 2], "validation": [0.4, 0.5, 0.3]})
-    assert choose([Fits(Path("fits"), table, "kappa", choose_by, {}, [])]).arm == arm
+@pytest.mark.parametrize(("choose_by", "point"), [("kappa", 1), ("cross-entropy", 2), ("roc-auc", 1)])
+def test_the_metric_that_chooses_may_be_another(choose_by: str, point: int) -> None:
+    table = pd.DataFrame({"point": [0, 1, 2], "validation": [0.4, 0.5, 0.3]})
+    assert choose([Fits(Path("fits"), table, "kappa", choose_by, {}, [])]).point == point
 
 
 def test_fits_chosen_by_different_metrics_are_refused() -> None:
-    table = pd.DataFrame({"arm": [0], "validation": [0.4]})
+    table = pd.DataFrame({"point": [0], "validation": [0.4]})
     found = [Fits(Path("fits"), table, "kappa", by, {}, []) for by in ("kappa", "cross-entropy")]
     with pytest.raises(CodsaError, match="one --choose-by"):
         choose(found)

@@ -16,7 +16,7 @@ from codsa.data.schema import Schema
 from codsa.data.split import TEST, TRAIN, VALIDATION, Split, load_split, write_split
 from codsa.errors import CodsaError
 from codsa.generators import Generator
-from codsa.io.seeds import Work, rng, stream
+from codsa.io.seeds import SeedContext, rng, stream
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import Grid
 from codsa.settings.regions import RegionRule
@@ -71,7 +71,7 @@ def named(tmp_path: Path) -> tuple[Dataset, Split]:
 
 def rows_given(dataset: Dataset, roles: Split, r: float) -> set[int]:
     SEEN.clear()
-    train(dataset, roles, r, f"{__name__}:Spy", {}, Work(0, "leak", 0))
+    train(dataset, roles, r, f"{__name__}:Spy", {}, SeedContext(0, "leak", 0))
     return SEEN[0]
 
 
@@ -115,10 +115,10 @@ def test_fits_and_the_choice_do_not_depend_on_test_rows(named: tuple[Dataset, Sp
         Grid(m=[0.0], alpha=["balance"], reserve="all"),
         EstimatorSpec(name="gradient-boosting", settings={"max_iter": 5}),
     )
-    work = Work(0, "leak", 0)
+    seeds = SeedContext(0, "leak", 0)
 
     def table(data: Dataset) -> pd.DataFrame:
-        return fit_grid(data, roles, [], 1.0, grid, judge, "cross-entropy", work).table
+        return fit_grid(data, roles, [], 1.0, grid, judge, "cross-entropy", seeds).table
 
     assert table(dataset).equals(table(with_other_rows(dataset, roles.rows(TEST))))
     assert not table(dataset).equals(table(with_other_rows(dataset, roles.rows(VALIDATION))))
@@ -129,12 +129,12 @@ def test_evaluation_reads_test_rows(named: tuple[Dataset, Split], tmp_path: Path
     from codsa.stages.fit import write_fits
 
     dataset, roles = named
-    judge, work = EstimatorSpec(name="gradient-boosting", settings={"max_iter": 5}), Work(0, "leak", 0)
+    judge, seeds = EstimatorSpec(name="gradient-boosting", settings={"max_iter": 5}), SeedContext(0, "leak", 0)
     outcome = fit_grid(
-        dataset, roles, [], 1.0, Grid(m=[0.0], alpha=["balance"], reserve="all"), judge, "cross-entropy", work
+        dataset, roles, [], 1.0, Grid(m=[0.0], alpha=["balance"], reserve="all"), judge, "cross-entropy", seeds
     )
     write_fits(tmp_path / "fits", outcome, judge, "cross-entropy", {}, {"r": 1.0}, False)
     choice = Choice(Fits(tmp_path / "fits", outcome.table, "cross-entropy", "cross-entropy", {}, []), 0)
-    usual = evaluate(dataset, roles, choice, work)["test"]
-    changed = evaluate(with_other_rows(dataset, roles.rows(TEST)), roles, choice, work)["test"]
+    usual = evaluate(dataset, roles, choice, seeds)["test"]
+    changed = evaluate(with_other_rows(dataset, roles.rows(TEST)), roles, choice, seeds)["test"]
     assert usual != changed

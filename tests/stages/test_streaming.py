@@ -16,13 +16,13 @@ from codsa.generators import make
 from codsa.generators.base import BLOCK
 from codsa.io.digests import CHUNK_ROWS as CHUNK
 from codsa.io.digests import frame_digest, parts_digest
-from codsa.io.seeds import Work, stream
+from codsa.io.seeds import SeedContext, stream
 from codsa.io.tables import read_parquet
 from codsa.stages import sample
 from codsa.stages.sample import GROUP, write_shard
 from codsa.stages.train_generator import Trained, Training
 
-WORK = Work(0, "e", 0)
+WORK = SeedContext(0, "e", 0)
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def pooled(run_cli: RunCli, study: Path, name: str, generator: str, *more: Any) 
     return study / f"{name}-pool"
 
 
-def judged(run_cli: RunCli, study: Path, method: str, *more: Any) -> dict[str, Any]:
+def candidates(run_cli: RunCli, study: Path, method: str, *more: Any) -> dict[str, Any]:
     at = ["--data", study / "data", "--split", study / "s.parquet"]
     judge = ["--estimator", "tfidf-logistic", *setting("min_df=1"), "--metric", "kappa", "--choose-by", "cross-entropy"]
     ended = run_cli(codsa.cli.fit.main, *at, *judge, *more, "--out", study / f"fit-{method}")
@@ -105,14 +105,14 @@ def test_a_study_from_raw_texts_to_the_report(study: Path, run_cli: RunCli) -> N
     decoded = setting("decoder=vec2text", f"inverter={study / 'inverter'}", *TINY)
     inverted = pooled(run_cli, study, "inv", "text-diffusion", *decoded, "--pretrained", study / "denoiser")
     nearest = pooled(run_cli, study, "near", "text-diffusion", *setting("decoder=nearest", *TINY))
-    plain = judged(run_cli, study, "none", "--reserve", "all")
+    plain = candidates(run_cli, study, "none", "--reserve", "all")
     assert plain["test"]["kappa"]["overall"] > 0.5 and plain["test"]["quadratic-kappa"]["overall"] > 0.5
     assert set(plain["test"]["kappa"]) == {"1", "2", "3", "overall"}
     assert (plain["metric"], plain["choose_by"]) == ("kappa", "cross-entropy")
-    near = judged(run_cli, study, "codsa-nearest", "--pool", nearest, "--m", 0.3, "--r", 1.0)
+    near = candidates(run_cli, study, "codsa-nearest", "--pool", nearest, "--m", 0.3, "--r", 1.0)
     assert 0.5 < near["diagnostics"]["1"]["round_trip"] < 1 - 1e-6
     assert near["diagnostics"]["1"]["copies"] == 1.0 and near["diagnostics"]["1"]["near_copies"] == 1.0
-    made = judged(run_cli, study, "codsa-inverted", "--pool", inverted, "--m", 0.3, "--r", 1.0)
+    made = candidates(run_cli, study, "codsa-inverted", "--pool", inverted, "--m", 0.3, "--r", 1.0)
     quality = made["diagnostics"]["2"]
     assert -1 <= quality["round_trip"] < 1
     assert quality["copies"] < 0.5 and 0 < quality["distinct_2"] <= 1 and np.isfinite(quality["wasserstein"])

@@ -239,7 +239,7 @@ def arguments(made: Experiment) -> dict[str, list[str]]:
     name = study.generator_of(study.methods["codsa"])
     return {
         "prepare": study.prepare(made.data),
-        "source": study.prepare(study.further("source")),
+        "source": study.prepare(study.auxiliary("source")),
         "pretrain": study.pretrain("encoder"),
         "split": study.split(0),
         "train": study.train(0, name, "0.8"),
@@ -505,7 +505,7 @@ def test_new_quotes_what_yaml_would_read_otherwise(name: str, target: str, tmp_p
 def test_a_choice_among_methods_is_judged_by_their_fits() -> None:
     auto = {"name": "codsa-auto", "choose_from": ["none", "smote"]}
     study = Study("toy", experiment(methods=["none", "smote", "codsa", auto]))
-    assert study.judged("codsa-auto") == ["none", "smote"] and study.judged("none") == ["none"]
+    assert study.candidates("codsa-auto") == ["none", "smote"] and study.candidates("none") == ["none"]
 
 
 def test_a_transfer_from_fewer_source_rows_has_a_model_of_its_own() -> None:

@@ -149,7 +149,7 @@ def test_commands_get_the_very_words(calls: list[list[str]]) -> None:
     sent, plain = next(name for name in study.generators if "from" not in name), "codsa"
     expected = [
         ["codsa-prepare", *study.prepare(study.experiment.data)],
-        ["codsa-prepare", *study.prepare(study.further("source"))],
+        ["codsa-prepare", *study.prepare(study.auxiliary("source"))],
         study.split(0),
         study.pretrain("encoder"),
         study.pretrain("inverter"),

@@ -51,7 +51,7 @@ wildcard_constraints:
     generator=rf"_*{NAME}",
     method=NAME,
     kind=r"(encoder|denoiser|rows|fresh|inverter)(-\d+)?",
-    further="source|fresh",
+    auxiliary="source|fresh",
     r=r"[0-9.]+(e-\d+)?(-fold\d+|-cross)?",
     shard=r"\d\d\d\d+",
     shards=r"\d\d\d\d+",
@@ -73,9 +73,9 @@ def code_of(wildcards):
     return STAGE_CODE[wildcards.study]
 
 
-def apart_of(wildcards):
+def excluded_of(wildcards):
     """What a source set of texts is kept apart from: the study's own rows."""
-    texts = study_of(wildcards).further(wildcards.further).texts
+    texts = study_of(wildcards).auxiliary(wildcards.auxiliary).texts
     return [f"{STUDY}/data/rows.parquet".format(study=wildcards.study)] if texts else []
 
 
@@ -96,7 +96,7 @@ def inverter_of(wildcards):
     return [f"{RESULTS}/{wildcards.study}/pretrained~inverter"] if used else []
 
 
-def further_of(wildcards):
+def auxiliary_of(wildcards):
     """The folder of the set that something is carried over from."""
     name = "fresh" if wildcards.kind.startswith("fresh") else "source"
     return f"{RESULTS}/{wildcards.study}/{name}"
@@ -115,7 +115,7 @@ def fits_of(wildcards, method):
     folder = f"{RESULTS}/{wildcards.study}/rep~{wildcards.replicate}"
     return [
         f"{folder}/fit~{name}/r~{label}"
-        for name in study.judged(method)
+        for name in study.candidates(method)
         for label in study.fits(study.methods[name])
     ]
 
@@ -144,7 +144,7 @@ def pools_of(wildcards, method):
     study = study_of(wildcards)
     return [
         manifest
-        for name in study.judged(method)
+        for name in study.candidates(method)
         for manifest in pools_at(wildcards, name, study.fits(study.methods[name]))
     ]
 

@@ -26,32 +26,32 @@ rule prepare:
         """
 
 
-rule prepare_further:
+rule prepare_auxiliary:
     input:
-        raw=lambda w: raw_files(study_of(w).further(w.further)),
-        apart=apart_of,
+        raw=lambda w: raw_files(study_of(w).auxiliary(w.auxiliary)),
+        excluded=excluded_of,
     output:
-        rows=f"{STUDY}/{{further}}/rows.parquet",
-        schema=f"{STUDY}/{{further}}/schema.json",
-        manifest=f"{STUDY}/{{further}}/manifest.json",
+        rows=f"{STUDY}/{{auxiliary}}/rows.parquet",
+        schema=f"{STUDY}/{{auxiliary}}/schema.json",
+        manifest=f"{STUDY}/{{auxiliary}}/manifest.json",
     log:
-        f"{STUDY}/logs/prepare_{{further}}.log",
+        f"{STUDY}/logs/prepare_{{auxiliary}}.log",
     benchmark:
-        f"{STUDY}/benchmarks/prepare_{{further}}.tsv"
+        f"{STUDY}/benchmarks/prepare_{{auxiliary}}.tsv"
     threads: 1
     resources:
         mem_mb=memory(1500, each=8),
         runtime=minutes(20, each=0.2),
     params:
-        source=lambda w: study_of(w).prepare(study_of(w).further(w.further)),
+        source=lambda w: study_of(w).prepare(study_of(w).auxiliary(w.auxiliary)),
         out=subpath(output.rows, parent=True),
-        cache=lambda w: cache_of(study_of(w).further(w.further)),
-        apart=lambda w, input: repeated("--apart-from", folders(input.apart)),
-        code=lambda w: stage_digest(*code_of(w).prepare(study_of(w).further(w.further))),
+        cache=lambda w: cache_of(study_of(w).auxiliary(w.auxiliary)),
+        excluded=lambda w, input: repeated("--exclude-near", folders(input.excluded)),
+        code=lambda w: stage_digest(*code_of(w).prepare(study_of(w).auxiliary(w.auxiliary))),
     message:
-        "Preparing the {wildcards.further} rows of {wildcards.study}"
+        "Preparing the {wildcards.auxiliary} rows of {wildcards.study}"
     shell:
         """
         logged {log:q} codsa-prepare {params.source:q} {params.cache:q} \
-            {params.apart:q} --out {params.out:q}
+            {params.excluded:q} --out {params.out:q}
         """

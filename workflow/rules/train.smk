@@ -1,7 +1,7 @@
 rule pretrain:
     input:
-        rows=lambda w: f"{further_of(w)}/rows.parquet",
-        schema=lambda w: f"{further_of(w)}/schema.json",
+        rows=lambda w: f"{auxiliary_of(w)}/rows.parquet",
+        schema=lambda w: f"{auxiliary_of(w)}/schema.json",
     output:
         pretrained=directory(f"{STUDY}/pretrained~{{kind}}"),
     log:

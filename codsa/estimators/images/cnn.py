@@ -105,11 +105,11 @@ class CnnArms(Networks):
         super().__init__(lambda: Cnn(layout, self.facts), layout, training)
         self.facts = dict(facts)
 
-    def _fit(self, arm: Problem, check: Problem, seed: int) -> NetworkModel:
+    def _fit(self, point: Problem, check: Problem, seed: int) -> NetworkModel:
         if self.layout.classes == 0:
-            spread = float(arm.y.std())
-            self.facts |= {"centre": float(arm.y.mean()), "scale": spread if spread > 0 else 1.0}
-        return super()._fit(arm, check, seed)
+            spread = float(point.y.std())
+            self.facts |= {"centre": float(point.y.mean()), "scale": spread if spread > 0 else 1.0}
+        return super()._fit(point, check, seed)
 
 
 def _settings(

@@ -31,11 +31,11 @@ class Penalised:
     def __init__(self, penalties: Sequence[float], settings: Mapping[str, Any]) -> None:
         self.penalties, self.settings = sorted(penalties), dict(settings)
 
-    def fit_many(self, arms: list[Problem], checks: list[Problem], seed: int) -> list[Any]:
+    def fit_many(self, points: list[Problem], checks: list[Problem], seed: int) -> list[Any]:
         """Fit every arm with every penalty; return each arm's best model."""
-        return [self._best(arm, check) for arm, check in zip(arms, checks, strict=True)]
+        return [self._best(point, check) for point, check in zip(points, checks, strict=True)]
 
-    def _best(self, arm: Problem, check: Problem) -> Any:
+    def _best(self, point: Problem, check: Problem) -> Any:
         from sklearn.linear_model import LogisticRegression
 
         found, lowest, start = None, np.inf, None
@@ -43,7 +43,7 @@ class Penalised:
             model = LogisticRegression(**{**self.settings, "C": c, "warm_start": True})
             if start is not None:
                 model.coef_, model.intercept_ = (part.copy() for part in start)
-            model.fit(arm.x, arm.y, arm.weight)
+            model.fit(point.x, point.y, point.weight)
             start = model.coef_, model.intercept_
             factor, loss = confidence(model, check)
             if found is None or loss < lowest:

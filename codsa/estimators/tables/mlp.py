@@ -65,7 +65,7 @@ class Mlp:
         self.learning_rate, self.batch, self.epochs = learning_rate, batch, epochs
         self.patience, self.budget = patience, budget
 
-    def fit_many(self, arms: list[Problem], checks: list[Problem], seed: int) -> list[MlpModel]:
+    def fit_many(self, points: list[Problem], checks: list[Problem], seed: int) -> list[MlpModel]:
         """Fit all arms at once.
 
         Parameters
@@ -78,12 +78,12 @@ class Mlp:
         -------
         list of MlpModel
         """
-        scales = [self._scale(arm) for arm in arms]
-        data = [replace(a, y=s.apply(a.y)) for a, s in zip(arms, scales, strict=True)]
+        scales = [self._scale(point) for point in points]
+        data = [replace(a, y=s.apply(a.y)) for a, s in zip(points, scales, strict=True)]
         check = [replace(c, y=s.apply(c.y)) for c, s in zip(checks, scales, strict=True)]
         groups: dict[int, list[int]] = {}
-        for g, arm in enumerate(data):
-            groups.setdefault(arm.x.shape[1], []).append(g)
+        for g, point in enumerate(data):
+            groups.setdefault(point.x.shape[1], []).append(g)
         weights: dict[int, Weights] = {}
         for alike in groups.values():
             for first in range(0, len(alike), self._stack()):
@@ -91,17 +91,17 @@ class Mlp:
                 loop = StackLoop(self, [data[g] for g in places], [check[g] for g in places], seed)
                 loop.train()
                 weights |= dict(zip(places, loop.best_weights(), strict=True))
-        return [MlpModel(weights[g], self.layout.classes, scales[g]) for g in range(len(arms))]
+        return [MlpModel(weights[g], self.layout.classes, scales[g]) for g in range(len(points))]
 
     def _stack(self) -> int:
         """Return how many arms are computed together."""
         return max(1, CACHED // (self.batch * max(self.hidden, default=1)))
 
-    def _scale(self, arm: Problem) -> Scale:
+    def _scale(self, point: Problem) -> Scale:
         if self.layout.task == "classification":
             return Scale(0.0, 1.0)
-        spread = float(arm.y.std())
-        return Scale(float(arm.y.mean()), spread if spread > 0 else 1.0)
+        spread = float(point.y.std())
+        return Scale(float(point.y.mean()), spread if spread > 0 else 1.0)
 
 
 @dataclass(frozen=True)
@@ -236,11 +236,11 @@ class StackedAdam:
         for w in self.weights:
             w.grad = None
 
-    def keep(self, arms: np.ndarray) -> None:
+    def keep(self, points: np.ndarray) -> None:
         """Go on with some of the arms, given by their places."""
-        self.weights = [w.detach()[arms].requires_grad_() for w in self.weights]
-        self.first_moments = [moment[arms] for moment in self.first_moments]
-        self.second_moments = [moment[arms] for moment in self.second_moments]
+        self.weights = [w.detach()[points].requires_grad_() for w in self.weights]
+        self.first_moments = [moment[points] for moment in self.first_moments]
+        self.second_moments = [moment[points] for moment in self.second_moments]
 
 
 class StackLoop(TrainingLoop):
@@ -249,21 +249,23 @@ class StackLoop(TrainingLoop):
     Each arm has its own early stopping, and a check whenever its own epoch ends.
     """
 
-    def __init__(self, mlp: Mlp, arms: list[Problem], checks: list[Problem], seed: int) -> None:
+    def __init__(self, mlp: Mlp, points: list[Problem], checks: list[Problem], seed: int) -> None:
         self.mlp, self.classes = mlp, mlp.layout.classes
-        self.x = torch.from_numpy(np.concatenate([a.x for a in arms]).astype(np.float32))
-        self.y = torch.from_numpy(np.concatenate([a.y for a in arms]).astype(np.float32))
-        self.w = torch.from_numpy(np.concatenate([a.weight for a in arms]).astype(np.float32))
-        sizes = np.array([len(a.y) for a in arms])
+        self.x = torch.from_numpy(np.concatenate([a.x for a in points]).astype(np.float32))
+        self.y = torch.from_numpy(np.concatenate([a.y for a in points]).astype(np.float32))
+        self.w = torch.from_numpy(np.concatenate([a.weight for a in points]).astype(np.float32))
+        sizes = np.array([len(a.y) for a in points])
         self.starts = np.cumsum(sizes) - sizes
         self.validation = [torch.from_numpy(np.stack(p).astype(np.float32)) for p in _columns(checks)]
-        rows = sizes if mlp.budget == "epochs" else np.full(len(arms), mlp.layout.steps_rows)
+        rows = sizes if mlp.budget == "epochs" else np.full(len(points), mlp.layout.steps_rows)
         self.epoch = np.maximum(np.ceil(rows / mlp.batch).astype(int), 1)
         self.orders = [_Order(int(size), mlp, seed) for size in sizes]
-        self.alive = np.arange(len(arms))
-        self.early_stopping: list[EarlyStopping[Weights]] = [EarlyStopping(mlp.patience) for _ in arms]
-        initial = _initial(mlp, arms[0].x.shape[1], seed)
-        self.adam = StackedAdam([w[None].repeat(len(arms), 1, 1).requires_grad_() for w in initial], mlp.learning_rate)
+        self.alive = np.arange(len(points))
+        self.early_stopping: list[EarlyStopping[Weights]] = [EarlyStopping(mlp.patience) for _ in points]
+        initial = _initial(mlp, points[0].x.shape[1], seed)
+        self.adam = StackedAdam(
+            [w[None].repeat(len(points), 1, 1).requires_grad_() for w in initial], mlp.learning_rate
+        )
         super().__init__(self.adam, int(self.epoch.max()) * mlp.epochs, int(self.epoch.min()))
 
     def best_weights(self) -> list[Weights]:
@@ -295,11 +297,11 @@ class StackLoop(TrainingLoop):
     def check(self) -> None:
         """Measure the validation rows of the arms that are due, and let those that are done leave."""
         due = self._due()
-        arms = self.alive[due]
-        x, y, weight = (part[arms] for part in self.validation)
+        points = self.alive[due]
+        x, y, weight = (part[points] for part in self.validation)
         output = forward([w[due] for w in self.adam.weights], x)
         losses = ((row_loss(output, y, self.classes) * weight).sum(1) / weight.sum(1)).tolist()
-        for place, g, loss in zip(due, arms, losses, strict=True):
+        for place, g, loss in zip(due, points, losses, strict=True):
             self.early_stopping[g].update(loss, partial(self._weights, place))
         self._leave()
 

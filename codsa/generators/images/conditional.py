@@ -21,7 +21,7 @@ from codsa.io.tables import read_parquet, write_parquet
 REGION = "__region__"
 
 
-class ToldImages(Generator):
+class ConditionalImageGenerator(Generator):
     """Draws one column of images, told every other modelled column.
 
     A region that is asked for gets the other columns of its rows of S_g, drawn anew with replacement; those
@@ -43,7 +43,7 @@ class ToldImages(Generator):
 
     def image_of(self, schema: Schema) -> Column:
         """Return the only column of arrays, which must hold images."""
-        found = schema.payloads
+        found = schema.array_columns
         if len(found) != 1 or found[0].type != "image":
             raise CodsaError(f"{self.label}: the data have {len(found)} columns of arrays; it draws one of images")
         return found[0]
@@ -71,12 +71,12 @@ class ToldImages(Generator):
     def draw(self, rows: pd.DataFrame, column: Column, stream: np.random.SeedSequence) -> Iterator[np.ndarray]:
         """Draw an image for each row, some at a time: ndarrays of uint8, shape (b, height, width, channels)."""
 
-    def save_told(self, folder: Path) -> None:
+    def save_conditions(self, folder: Path) -> None:
         """Write what stands beside the images of S_g."""
         write_parquet(folder / "told.parquet", self.told)
 
-    def load_told(self, folder: Path, schema: Schema) -> None:
-        """Read what `save_told` wrote."""
+    def load_conditions(self, folder: Path, schema: Schema) -> None:
+        """Read what `save_conditions` wrote."""
         told = read_parquet(folder / "told.parquet")
         self.schema = schema
-        self.told = told.assign(**{c.name: cast(told[c.name], c) for c in schema.modelled if not c.is_payload})
+        self.told = told.assign(**{c.name: cast(told[c.name], c) for c in schema.modelled if not c.is_array})

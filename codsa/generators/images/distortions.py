@@ -55,7 +55,7 @@ class Distortions(Bootstrap):
         """Draw rows of one region (see `Generator.sample`)."""
         made = super().sample(region, count, stream)
         random = rng(child(stream, "distortions"))
-        for column in self.schema.payloads:
+        for column in self.schema.array_columns:
             pixels = array_columns.arrays(made[column.name])
             bent = np.stack([self._distorted(image, random) for image in pixels]) if count else pixels
             if self.mirror > 0:
@@ -131,7 +131,7 @@ class Restyled(Bootstrap):
         made = super().sample(source, count, stream)
         if region == source:
             return made
-        for column in self.schema.payloads:
+        for column in self.schema.array_columns:
             pixels = array_columns.arrays(made[column.name])
             small = resized(pixels, (self.size, self.size))
             made[column.name] = array_columns.column(column.type, resized(small, pixels.shape[1:3]))
@@ -139,6 +139,6 @@ class Restyled(Bootstrap):
 
 
 def _need_images(name: str, schema: Schema) -> None:
-    kinds: list[Any] = [c.type for c in schema.payloads]
+    kinds: list[Any] = [c.type for c in schema.array_columns]
     if not kinds or set(kinds) != {"image"}:
         raise CodsaError(f"{name}: the data have no images; it changes images and nothing else")

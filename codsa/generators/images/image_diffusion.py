@@ -15,10 +15,10 @@ from torch import nn
 
 from codsa.data.chunks import chunks
 from codsa.data.schema import Column, Schema
-from codsa.encoders.conditions import Conditions, Told
+from codsa.encoders.conditions import ConditionColumn, Conditions
 from codsa.errors import CodsaError
 from codsa.estimators.networks import draw_weights
-from codsa.generators.images.conditional import ToldImages
+from codsa.generators.images.conditional import ConditionalImageGenerator
 from codsa.io import array_columns
 from codsa.io.devices import half_type
 from codsa.io.processes import my_share
@@ -56,13 +56,13 @@ class Facts:
 
     centre: float
     scale: float
-    conditions: list[Told]
+    conditions: list[ConditionColumn]
     width: list[Width]
     layers: Depth
     patch: Depth
 
 
-class ImageDiffusion(ToldImages):
+class ImageDiffusion(ConditionalImageGenerator):
     """EDM diffusion of pixels by a U-Net; the condition is every other modelled column.
 
     What is told may be composed of what was learned apart: a class known from one domain, in the
@@ -84,7 +84,7 @@ class ImageDiffusion(ToldImages):
         Decay of the averaged weights.
     flip : bool
         Mirror images left to right at random in training.
-    untold : float
+    condition_dropout : float
         Share of training images whose condition is left out, which guidance needs.
     guidance : float
         Scale of classifier-free guidance; 1 is none, and more doubles the cost of drawing.
@@ -117,7 +117,7 @@ class ImageDiffusion(ToldImages):
         patch: Depth = 1,
         ema: Probability = 0.999,
         flip: bool = False,
-        untold: Share = 0.1,
+        condition_dropout: Share = 0.1,
         guidance: NonNegative = 1.0,
         sampler_steps: PositiveInt = 24,
         stochastic: bool = True,
@@ -129,11 +129,11 @@ class ImageDiffusion(ToldImages):
         self.width = list(width or [32, 64, 64])
         if any(w < GROUPS or w % GROUPS for w in self.width):
             raise CodsaError(f"{NAME}: width = {self.width}; give multiples of {GROUPS}")
-        if guidance != 1 and untold == 0:
+        if guidance != 1 and condition_dropout == 0:
             raise CodsaError(f"{NAME}: guidance = {guidance} needs images trained on without condition: untold above 0")
         self.recipe = Recipe(steps, learning_rate, ema, precision=precision)
         self.batch, self.layers, self.patch, self.flip = batch, layers, patch, flip
-        self.untold, self.guidance = untold, guidance
+        self.condition_dropout, self.guidance = condition_dropout, guidance
         self.sampler_steps, self.stochastic = sampler_steps, stochastic
         self.tune, self.uniform, self.unseen = tune, list(uniform or []), list(unseen or [])
         self.noise = edm.Noise()
@@ -214,7 +214,7 @@ class ImageDiffusion(ToldImages):
             if self.flip:
                 mirrored = torch.rand(self.batch, generator=generator) < 0.5
                 x = torch.where(mirrored[:, None, None, None], x.flip(-1), x)
-            kept = (torch.rand(self.batch, 1, generator=generator) >= self.untold).float()
+            kept = (torch.rand(self.batch, 1, generator=generator) >= self.condition_dropout).float()
             sigma = edm.draw_sigma(self.batch, self.noise, generator)
             epsilon = torch.randn(x.shape, generator=generator)
             device = next(net.parameters()).device
@@ -256,7 +256,7 @@ class ImageDiffusion(ToldImages):
         facts = {"centre": self.centre, "scale": self.scale, "conditions": self.conditions.to_list()}
         facts |= {"width": self.width, "layers": self.layers, "patch": self.patch}
         write_json(folder / "images.json", facts)
-        self.save_told(folder)
+        self.save_conditions(folder)
         self.losses.to_csv(folder / "losses.csv", index=False)
 
     @classmethod
@@ -264,7 +264,7 @@ class ImageDiffusion(ToldImages):
         """Read what `save` wrote (see `Generator.load`)."""
         made = cls(**settings)
         facts = read_as(folder / "images.json", Facts)
-        made.load_told(folder, schema)
+        made.load_conditions(folder, schema)
         made.conditions = Conditions(facts.conditions)
         made.centre, made.scale = facts.centre, facts.scale
         made.width, made.layers, made.patch = facts.width, facts.layers, facts.patch

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from codsa.data.schema import Column, Schema
 from codsa.errors import CodsaError
-from codsa.generators.images.conditional import ToldImages
+from codsa.generators.images.conditional import ConditionalImageGenerator
 from codsa.generators.images.prompts import Prompts
 from codsa.io import array_columns
 from codsa.io.devices import half_type
@@ -59,7 +59,7 @@ class Facts:
     size: Width
 
 
-class StableDiffusion(ToldImages):
+class StableDiffusion(ConditionalImageGenerator):
     """Low-rank updates (Hu 2021) of the attention of a Stable Diffusion U-Net; VAE and text encoder stay as they are.
 
     Images go through the VAE once, before training. They are drawn at the model's size, by DPM-Solver++, and
@@ -85,7 +85,7 @@ class StableDiffusion(ToldImages):
         Of the updates.
     ema : float
         Decay of the averaged updates.
-    untold : float
+    condition_dropout : float
         Share of training images whose prompt is left empty, which guidance needs.
     checkpointing : bool
         Compute activations again in the backward pass: less memory for a third more time.
@@ -115,7 +115,7 @@ class StableDiffusion(ToldImages):
         learning_rate: Rate = 1e-4,
         rank: Width = 16,
         ema: Probability = 0.999,
-        untold: Share = 0.1,
+        condition_dropout: Share = 0.1,
         checkpointing: bool = False,
         precision: Precision = "auto",
         guidance: AtLeastOne = 3.0,
@@ -127,7 +127,12 @@ class StableDiffusion(ToldImages):
         self.model, self.size, self.uniform = model, size, list(uniform or [])
         self.prompts = Prompts(prompt, words or {})
         self.recipe = Recipe(steps, learning_rate, ema, precision=precision)
-        self.batch, self.rank, self.untold, self.checkpointing = batch, rank, untold, checkpointing
+        self.batch, self.rank, self.condition_dropout, self.checkpointing = (
+            batch,
+            rank,
+            condition_dropout,
+            checkpointing,
+        )
         self.guidance, self.sampler_steps, self.at_once = guidance, sampler_steps, at_once
         self.block = at_once
         self.losses = pd.DataFrame()
@@ -222,7 +227,7 @@ class StableDiffusion(ToldImages):
 
         def loss(net: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
             chosen = batches.draw(generator)
-            kept = torch.rand(self.batch, generator=generator) >= self.untold
+            kept = torch.rand(self.batch, generator=generator) >= self.condition_dropout
             timestep = torch.randint(scheduler.config.num_train_timesteps, (self.batch,), generator=generator)
             epsilon = torch.randn(latents[chosen].shape, generator=generator)
             chosen, kept, timestep, epsilon = my_share(chosen, kept, timestep, epsilon)
@@ -276,14 +281,14 @@ class StableDiffusion(ToldImages):
         save_updates(self.net, folder)
         facts = {"model": self.model, "base": self.pipeline.digest, "rank": self.rank, "size": self.size}
         write_json(folder / FACTS, facts)
-        self.save_told(folder)
+        self.save_conditions(folder)
         self.losses.to_csv(folder / "losses.csv", index=False)
 
     @classmethod
     def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
         """Read what `save` wrote (see `Generator.load`); the base is loaded from where it was."""
         made = cls(**settings)
-        made.load_told(folder, schema)
+        made.load_conditions(folder, schema)
         made.size = read_as(folder / FACTS, Facts).size
         made._load(np.random.SeedSequence(0))
         _check_base(folder, made.pipeline, made.rank)

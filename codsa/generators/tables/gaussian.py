@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
-from codsa.data.rows import Rows, in_memory, thinned
+from codsa.data.rows import Rows, in_memory, subsample
 from codsa.data.schema import Schema
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
@@ -64,7 +64,7 @@ class Gaussian(Generator):
             rows, regions, pretrained = with_source(in_memory(rows), regions, schema, pretrained)
         if pretrained is not None:
             raise CodsaError(f"{pretrained}: gaussian learns from source rows only; make them with --pretrain rows")
-        seen, region = thinned(rows, regions, schema.generated, rng(child(stream, "scales")))
+        seen, region = subsample(rows, regions, schema.generated, rng(child(stream, "scales")))
         self.space = TabularEncoder.fit(seen, schema.generated, schema.regions, region, True, self.scaling)
         x = self.space.encode(seen, region).astype(np.float64)
         law = fit_normal(x, region, len(schema.regions), self.shrinkage, self.averaging)

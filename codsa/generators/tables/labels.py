@@ -145,7 +145,7 @@ def _loss(predicted: np.ndarray, rows: Problem) -> float:
     return float(np.average(each, weights=rows.weight))
 
 
-class Labels:
+class LabelModel:
     """Decides the label of generated rows.
 
     Attributes
@@ -160,13 +160,13 @@ class Labels:
         self.schema = schema
         self.by_region = _by_region(schema)
         self.ensemble: Ensemble
-        self.source: Labels | None = None
+        self.source: LabelModel | None = None
         self.predicted = np.empty(0)
         self.residuals = np.empty(0)
 
     def fit(
-        self, rows: pd.DataFrame, regions: np.ndarray, stream: np.random.SeedSequence, source: Labels | None = None
-    ) -> Labels:
+        self, rows: pd.DataFrame, regions: np.ndarray, stream: np.random.SeedSequence, source: LabelModel | None = None
+    ) -> LabelModel:
         """Learn labels from the rows of S_g; every region has the same weight in all.
 
         Parameters
@@ -279,7 +279,7 @@ class Labels:
         write_json(folder / "labels.json", {"weights": self.ensemble.weights, **facts})
 
     @classmethod
-    def load(cls, folder: Path, schema: Schema) -> Labels:
+    def load(cls, folder: Path, schema: Schema) -> LabelModel:
         """Read what `save` wrote."""
         made = cls(schema)
         record = read_as(folder / "labels.json", Record)

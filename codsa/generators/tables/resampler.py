@@ -49,7 +49,7 @@ class Resampler(Generator):
         return self
 
     def _mix(self, schema: Schema) -> None:
-        strange = next((c for c in schema.modelled if c.is_payload or c.type == "text"), None)
+        strange = next((c for c in schema.modelled if c.is_array or c.type == "text"), None)
         if strange is not None:
             held = "texts" if strange.type == "text" else "arrays"
             raise CodsaError(

@@ -13,12 +13,12 @@ from safetensors.torch import save_file
 from torch import nn
 
 from codsa.data.chunks import chunks
-from codsa.data.rows import Rows, encoded, thinned
+from codsa.data.rows import Rows, encoded, subsample
 from codsa.data.schema import Schema
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators.base import BLOCK, Generator, complete
-from codsa.generators.tables.labels import Labels
+from codsa.generators.tables.labels import LabelModel
 from codsa.io.devices import half_type
 from codsa.io.processes import is_main, my_share
 from codsa.io.records import read_json
@@ -67,8 +67,8 @@ class TabularDiffusion(Generator):
         has point masses. A pretrained space keeps its own.
     tune : {'full', 'head', 'lora'}
         Which weights of a pretrained denoiser are trained further (see `codsa.nn.tuning`).
-    ties : bool
-        Leave out columns that others determine, and rebuild them (see `codsa.encoders.ties`).
+    dependencies : bool
+        Leave out columns that others determine, and rebuild them (see `codsa.encoders.dependencies`).
     """
 
     streams = True
@@ -92,16 +92,16 @@ class TabularDiffusion(Generator):
         labels: Literal["ensemble", "denoiser"] = "ensemble",
         scaling: Scaling = "auto",
         tune: Tuning = "full",
-        ties: bool = True,
+        dependencies: bool = True,
     ) -> None:
         self.recipe = Recipe(steps, learning_rate, ema, patience=patience, precision=precision)
         self.batch, self.width, self.depth = batch, width, depth
         self.holdout, self.sampler_steps = holdout, sampler_steps
         self.noise = edm.Noise()
-        self.scaling, self.tune, self.ties = scaling, tune, ties
+        self.scaling, self.tune, self.dependencies = scaling, tune, dependencies
         self.by_ensemble = labels == "ensemble"
-        self.labels: Labels | None = None
-        self.source_labels: Labels | None = None
+        self.labels: LabelModel | None = None
+        self.source_labels: LabelModel | None = None
         self.losses = pd.DataFrame()
         self.schema: Schema
         self.model: Denoiser
@@ -117,7 +117,7 @@ class TabularDiffusion(Generator):
     ) -> Self:
         """Train the denoiser on S_g (see `Generator.fit`)."""
         self.schema = schema
-        seen = thinned(rows, regions, schema.generated, rng(child(stream, "scales")))
+        seen = subsample(rows, regions, schema.generated, rng(child(stream, "scales")))
         net = self._start(*seen, pretrained, child(stream, "weights"))
         x = torch.from_numpy(encoded(rows, regions, self.space.encode, checkpoint_dir))
         region = torch.from_numpy(np.asarray(regions))
@@ -133,8 +133,8 @@ class TabularDiffusion(Generator):
         )
         self.losses = trainer.run()
         self.model = Denoiser.of(plain_weights(net, trainer.weights()))
-        if self.by_ensemble and Labels.useful(schema) and is_main():
-            self.labels = Labels(schema).fit(*seen, child(stream, "labels"), self.source_labels)
+        if self.by_ensemble and LabelModel.useful(schema) and is_main():
+            self.labels = LabelModel(schema).fit(*seen, child(stream, "labels"), self.source_labels)
         return self
 
     def _start(
@@ -149,7 +149,9 @@ class TabularDiffusion(Generator):
             self.space = LatentSpace.load(pretrained)
             self.space.adapt(rows, columns, self.schema.regions, regions)
         else:
-            self.space = TabularEncoder.fit(rows, columns, self.schema.regions, regions, self.ties, self.scaling)
+            self.space = TabularEncoder.fit(
+                rows, columns, self.schema.regions, regions, self.dependencies, self.scaling
+            )
         count, start = len(self.schema.regions), self._closed_form(rows, regions)
         made = Denoiser(self.space.width, count, self.width, self.depth, self.told, start=start)
         initialise(made, generator, zero=made.leave)
@@ -258,7 +260,7 @@ class TabularDiffusion(Generator):
         weights.expect("region.weight", len(schema.regions), None)
         made.model = Denoiser.of(weights)
         if (folder / "labels").is_dir():
-            made.labels = Labels.load(folder / "labels", schema)
+            made.labels = LabelModel.load(folder / "labels", schema)
         return made
 
 

@@ -20,7 +20,7 @@ from codsa.settings.registry import check_settings
 from codsa.settings.types import Count, PositiveInt
 
 
-class Worded(Generator):
+class DecodedTextGenerator(Generator):
     """Draw embeddings by `core`, and decode them into the text that they stand for.
 
     Where no text is modelled (its column is ignored) there is nothing to decode.
@@ -81,7 +81,7 @@ class Worded(Generator):
             self.decoder = make_decoder(self.decoding, rows[schema.texts[0]], rows[vector], regions, schema)
         elif self.decoding.name != "none":
             raise CodsaError(f"decoder '{self.decoding.name}': the data model no text; declare its column as attribute")
-        inner = schema.wordless
+        inner = schema.without_texts
         self.inner.fit(rows[[c.name for c in inner.modelled]], regions, inner, stream, checkpoint_dir, pretrained)
         return self
 
@@ -115,7 +115,7 @@ class Worded(Generator):
         made = cls(**settings)
         made.schema = schema
         own = {name: value for name, value in settings.items() if name not in DECODING}
-        made.inner = cls.core.load(folder, schema.wordless, own)
+        made.inner = cls.core.load(folder, schema.without_texts, own)
         if schema.texts:
             made.decoder = load_decoder(made.decoding, folder, schema)
         return made

@@ -27,7 +27,7 @@ INVERTED_ROWS = 16
 
 @dataclass(frozen=True)
 class Decoding:
-    """Which decoder, and its settings (see `codsa.generators.texts.decoded.Worded`)."""
+    """Which decoder, and its settings (see `codsa.generators.texts.decoded.DecodedTextGenerator`)."""
 
     name: str = "none"
     inverter: str | None = None
@@ -135,15 +135,15 @@ class Inversion(Decoder):
         made_for = self.models.encoder
         if made_for is not None and encoder is not None and made_for != encoder:
             raise CodsaError(f"{decoding.inverter}: trained for another encoder than the data's; train one for it")
-        self.judge = SentenceEncoder(decoding.encoder) if decoding.steps and decoding.encoder else None
-        if self.judge is not None and encoder is not None and self.judge.digest != encoder:
+        self.round_trip_encoder = SentenceEncoder(decoding.encoder) if decoding.steps and decoding.encoder else None
+        if self.round_trip_encoder is not None and encoder is not None and self.round_trip_encoder.digest != encoder:
             raise CodsaError(f"{decoding.encoder}: not the encoder that the data's embeddings are of; give that one")
 
     def decode(self, vectors: np.ndarray, region: int) -> list[str]:
         """Return inverted texts (see `Decoder.decode`)."""
         from codsa.generators.texts.inversion import invert
 
-        return invert(self.models, vectors, self.judge, self.decoding.steps, self.decoding.beam)
+        return invert(self.models, vectors, self.round_trip_encoder, self.decoding.steps, self.decoding.beam)
 
     def save(self, folder: Path) -> None:
         """Write the digest of the models, which stay where they are."""

@@ -262,14 +262,14 @@ def check_weights(model: nn.Module, weights: dict[str, torch.Tensor], folder: Pa
 
 @torch.inference_mode()
 def invert(
-    models: Models, vectors: np.ndarray, judge: SentenceEncoder | None, steps: int = 0, beam: int = 1
+    models: Models, vectors: np.ndarray, round_trip_encoder: SentenceEncoder | None, steps: int = 0, beam: int = 1
 ) -> list[str]:
     """Return the texts whose embeddings come near to given ones.
 
     Parameters
     ----------
     vectors : ndarray of float32, shape (n, d)
-    judge : SentenceEncoder, optional
+    round_trip_encoder : SentenceEncoder, optional
         Needed for corrections: of all texts seen the one with the nearest embedding is returned.
     steps, beam : int
         Rounds of correction, and texts that are kept in each.
@@ -278,17 +278,19 @@ def invert(
     with Progress(len(vectors), "texts decoded") as progress:
         for first in range(0, len(vectors), BATCH):
             wanted = torch.from_numpy(np.ascontiguousarray(vectors[first : first + BATCH])).to(models.device)
-            found += _one_batch(models, wanted, judge, steps, beam)
+            found += _one_batch(models, wanted, round_trip_encoder, steps, beam)
             progress.update(len(wanted))
     return found
 
 
-def _one_batch(models: Models, wanted: torch.Tensor, judge: SentenceEncoder | None, steps: int, beam: int) -> list[str]:
+def _one_batch(
+    models: Models, wanted: torch.Tensor, round_trip_encoder: SentenceEncoder | None, steps: int, beam: int
+) -> list[str]:
     texts = [[one] for one in _written(models, *models.inverter.told(wanted), 1)]
     if not steps:
         return [one[0] for one in texts]
-    assert judge is not None and models.corrector is not None
-    kept = _best(texts, wanted, judge, beam)
+    assert round_trip_encoder is not None and models.corrector is not None
+    kept = _best(texts, wanted, round_trip_encoder, beam)
     for _ in range(steps):
         flat = [(row, text, reached) for row, several in enumerate(kept) for text, reached in several]
         rows = torch.tensor([row for row, _, _ in flat], device=wanted.device)
@@ -301,7 +303,7 @@ def _one_batch(models: Models, wanted: torch.Tensor, judge: SentenceEncoder | No
         texts = [[text for text, _ in several] for several in kept]
         for place, text in enumerate(made):
             texts[int(rows[place // beam])].append(text)
-        kept = _best(texts, wanted, judge, beam)
+        kept = _best(texts, wanted, round_trip_encoder, beam)
     return [several[0][0] for several in kept]
 
 
@@ -323,11 +325,11 @@ def _written(
 
 
 def _best(
-    texts: Sequence[Sequence[str]], wanted: torch.Tensor, judge: SentenceEncoder, beam: int
+    texts: Sequence[Sequence[str]], wanted: torch.Tensor, round_trip_encoder: SentenceEncoder, beam: int
 ) -> list[list[tuple[str, np.ndarray]]]:
     """Return for each row its `beam` best distinct texts, with their embeddings, by cosine; the first of equals."""
     several = [list(dict.fromkeys(one)) for one in texts]
-    vectors = judge.encode([text for one in several for text in one])
+    vectors = round_trip_encoder.encode([text for one in several for text in one])
     target = wanted.float().cpu().numpy()
     found, first = [], 0
     for row, one in enumerate(several):

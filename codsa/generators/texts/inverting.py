@@ -20,7 +20,7 @@ from codsa.io.artifacts import folder_output, new_folder
 from codsa.io.digests import digest
 from codsa.io.manifests import write_manifest
 from codsa.io.names import INVERTER, MANIFEST
-from codsa.io.seeds import Work
+from codsa.io.seeds import SeedContext
 from codsa.io.tables import read_parquet
 from codsa.readers.clean_texts import clean, pieces
 from codsa.readers.datasets import local_file
@@ -109,7 +109,7 @@ def write_inverter(
     encoder: str,
     cache: Path,
     settings: Mapping[str, Any],
-    work: Work,
+    seeds: SeedContext,
     inputs: Mapping[str, str],
 ) -> dict[str, float]:
     """Train an inverter and write its folder, whole or not at all.
@@ -127,14 +127,14 @@ def write_inverter(
     check_settings("train-inverter", "inverter", train_inverter, settings, GIVEN)
     model = SentenceEncoder(encoder)
     inputs = {**inputs, "encoder": model.digest}
-    parameters = {"settings": dict(settings), "seed": work.seed}
+    parameters = {"settings": dict(settings), "seed": seeds.seed}
     folder_output(folder, INVERTER)
     with (
         checkpoints.checkpoint_dir(folder, inputs, parameters) as checkpoint_dir,
         new_folder(folder, INVERTER) as staged,
     ):
         vectors = embed(model, texts, cache)
-        measures = train_inverter(texts, model, vectors, staged, work.stream("inverter"), checkpoint_dir, **settings)
+        measures = train_inverter(texts, model, vectors, staged, seeds.stream("inverter"), checkpoint_dir, **settings)
         write_manifest(staged / MANIFEST, INVERTER, inputs, parameters)
     return measures
 

@@ -11,7 +11,7 @@ import torch
 from codsa.generators.tables.gaussian import Gaussian
 from codsa.generators.tables.normal import fit_normal
 from codsa.generators.tables.tabular_diffusion import TabularDiffusion
-from codsa.generators.texts.decoded import Worded
+from codsa.generators.texts.decoded import DecodedTextGenerator
 from codsa.nn.denoisers import NormalStart
 from codsa.settings.types import Batch, Depth, Means, PositiveInt, Precision, Probability, Rate, Share, Tuning, Width
 
@@ -67,7 +67,7 @@ class EmbeddingDiffusion(TabularDiffusion):
             precision=precision,
             labels="denoiser",
             tune=tune,
-            ties=False,
+            dependencies=False,
         )
         self.told = noise_width
         self.normal = (shrinkage, means) if start == "normal" else None
@@ -80,15 +80,15 @@ class EmbeddingDiffusion(TabularDiffusion):
         return NormalStart(*(torch.from_numpy(part) for part in (law.means, law.vectors, law.values)))
 
 
-class TextDiffusion(Worded):
-    """`EmbeddingDiffusion` with a decoder (see `Worded`)."""
+class TextDiffusion(DecodedTextGenerator):
+    """`EmbeddingDiffusion` with a decoder (see `DecodedTextGenerator`)."""
 
     core = EmbeddingDiffusion
     label = "text-diffusion"
 
 
-class TextGaussian(Worded):
-    """`Gaussian` with a decoder (see `Worded`)."""
+class TextGaussian(DecodedTextGenerator):
+    """`Gaussian` with a decoder (see `DecodedTextGenerator`)."""
 
     core = Gaussian
     label = "text-gaussian"

@@ -15,8 +15,8 @@ import pandas as pd
 
 from codsa.data.schema import Column, is_ordered
 from codsa.encoders.evidence import CUTS, EVIDENCE, coded, determines, steps, surprise, tells
-from codsa.encoders.grain import Grain
 from codsa.encoders.linear import Linear, find_linear
+from codsa.encoders.numeric_precision import NumericPrecision
 from codsa.encoders.values import from_codes, level_codes
 
 SAMPLE = 1000
@@ -34,7 +34,7 @@ class Lookup:
         The column that determines it; None for the region.
     values : list
         The value for each level of `of` (missing last), each region, or each range (missing
-        last): a code of a category, a number of an ordered column's `Grain`, None for missing.
+        last): a code of a category, a number of an ordered column's `NumericPrecision`, None for missing.
     known : list of bool
         Which of these were seen.
     cuts : list of float, optional
@@ -49,7 +49,7 @@ class Lookup:
 
 
 @dataclass
-class Ties:
+class FunctionalDependencies:
     """How some columns follow from the others.
 
     Attributes
@@ -61,9 +61,9 @@ class Ties:
     lookups : list of Lookup
         In the order in which they are rebuilt.
     sums : list of Linear
-    grains : dict
+    precisions : dict
         Of the ordered columns that take part.
-    telling : set of str
+    region_determining : set of str
         Columns that were left as they are because the region's column follows from them.
     """
 
@@ -71,8 +71,8 @@ class Ties:
     constants: dict[str, float | None] = field(default_factory=dict)
     lookups: list[Lookup] = field(default_factory=list)
     sums: list[Linear] = field(default_factory=list)
-    grains: dict[str, Grain] = field(default_factory=dict)
-    telling: set[str] = field(default_factory=set)
+    precisions: dict[str, NumericPrecision] = field(default_factory=dict)
+    region_determining: set[str] = field(default_factory=set)
 
     @property
     def names(self) -> set[str]:
@@ -80,7 +80,9 @@ class Ties:
         return {*self.constants, *(t.name for t in self.lookups), *(t.name for t in self.sums)}
 
     @classmethod
-    def fit(cls, rows: pd.DataFrame, columns: list[Column], region: np.ndarray | None, deciding: str | None) -> Ties:
+    def fit(
+        cls, rows: pd.DataFrame, columns: list[Column], region: np.ndarray | None, deciding: str | None
+    ) -> FunctionalDependencies:
         """Find the ties of columns in rows.
 
         Parameters
@@ -106,15 +108,15 @@ class Ties:
         n = len(made)
         for name, value in self.constants.items():
             parts[name] = self._typed(known[name], np.full(n, np.nan if value is None else value))
-        numbers = {name: self.grains[name].numbers(parts[name]) for t in self.sums for name in t.of}
+        numbers = {name: self.precisions[name].numbers(parts[name]) for t in self.sums for name in t.of}
         for _ in range(2):  # a repair may undo another
             for tie in self.sums:
                 tie.repair(numbers)
         for name, repaired in numbers.items():
-            parts[name] = self.grains[name].values(repaired)
-            numbers[name] = self.grains[name].numbers(parts[name])
+            parts[name] = self.precisions[name].values(repaired)
+            numbers[name] = self.precisions[name].numbers(parts[name])
         for tie in self.sums:
-            parts[tie.name] = self.grains[tie.name].values(tie.value(numbers))
+            parts[tie.name] = self.precisions[tie.name].values(tie.value(numbers))
         for lookup in self.lookups:
             parts[lookup.name] = self._look_up(lookup, parts, known, region)
         return pd.DataFrame({c.name: parts[c.name] for c in self.columns if c.name in parts}, index=made.index)
@@ -126,7 +128,7 @@ class Ties:
             assert region is not None
             place = np.asarray(region)
         elif tie.cuts is not None:
-            place = _ranges(self.grains[tie.of].numbers(parts[tie.of]), np.array(tie.cuts))
+            place = _ranges(self.precisions[tie.of].numbers(parts[tie.of]), np.array(tie.cuts))
         else:
             place = level_codes(parts[tie.of], known[tie.of])
         table = np.array([np.nan if v is None else v for v in tie.values])
@@ -138,7 +140,7 @@ class Ties:
 
     def _typed(self, column: Column, numbers: np.ndarray) -> pd.Series:
         if is_ordered(column):
-            return self.grains[column.name].values(numbers)
+            return self.precisions[column.name].values(numbers)
         return from_codes(numbers.astype(np.int64), column)
 
     def facts(self) -> dict[str, Any]:
@@ -147,16 +149,16 @@ class Ties:
             "constants": self.constants,
             "lookups": [asdict(t) for t in self.lookups],
             "sums": [asdict(t) for t in self.sums],
-            "grains": {name: grain.facts() for name, grain in self.grains.items()},
+            "precisions": {name: precision.facts() for name, precision in self.precisions.items()},
         }
 
     @classmethod
-    def from_facts(cls, columns: list[Column], facts: Mapping[str, Any]) -> Ties:
+    def from_facts(cls, columns: list[Column], facts: Mapping[str, Any]) -> FunctionalDependencies:
         """Read what `facts` gave."""
         known = {c.name: c for c in columns}
-        grains = {name: Grain.from_facts(known[name], own) for name, own in facts["grains"].items()}
+        precisions = {name: NumericPrecision.from_facts(known[name], own) for name, own in facts["precisions"].items()}
         lookups = [Lookup(**t) for t in facts["lookups"]]
-        return cls(columns, dict(facts["constants"]), lookups, [Linear(**t) for t in facts["sums"]], grains)
+        return cls(columns, dict(facts["constants"]), lookups, [Linear(**t) for t in facts["sums"]], precisions)
 
 
 def _ranges(numbers: np.ndarray, cuts: np.ndarray) -> np.ndarray:
@@ -171,37 +173,43 @@ class _Search:
         self, rows: pd.DataFrame, columns: list[Column], region: np.ndarray | None, deciding: str | None
     ) -> None:
         self.rows, self.region, self.deciding = rows, region, deciding
-        self.ties = Ties(columns)
-        columns = [c for c in columns if not c.is_payload]
+        self.dependencies = FunctionalDependencies(columns)
+        columns = [c for c in columns if not c.is_array]
         self.known = {c.name: c for c in columns}
         self.codes = {c.name: coded(rows[c.name]) for c in columns}
         self.doubt = EVIDENCE + 2 * np.log(max(len(columns), 1))
         first = sorted(columns, key=lambda c: c.name != deciding)
         self.ordered = [c.name for c in first if is_ordered(c)]
         self.levels = [c.name for c in first if not is_ordered(c)]
-        self.ties.grains = {name: Grain.fit(self.known[name], rows[name]) for name in self.ordered}
-        self.numbers = {name: self.ties.grains[name].numbers(rows[name]) for name in self.ordered}
+        self.dependencies.precisions = {
+            name: NumericPrecision.fit(self.known[name], rows[name]) for name in self.ordered
+        }
+        self.numbers = {name: self.dependencies.precisions[name].numbers(rows[name]) for name in self.ordered}
 
-    def found(self) -> Ties:
+    def found(self) -> FunctionalDependencies:
         """Return all ties."""
         if len(self.rows) < 2:
-            return replace(self.ties, grains={})
+            return replace(self.dependencies, precisions={})
         self._constants()
         self._of_region()
         steps_ = self._of_levels()
-        self.ties.sums = find_linear(self._free(self.ordered), self.codes, self.ties.grains, self.doubt, self.deciding)
-        self.ties.lookups = [*self._of_ranges(), *steps_]
+        self.dependencies.sums = find_linear(
+            self._free(self.ordered), self.codes, self.dependencies.precisions, self.doubt, self.deciding
+        )
+        self.dependencies.lookups = [*self._of_ranges(), *steps_]
         used = {
-            *self.ties.names,
-            *(t.of for t in self.ties.lookups),
-            *(name for t in self.ties.sums for name in t.of),
+            *self.dependencies.names,
+            *(t.of for t in self.dependencies.lookups),
+            *(name for t in self.dependencies.sums for name in t.of),
         }
-        self.ties.grains = {name: grain for name, grain in self.ties.grains.items() if name in used}
-        return self.ties
+        self.dependencies.precisions = {
+            name: precision for name, precision in self.dependencies.precisions.items() if name in used
+        }
+        return self.dependencies
 
     def _free(self, names: list[str], apart: set[str] | None = None) -> dict[str, np.ndarray]:
         """Return the numbers (or codes) of the columns that are not tied yet."""
-        gone = self.ties.names | (apart or set())
+        gone = self.dependencies.names | (apart or set())
         return {n: self.numbers[n] if n in self.numbers else self.codes[n] for n in names if n not in gone}
 
     def _value(self, name: str, row: int) -> float | None:
@@ -214,29 +222,29 @@ class _Search:
     def _constants(self) -> None:
         for name, codes in self.codes.items():
             if codes.max() == 0 and name != self.deciding:
-                self.ties.constants[name] = self._value(name, 0)
+                self.dependencies.constants[name] = self._value(name, 0)
 
     def _of_region(self) -> None:
         if self.region is None or (self.region < 0).any():
             return
         for name in self._free([*self.ordered, *self.levels]):
             if determines(self.region, self.codes[name], self.doubt):
-                self.ties.lookups.append(self._table(name, None, self.region, int(self.region.max()) + 1))
+                self.dependencies.lookups.append(self._table(name, None, self.region, int(self.region.max()) + 1))
 
     def _of_levels(self) -> list[Lookup]:
         """Find columns that are functions of a category, of the finest first."""
-        found = self.ties.lookups
+        found = self.dependencies.lookups
         finest = sorted(self._free(self.levels), key=lambda n: (-int(self.codes[n].max()), n != self.deciding))
         names = list(self._free([*self.levels, *self.ordered]))
         sample = self._sample(names)
         for a in finest:
-            if a in self.ties.names:
+            if a in self.dependencies.names:
                 continue
             for b in self._candidates(a, names, sample):
                 if self._same(a, b) or determines(self.codes[a], self.codes[b], self.doubt):
                     codes = level_codes(self.rows[a], self.known[a])
                     found.append(self._table(b, a, codes, len(self.known[a].levels or []) + 1))
-                    self.ties.telling |= {a} if b == self.deciding else set()
+                    self.dependencies.region_determining |= {a} if b == self.deciding else set()
         return list(found)
 
     def _sample(self, names: list[str]) -> np.ndarray:
@@ -248,7 +256,7 @@ class _Search:
         """Return the columns that are a function of category `a` in some rows, not finer and not tied yet."""
         _, first, place = np.unique(sample[:, names.index(a)], return_index=True, return_inverse=True)
         agree = (sample[first][place] == sample).all(axis=0)
-        most, gone = self.codes[a].max(), {a} | self.ties.names
+        most, gone = self.codes[a].max(), {a} | self.dependencies.names
         return [b for b, yes in zip(names, agree, strict=True) if yes and b not in gone and self.codes[b].max() <= most]
 
     def _same(self, a: str, b: str) -> bool:
@@ -261,8 +269,16 @@ class _Search:
     def _of_ranges(self) -> list[Lookup]:
         """Find columns that are step functions of a number: classes of age, the sign of a balance."""
         found: list[Lookup] = []
-        apart = {name for t in self.ties.sums for name in t.of} | self.ties.telling | {self.deciding or ""}
-        sources = [n for n in self.ordered if n not in {t.name for t in self.ties.lookups} | set(self.ties.constants)]
+        apart = (
+            {name for t in self.dependencies.sums for name in t.of}
+            | self.dependencies.region_determining
+            | {self.deciding or ""}
+        )
+        sources = [
+            n
+            for n in self.ordered
+            if n not in {t.name for t in self.dependencies.lookups} | set(self.dependencies.constants)
+        ]
         coarse = [b for b in self._free([*self.levels, *self.ordered], apart) if self.codes[b].max() <= CUTS]
         both = self._sample([*sources, *coarse])
         for j, a in enumerate(sources):

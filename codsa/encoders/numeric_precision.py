@@ -27,7 +27,7 @@ LARGE = 1e300
 
 
 @dataclass(frozen=True)
-class Grain:
+class NumericPrecision:
     """How fine the values of an ordered column are.
 
     Whole numbers and dates are counted in `unit` from `origin`, in whole arithmetic, so that long
@@ -54,7 +54,7 @@ class Grain:
     known: tuple[int, ...] = ()
 
     @classmethod
-    def fit(cls, column: Column, values: pd.Series) -> Grain:
+    def fit(cls, column: Column, values: pd.Series) -> NumericPrecision:
         """Learn units and decimals from a column's present values."""
         if column.type == "numeric":
             present = np.unique(_finite(values, column))
@@ -125,7 +125,7 @@ class Grain:
         return {"origin": self.origin, "unit": self.unit, "decimals": self.decimals, **known}
 
     @classmethod
-    def from_facts(cls, column: Column, facts: Mapping[str, Any]) -> Grain:
+    def from_facts(cls, column: Column, facts: Mapping[str, Any]) -> NumericPrecision:
         """Read what `facts` gave."""
         return cls(column, facts["origin"], facts["unit"], facts["decimals"], tuple(facts.get("known", ())))
 
