@@ -61,9 +61,9 @@ def parameters(*models: nn.Module) -> int:
     return sum(p.numel() for model in models for p in model.parameters())
 
 
-def tabular(dimension: int, regions: int, settings: Mapping[str, Any], told: int | None = None) -> Unit:
+def tabular(dimension: int, regions: int, settings: Mapping[str, Any], embedding_width: int | None = None) -> Unit:
     """Return the costs of a denoiser of arrays."""
-    net = Denoiser(dimension, regions, settings.get("width", 256), settings.get("depth", 3), told)
+    net = Denoiser(dimension, regions, settings.get("width", 256), settings.get("depth", 3), embedding_width)
 
     def inputs(rows: int) -> tuple[torch.Tensor, ...]:
         return torch.randn(rows, dimension), torch.randn(rows), torch.zeros(rows, dtype=torch.long)

@@ -22,15 +22,15 @@ from codsa.io.records import read_as, write_json
 from codsa.io.seeds import child, integer, rng
 from codsa.io.tensors import Tensors, fill, load_tensors, readable
 from codsa.nn.denoisers import initialise
-from codsa.nn.trainer import HeldOutLoss, Loss, Recipe, Trainer
+from codsa.nn.trainer import HeldOutLoss, Loss, Trainer, TrainingRecipe
 from codsa.settings.types import Batch, Count, Depth, PositiveInt, Rate, Width
 
 
 def perceptron(sizes: list[int]) -> nn.Sequential:
-    """Return linear layers of the given sizes with SiLU between them."""
+    """Return linear layers of these sizes with SiLU between them."""
     layers: list[nn.Module] = []
-    for a, b in itertools.pairwise(sizes):
-        layers += [nn.Linear(a, b), nn.SiLU()]
+    for inputs, outputs in itertools.pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.SiLU()]
     return nn.Sequential(*layers[:-1])
 
 
@@ -44,8 +44,8 @@ class Autoencoder(nn.Module):
     width, depth : int
         Hidden units, and hidden layers of each half.
     regions : int
-        K where the array has another meaning in another region: both halves are then told the
-        region; else 0.
+        K where the meaning of an array depends on its region: encoder and decoder then receive the region, one-hot.
+        Else 0.
     """
 
     def __init__(self, dimension: int, latent: int, width: int, depth: int, regions: int = 0) -> None:
@@ -56,27 +56,28 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
         """Return codes, tensor of shape (b, latent), of arrays of shape (b, dimension)."""
-        result: torch.Tensor = self.enter(self._told(x, region))
+        result: torch.Tensor = self.enter(self._with_region(x, region))
         return result
 
     def decode(self, code: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
         """Return arrays, tensor of shape (b, dimension), of codes of shape (b, latent)."""
-        result: torch.Tensor = self.leave(self._told(code, region))
+        result: torch.Tensor = self.leave(self._with_region(code, region))
         return result
 
     def forward(self, x: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
         """Return the reconstruction, tensor of shape (b, dimension)."""
         return self.decode(self.encode(x, region), region)
 
-    def _told(self, x: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
+    def _with_region(self, x: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
+        """Append the one-hot region to arrays or codes where the network is conditional on it."""
         if not self.regions:
             return x
         return torch.cat([x, nn.functional.one_hot(region, self.regions).to(x.dtype)], dim=1)
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """The sizes of an `Autoencoder`."""
+class AutoencoderSizes:
+    """The sizes of an `Autoencoder`: its keyword arguments."""
 
     latent: Width
     width: Width
@@ -85,10 +86,10 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Record:
-    """What `autoencoder.json` holds."""
+class AutoencoderRecord:
+    """Contents of `autoencoder.json`: the network's sizes, the columns, the regions (see `Regions.to_dict`)."""
 
-    settings: Sizes
+    settings: AutoencoderSizes
     columns: list[Column]
     regions: dict[str, Any]
 
@@ -97,12 +98,18 @@ class LatentSpace:
     """A frozen encoder–decoder with the scales of its codes.
 
     Rows become arrays (`TabularEncoder`, fitted on the source), arrays become codes of about unit
-    variance, and back. `adapt` then fits what depends on the study's own rows.
+    variance, and back. `adapt` then fits regions, levels, bounds and dependencies to the study's own rows.
 
     Attributes
     ----------
+    table : TabularEncoder
+    model : Autoencoder
+    settings : dict of str to int
+        The model's sizes.
+    centre, scale : ndarray of shape (latent,)
+        Mean and standard deviation of the source rows' codes.
     regions : Regions
-        The partition that the encoder is for.
+        The partition that the encoder was fitted for.
     """
 
     def __init__(
@@ -132,8 +139,8 @@ class LatentSpace:
     @torch.no_grad()
     def decode(self, code: np.ndarray, region: np.ndarray) -> pd.DataFrame:
         """Return rows in the schema's types, each in its region, from codes of shape (n, latent)."""
-        raw = torch.from_numpy((code * self.scale + self.centre).astype(np.float32))
-        x = self.model.decode(raw, torch.from_numpy(np.asarray(region))).numpy()
+        unscaled = torch.from_numpy((code * self.scale + self.centre).astype(np.float32))
+        x = self.model.decode(unscaled, torch.from_numpy(np.asarray(region))).numpy()
         return self.table.decode(x, region)
 
     def save(self, folder: Path) -> None:
@@ -154,20 +161,20 @@ class LatentSpace:
     def load(cls, folder: Path) -> LatentSpace:
         """Read what `save` wrote."""
         with readable(folder):
-            record = read_as(folder / "autoencoder.json", Record)
+            record = read_as(folder / "autoencoder.json", AutoencoderRecord)
             tensors = load_tensors(folder / "autoencoder.safetensors", "torch")
-            parts = tensors.under("table.")
-            arrays = Tensors(parts.path, {name: part.numpy() for name, part in parts.items()})
+            encoder_tensors = tensors.under("table.")
+            arrays = Tensors(encoder_tensors.path, {name: tensor.numpy() for name, tensor in encoder_tensors.items()})
             table = TabularEncoder.from_arrays(arrays, record.columns)
             settings = asdict(record.settings)
-            with torch.device("meta"):  # the weights' own sizes are compared before any memory is taken
+            with torch.device("meta"):  # sizes are compared with the weights' before memory is allocated
                 model = Autoencoder(table.width, **settings)
             fill(model, tensors.under("model."), assign=True)
             centre, scale = (tensors.expect(name, settings["latent"]).numpy() for name in ("centre", "scale"))
             return cls(table, model, settings, centre, scale, Regions.from_dict(record.regions))
 
     def adapt(self, rows: pd.DataFrame, columns: list[Column], regions: Regions, region: np.ndarray) -> None:
-        """Fit what depends on the study's own rows: its regions, levels, bounds and ties.
+        """Fit what depends on the study's own rows: its regions, levels, bounds and dependencies.
 
         Parameters
         ----------
@@ -211,26 +218,36 @@ def pretrain(
     ----------
     rows : DataFrame of shape (n, d)
         The source rows: independent of every row of the study.
+    schema : Schema
+        Of the source rows.
+    stream : SeedSequence
+        Seeds weights, batches and the choice of held-out rows.
+    folder : Path
+        An existing folder.
+    checkpoint_dir : Path, optional
+        Where checkpoints are written and resumed from.
     latent, width, depth : int
         Columns of the code; hidden units and layers of each half.
     steps, batch : int
+        Gradient steps at most, and rows in each.
     learning_rate : float
+        Peak of the one-cycle schedule.
 
     Returns
     -------
     DataFrame
         The losses, as `Trainer.run` gives them.
     """
-    index = schema.regions.assign(rows)
-    table = TabularEncoder.fit(rows, schema.generated, schema.regions, index, scaling=AUTO)
-    x, region = torch.from_numpy(table.encode(rows, index)), torch.from_numpy(index)
-    told = len(schema.regions) if table.regional else 0
-    settings = {"latent": min(latent, x.shape[1]), "width": width, "depth": depth, "regions": told}
+    regions = schema.regions.assign(rows)
+    table = TabularEncoder.fit(rows, schema.generated, schema.regions, regions, scaling=AUTO)
+    x, region = torch.from_numpy(table.encode(rows, regions)), torch.from_numpy(regions)
+    region_inputs = len(schema.regions) if table.regional else 0
+    settings = {"latent": min(latent, x.shape[1]), "width": width, "depth": depth, "regions": region_inputs}
     model = Autoencoder(x.shape[1], **settings)
     initialise(model, torch.Generator().manual_seed(integer(child(stream, "weights"))))
     order = torch.from_numpy(rng(child(stream, "held out")).permutation(len(x)))
     loss, held_out = _losses(x, region, order[len(x) // 10 :], order[: len(x) // 10], batch)
-    recipe = Recipe(steps=steps, learning_rate=learning_rate)
+    recipe = TrainingRecipe(steps=steps, learning_rate=learning_rate)
     checkpoint = None if checkpoint_dir is None else checkpoint_dir / "autoencoder.safetensors"
     trainer = Trainer(model, recipe, loss, held_out, integer(child(stream, "steps")), checkpoint)
     losses = trainer.run()
@@ -244,20 +261,37 @@ def pretrain(
 
 
 def _losses(
-    x: torch.Tensor, region: torch.Tensor, seen: torch.Tensor, held: torch.Tensor, batch: int
+    x: torch.Tensor, region: torch.Tensor, training: torch.Tensor, held_out: torch.Tensor, batch: int
 ) -> tuple[Loss, HeldOutLoss | None]:
-    """Return the squared error of rebuilt rows: on batches of the rows `seen`, and on those held out, if any."""
+    """Return the losses of training and of checks: the mean squared error of the reconstruction.
 
-    def error(net: nn.Module, chosen: torch.Tensor) -> torch.Tensor:
+    Parameters
+    ----------
+    x : tensor of shape (n, d)
+        Encoded rows.
+    region, training, held_out : tensor of int64
+        The rows' regions, shape (n,); the indices of training rows and of held-out rows.
+    batch : int
+
+    Returns
+    -------
+    loss : callable
+        The error on a random batch of training rows.
+    held_out_loss : callable, optional
+        The error on the held-out rows; None where there are none.
+    """
+
+    def reconstruction_error(net: nn.Module, indices: torch.Tensor) -> torch.Tensor:
         device = next(net.parameters()).device
-        rows = x[chosen].to(device)
-        return nn.functional.mse_loss(net(rows, region[chosen].to(device)), rows)
+        rows = x[indices].to(device)
+        return nn.functional.mse_loss(net(rows, region[indices].to(device)), rows)
 
     def loss(net: nn.Module, generator: torch.Generator) -> torch.Tensor:
-        return error(net, *my_share(seen[torch.randint(len(seen), (batch,), generator=generator)]))
+        drawn = training[torch.randint(len(training), (batch,), generator=generator)]
+        return reconstruction_error(net, *my_share(drawn))
 
     @torch.no_grad()
-    def held_out(net: nn.Module) -> float:
-        return float(error(net, held))
+    def held_out_loss(net: nn.Module) -> float:
+        return float(reconstruction_error(net, held_out))
 
-    return loss, held_out if len(held) else None
+    return loss, held_out_loss if len(held_out) else None

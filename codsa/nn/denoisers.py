@@ -1,4 +1,4 @@
-"""The denoising network for arrays, and its initialisation from a stream."""
+"""The denoising network for arrays, and its initialisation from a generator."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ class Block(nn.Module):
 
 
 class NormalStart(nn.Module):
-    """What the network's output would be for regions of normal laws with one covariance, in closed form.
+    """The output of the best denoiser, in closed form, where each region is normal and all share one covariance.
 
-    The best denoiser of x ~ N(mean, C) is mean + C (C + sigma² I)^-1 (x - mean); a network that is added to
+    The best denoiser of x ~ N(mean, C) is mean + C (C + sigma² I)^-1 (x - mean). A network whose output is added to
     it learns only what is not normal.
 
     Parameters
     ----------
     means : tensor of shape (K, d)
+        The regions' means.
     vectors, values : tensor of shape (d, d) and (d,)
         Eigenvectors, as columns, and eigenvalues of the covariance.
     """
@@ -48,17 +49,18 @@ class NormalStart(nn.Module):
 
     def __init__(self, means: torch.Tensor, vectors: torch.Tensor, values: torch.Tensor) -> None:
         super().__init__()
-        for name, part in (("means", means), ("vectors", vectors), ("values", values)):
-            self.register_buffer(name, part.float())
+        for name, tensor in (("means", means), ("vectors", vectors), ("values", values)):
+            self.register_buffer(name, tensor.float())
 
     def forward(self, x: torch.Tensor, noise: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
         """Return F of Karras 2022, Eq. (7), for sigma_data = 1 (see `Denoiser.forward`)."""
-        with torch.autocast(x.device.type, enabled=False):  # differences of large numbers
+        with torch.autocast(x.device.type, enabled=False):  # differences of large numbers need float32
             sigma = torch.exp(4 * noise.float())[:, None]
-            size = torch.sqrt(sigma**2 + 1)
-            rest = (x.float() * size - self.means[region]) @ self.vectors
-            result: torch.Tensor = sigma * (x.float() - size * (rest / (self.values + sigma**2)) @ self.vectors.T)
-            return result
+            noisy_std = torch.sqrt(sigma**2 + 1)
+            residual = (x.float() * noisy_std - self.means[region]) @ self.vectors
+            scaled = noisy_std * (residual / (self.values + sigma**2))
+            output: torch.Tensor = sigma * (x.float() - scaled @ self.vectors.T)
+            return output
 
 
 class Denoiser(nn.Module):
@@ -72,10 +74,10 @@ class Denoiser(nn.Module):
         K.
     width, depth : int
         Hidden units and residual blocks.
-    told : int, optional
+    embedding_width : int, optional
         Hidden units of the network that embeds the noise level; default: `width`.
     start : NormalStart, optional
-        What the network's output is added to.
+        A closed-form denoiser to whose output the network's is added.
     """
 
     def __init__(
@@ -84,16 +86,15 @@ class Denoiser(nn.Module):
         regions: int,
         width: int,
         depth: int,
-        told: int | None = None,
+        embedding_width: int | None = None,
         start: NormalStart | None = None,
     ) -> None:
         super().__init__()
         self.start = start
         bands = 2 * math.pi * torch.exp(torch.linspace(math.log(0.1), math.log(16.0), FREQUENCIES))
         self.register_buffer("bands", bands, persistent=False)
-        self.noise = nn.Sequential(
-            nn.Linear(2 * FREQUENCIES, told or width), nn.SiLU(), nn.Linear(told or width, width)
-        )
+        hidden = embedding_width or width
+        self.noise = nn.Sequential(nn.Linear(2 * FREQUENCIES, hidden), nn.SiLU(), nn.Linear(hidden, width))
         self.region = nn.Embedding(regions, width)
         self.enter = nn.Linear(dimension, width)
         self.blocks = nn.ModuleList(Block(width) for _ in range(depth))
@@ -102,24 +103,34 @@ class Denoiser(nn.Module):
 
     @classmethod
     def of(cls, weights: Mapping[str, torch.Tensor]) -> Denoiser:
-        """Return the network that has these weights, its sizes read from them.
+        """Build the network of some weights, from whose shapes its sizes are read.
+
+        Parameters
+        ----------
+        weights : mapping of str to tensor
+            As `state_dict` gives them.
 
         Raises
         ------
         CodsaError
-            Where tensors that were read from a file are not such a network's.
+            Where tensors that were read from a file are not the weights of such a network.
         """
         width, dimension = weights["enter.weight"].shape
         depth = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
-        law = [weights[f"start.{part}"] for part in ("means", "vectors", "values") if f"start.{part}" in weights]
-        start = NormalStart(*law) if law else None
-        told = len(weights["noise.0.weight"])
-        made = cls(dimension, len(weights["region.weight"]), width, depth, told, start=start)
+        buffers = [weights[f"start.{name}"] for name in ("means", "vectors", "values") if f"start.{name}" in weights]
+        denoiser = cls(
+            dimension,
+            regions=len(weights["region.weight"]),
+            width=width,
+            depth=depth,
+            embedding_width=len(weights["noise.0.weight"]),
+            start=NormalStart(*buffers) if buffers else None,
+        )
         if isinstance(weights, Tensors):
-            fill(made, weights)
+            fill(denoiser, weights)
         else:
-            made.load_state_dict(dict(weights))
-        return made
+            denoiser.load_state_dict(dict(weights))
+        return denoiser
 
     def forward(self, x: torch.Tensor, noise: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
         """Return the network's output F of Karras 2022, Eq. (7).
@@ -133,20 +144,23 @@ class Denoiser(nn.Module):
         region : int64 tensor of shape (b,)
         """
         angle = noise[:, None] * self.bands[None, :]  # type: ignore[index]
-        wave = torch.cat([torch.sin(angle), torch.cos(angle)], dim=1)
-        condition = nn.functional.silu(self.noise(wave) + self.region(region))
+        frequencies = torch.cat([torch.sin(angle), torch.cos(angle)], dim=1)
+        condition = nn.functional.silu(self.noise(frequencies) + self.region(region))
         h = self.enter(x)
         for block in self.blocks:
             h = block(h, condition)
-        result: torch.Tensor = self.leave(self.norm(h))
-        return result if self.start is None else result + self.start(x, noise, region)
+        output: torch.Tensor = self.leave(self.norm(h))
+        return output if self.start is None else output + self.start(x, noise, region)
 
 
 def initialise(model: nn.Module, generator: torch.Generator, zero: nn.Module | None = None) -> None:
-    """Draw all weights from a stream: uniform within 1/sqrt(inputs), embeddings normal, biases 0.
+    """Draw all weights from a generator: uniform within 1/sqrt(inputs), embeddings standard normal, biases 0.
 
     Parameters
     ----------
+    model : Module
+        Changed in place.
+    generator : torch.Generator
     zero : Module, optional
         A layer of the model that starts at 0.
     """

@@ -13,7 +13,7 @@ from torch import nn
 SIGMA_DATA = 1.0
 """The encoders' arrays have about unit variance."""
 
-ALL = slice(None)
+ALL_ROWS = slice(None)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def c_noise(sigma: torch.Tensor) -> torch.Tensor:
 
 
 def loss_weight(sigma: torch.Tensor, sigma_data: float = SIGMA_DATA) -> torch.Tensor:
-    """Return the loss weight lambda(sigma) = 1 / c_out² (Karras 2022, Table 1): all noise levels count alike."""
+    """Return the loss weight lambda(sigma) = 1 / c_out² (Karras 2022, Table 1); all noise levels count alike."""
     return (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
 
 
@@ -69,7 +69,7 @@ def denoise(model: nn.Module, x: torch.Tensor, sigma: torch.Tensor, region: torc
     x : tensor of shape (b, ...)
         Noisy rows.
     region : tensor of shape (b, ...)
-        What the model is told: each row's region, or more.
+        The condition: each row's region, or an array that the model embeds.
     sigma : tensor of shape (b,)
 
     Returns
@@ -92,7 +92,7 @@ def denoising_loss(
     x, epsilon : tensor of shape (b, ...)
         Clean rows and standard normal noise.
     region : tensor of shape (b, ...)
-        What the model is told: each row's region, or more.
+        The condition: each row's region, or an array that the model embeds.
     sigma : tensor of shape (b,)
 
     Returns
@@ -110,7 +110,7 @@ def draw_sigma(count: int, noise: Noise, generator: torch.Generator) -> torch.Te
 
 
 def sampling_scheduler(noise: Noise, stochastic: bool = False) -> Any:
-    """Return diffusers' scheduler of second-order DPM-Solver++, or of its stochastic form."""
+    """Return diffusers' scheduler of second-order DPM-Solver++ (Lu 2022), or of its stochastic form."""
     return EDMDPMSolverMultistepScheduler(
         sigma_min=noise.sigma_min,
         sigma_max=noise.sigma_max,
@@ -131,14 +131,14 @@ def sample(
     device: torch.device,
     half: torch.dtype | None = None,
     stochastic: bool = False,
-    rows: slice = ALL,
+    rows: slice = ALL_ROWS,
 ) -> torch.Tensor:
     """Draw rows by few-step sampling.
 
     Parameters
     ----------
     region : tensor of shape (b, ...)
-        What the model is told: the region of each row, or more.
+        The condition: each row's region, or an array that the model embeds.
     dimension : int or sequence of int
         The shape of a row.
     steps : int
@@ -146,17 +146,16 @@ def sample(
     generator : torch.Generator
         On the CPU, so that a GPU starts from the same noise.
     half : dtype, optional
-        What the network computes in, where that is less than float32; the sampler always is float32.
+        The network's precision under autocast; None: float32. The sampler always computes in float32.
     stochastic : bool
-        Follow the stochastic differential equation, whose fresh noise makes good what a weak network leaves of the old,
-        at the price of more calls; else the ordinary one.
+        Solve the stochastic differential equation rather than the ordinary one. Its added noise corrects errors of a
+        weak network, but it needs more steps.
     rows : slice
-        The rows that are denoised. Noise is drawn for all b, so that a row's noise does not depend on it.
+        The rows that are denoised. Noise is drawn for all b rows, so that it does not depend on this choice.
 
     Returns
     -------
-    tensor of shape (b, *dimension), on the CPU
-        Of the rows that are denoised.
+    tensor of shape (rows denoised, *dimension), on the CPU
     """
     scheduler = sampling_scheduler(noise, stochastic)
     scheduler.set_timesteps(steps)
@@ -165,7 +164,7 @@ def sample(
     region = region[rows].to(device)
     for timestep in scheduler.timesteps.to(device):
         scaled = scheduler.scale_model_input(x[rows], timestep)
-        output = torch.zeros_like(x)  # the scheduler's fresh noise is drawn in this shape
+        output = torch.zeros_like(x)  # the scheduler draws its noise in this shape
         with torch.autocast(device.type, half, enabled=half is not None):
             output[rows] = model(scaled, timestep[None], region).float()  # one noise level for all rows
         x = scheduler.step(output, timestep, x, generator=generator).prev_sample

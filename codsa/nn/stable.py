@@ -1,4 +1,4 @@
-"""A Stable Diffusion pipeline of diffusers: its parts frozen, low-rank updates of its U-Net trained."""
+"""A Stable Diffusion pipeline of diffusers: its parts are frozen, low-rank updates (LoRA) of its U-Net are trained."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
 UPDATES = "pytorch_lora_weights.safetensors"
 """diffusers' name for a file of low-rank updates."""
 
-
 PARTS = {
     "feature_extractor": "transformers CLIP(ImageProcessor|FeatureExtractor)(Fast|Pil)?",
     "image_encoder": "transformers CLIPVisionModelWithProjection",
@@ -50,7 +49,7 @@ class Pipeline:
     name : str
         The folder or hub name that it was loaded from.
     digest : str
-        Of the U-Net's, the VAE's and the text encoder's shapes and of some weights of each layer.
+        SHA-256 of the shape and some elements of each weight of U-Net, VAE and text encoder.
     """
 
     pipe: Any
@@ -69,20 +68,20 @@ class Pipeline:
 
     def check_side(self, size: int) -> None:
         """Raise a `CodsaError` unless images of this size go through VAE and U-Net."""
-        step = self.scale * 2 ** (len(self.pipe.unet.config.block_out_channels) - 1)
-        if size < step or size % step:
-            raise CodsaError(f"stable-diffusion: size = {size}; for {self.name} give a multiple of {step}")
+        multiple = self.scale * 2 ** (len(self.pipe.unet.config.block_out_channels) - 1)
+        if size < multiple or size % multiple:
+            raise CodsaError(f"stable-diffusion: size = {size}; for {self.name} give a multiple of {multiple}")
 
 
 def load_pipeline(name: str) -> Pipeline:
     """Load a pipeline from a folder or from the hub (`owner/name` or `owner/name@revision`), in float32.
 
-    Nothing but a StableDiffusionPipeline of its usual parts is loaded, and no code that comes with it.
+    Only a StableDiffusionPipeline of its usual parts is loaded, and no code that comes with it is run.
 
     Raises
     ------
     CodsaError
-        Where there is none, it is of another kind, or the hub cannot be reached.
+        Where there is no pipeline, it is of another class, or the hub cannot be reached.
     """
     from diffusers import StableDiffusionPipeline
     from diffusers.utils import logging as diffusers_logging
@@ -92,10 +91,10 @@ def load_pipeline(name: str) -> Pipeline:
     transformers_logging.disable_progress_bar()
     folder = Path(name)
     if folder.is_dir() and not (folder / "model_index.json").exists():
-        what = "low-rank updates, not a pipeline; give their base" if (folder / UPDATES).exists() else "no pipeline"
-        raise CodsaError(f"model {name}: the folder holds {what} (model_index.json is lacking)")
+        contents = "low-rank updates, not a pipeline; give their base" if (folder / UPDATES).exists() else "no pipeline"
+        raise CodsaError(f"model {name}: the folder holds {contents} (model_index.json is lacking)")
     try:
-        folder = folder if folder.is_dir() else _fetched(name)
+        folder = folder if folder.is_dir() else _download(name)
         check_index(folder, name)
         pipe: Any = StableDiffusionPipeline.from_pretrained(
             str(folder),
@@ -119,8 +118,8 @@ def load_pipeline(name: str) -> Pipeline:
     return Pipeline(pipe, name, _digest(pipe))
 
 
-def _fetched(name: str) -> Path:
-    """Return the folder of a pipeline of the hub, fetched without code and without pickles."""
+def _download(name: str) -> Path:
+    """Return the folder of a pipeline of the hub, downloaded without code and without pickles."""
     from diffusers import StableDiffusionPipeline
 
     repository, revision = parted(name)
@@ -132,35 +131,37 @@ def _fetched(name: str) -> Path:
 
 
 def check_index(folder: Path, name: str) -> None:
-    """Raise a `CodsaError` unless a pipeline is a StableDiffusionPipeline of the parts that such a one has."""
+    """Raise a `CodsaError` unless a pipeline is a StableDiffusionPipeline whose parts are all in `PARTS`."""
     index = read_as(folder / "model_index.json", dict[str, Any])
-    kind = index.get("_class_name")
-    if kind != "StableDiffusionPipeline":
-        raise CodsaError(f"model {name}: a {kind}, not a StableDiffusionPipeline")
+    class_name = index.get("_class_name")
+    if class_name != "StableDiffusionPipeline":
+        raise CodsaError(f"model {name}: a {class_name}, not a StableDiffusionPipeline")
     for part, origin in index.items():
         if not isinstance(origin, list) or origin == [None, None]:
             continue
-        library, _, known = PARTS.get(part, "").partition(" ")
-        if len(origin) != 2 or origin[0] != library or not re.fullmatch(known, str(origin[1])):
+        library, _, class_pattern = PARTS.get(part, "").partition(" ")
+        if len(origin) != 2 or origin[0] != library or not re.fullmatch(class_pattern, str(origin[1])):
             raise CodsaError(f"model {name}: its part '{part}' is {origin}, which no StableDiffusionPipeline has")
 
 
 def _digest(pipe: Any) -> str:
-    """Return a digest of the shape and the first elements of every weight, and of the kind of prediction."""
-    made = hashlib.sha256(str(pipe.scheduler.config.prediction_type).encode())
+    """Return the SHA-256 of every weight's shape and first 16 elements, and of the prediction type."""
+    sha = hashlib.sha256(str(pipe.scheduler.config.prediction_type).encode())
     for part in (pipe.unet, pipe.vae, pipe.text_encoder):
         for key, tensor in sorted(part.state_dict().items()):
-            made.update(f"{key} {tuple(tensor.shape)}".encode() + tensor.flatten()[:16].contiguous().numpy().tobytes())
-    return made.hexdigest()
+            elements = tensor.flatten()[:16].contiguous().numpy()
+            sha.update(f"{key} {tuple(tensor.shape)}".encode() + elements.tobytes())
+    return sha.hexdigest()
 
 
-class Adapted(nn.Module):
-    """A U-Net under low-rank updates, which alone are trained, averaged, kept and copied.
+class LoraUNet(nn.Module):
+    """A frozen U-Net with low-rank updates (Hu 2021); only the updates are trained, averaged, saved and copied.
 
     Parameters
     ----------
     unet : UNet2DConditionModel
     rank : int
+        Of the updates.
     generator : torch.Generator
         Draws the first factor of the updates; the second starts at 0.
     """
@@ -178,91 +179,94 @@ class Adapted(nn.Module):
             if "lora_A" in name:  # peft draws it from the global stream
                 with torch.no_grad():
                     parameter.normal_(std=1.0 / rank, generator=generator)
-        self.register_state_dict_post_hook(_only_updates)
-        self.register_load_state_dict_post_hook(_rest_is_known)
+        self.register_state_dict_post_hook(_drop_frozen_weights)
+        self.register_load_state_dict_post_hook(_ignore_missing_frozen_weights)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Adapted:
-        """Copy the updates, and share what is frozen: an average costs no second U-Net."""
-        memo |= {id(p): p for p in self.parameters() if not p.requires_grad}
-        made = type(self).__new__(type(self))
-        memo[id(self)] = made
-        made.__dict__ = copy.deepcopy(self.__dict__, memo)
-        return made
+    def __deepcopy__(self, memo: dict[int, Any]) -> LoraUNet:
+        """Copy the updates and share the frozen weights: the average of the weights needs no second U-Net."""
+        memo |= {id(weight): weight for weight in self.parameters() if not weight.requires_grad}
+        duplicate = type(self).__new__(type(self))
+        memo[id(self)] = duplicate
+        duplicate.__dict__ = copy.deepcopy(self.__dict__, memo)
+        return duplicate
 
-    def forward(self, noisy: torch.Tensor, timestep: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
-        """Return the U-Net's output.
+    def forward(
+        self, noisy_latents: torch.Tensor, timesteps: torch.Tensor, encoder_hidden_states: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the U-Net's output, tensor of the shape of `noisy_latents`.
 
         Parameters
         ----------
-        noisy : tensor of shape (b, latent channels, height, width)
-        timestep : tensor of int64, shape (b,)
+        noisy_latents : tensor of shape (b, latent channels, height, width)
+        timesteps : tensor of int64, shape (b,)
             Steps of the noise schedule.
-        told : tensor of shape (b, tokens, d)
+        encoder_hidden_states : tensor of shape (b, tokens, d)
             The encoded prompts.
         """
-        made: torch.Tensor = self.unet(noisy, timestep, encoder_hidden_states=told).sample
-        return made
+        output: torch.Tensor = self.unet(noisy_latents, timesteps, encoder_hidden_states=encoder_hidden_states).sample
+        return output
 
 
-def _only_updates(module: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
-    for key in [k for k in state if k.startswith(prefix) and "lora_" not in k]:
+def _drop_frozen_weights(module: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    for key in [key for key in state if key.startswith(prefix) and "lora_" not in key]:
         del state[key]
 
 
-def _rest_is_known(module: nn.Module, keys: Any) -> None:
-    keys.missing_keys[:] = [k for k in keys.missing_keys if "lora_" in k]
+def _ignore_missing_frozen_weights(module: nn.Module, keys: Any) -> None:
+    keys.missing_keys[:] = [key for key in keys.missing_keys if "lora_" in key]
 
 
-def save_updates(net: Adapted, folder: Path) -> None:
+def save_updates(net: LoraUNet, folder: Path) -> None:
     """Write the low-rank updates as diffusers reads them (`pipe.load_lora_weights(folder)`)."""
     from diffusers import StableDiffusionPipeline
     from diffusers.utils.state_dict_utils import convert_state_dict_to_diffusers
     from peft import get_peft_model_state_dict
 
     state = convert_state_dict_to_diffusers(get_peft_model_state_dict(net.unet))
-    plain = {k: v.detach().float().cpu().contiguous() for k, v in state.items()}
-    StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=plain)
+    weights = {name: weight.detach().float().cpu().contiguous() for name, weight in state.items()}
+    StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=weights)
 
 
-def load_updates(net: Adapted, folder: Path) -> None:
+def load_updates(net: LoraUNet, folder: Path) -> None:
     """Read what `save_updates` wrote.
 
     Raises
     ------
     CodsaError
-        Where they do not fit the U-Net.
+        Where the updates do not fit the U-Net.
     """
     from diffusers import StableDiffusionPipeline
     from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
     from peft import set_peft_model_state_dict
 
     state = load_tensors(folder / UPDATES, "torch")
-    inner = {k.removeprefix(f"{StableDiffusionPipeline.unet_name}."): v for k, v in state.items()}
+    prefix = f"{StableDiffusionPipeline.unet_name}."
+    updates = {name.removeprefix(prefix): weight for name, weight in state.items()}
     try:
-        found: Any = set_peft_model_state_dict(net.unet, convert_unet_state_dict_to_peft(inner))
+        loaded: Any = set_peft_model_state_dict(net.unet, convert_unet_state_dict_to_peft(updates))
     except (RuntimeError, KeyError, ValueError, AttributeError) as error:
         raise CodsaError(
             f"{folder}: its updates do not fit this model ({str(error).splitlines()[-1].strip()})"
         ) from None
-    if found.unexpected_keys:
-        raise CodsaError(f"{folder}: its updates do not fit this model (it has no layer {found.unexpected_keys[0]})")
+    if loaded.unexpected_keys:
+        raise CodsaError(f"{folder}: its updates do not fit this model (it has no layer {loaded.unexpected_keys[0]})")
 
 
 @torch.no_grad()
-def encoded(pipeline: Pipeline, prompts: Sequence[str], device: torch.device) -> torch.Tensor:
-    """Return prompts as the U-Net is told them, tensor of shape (n, tokens, d)."""
+def encode_prompts(pipeline: Pipeline, prompts: Sequence[str], device: torch.device) -> torch.Tensor:
+    """Return the text encoder's hidden states of prompts, tensor of shape (n, tokens, d)."""
     pipe = pipeline.pipe
     length = pipe.tokenizer.model_max_length
     tokens = pipe.tokenizer(
         list(prompts), padding="max_length", truncation=True, max_length=length, return_tensors="pt"
     ).input_ids
-    made: torch.Tensor = pipe.text_encoder(tokens.to(device))[0]
-    return made
+    encoder_hidden_states: torch.Tensor = pipe.text_encoder(tokens.to(device))[0]
+    return encoder_hidden_states
 
 
 @torch.no_grad()
 def latents_of(pipeline: Pipeline, pixels: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Return images as latents of about unit scale, on the CPU.
+    """Return the VAE's latents of images, of about unit scale, tensor of shape (b, channels, ...) on the CPU.
 
     Parameters
     ----------
@@ -270,24 +274,35 @@ def latents_of(pipeline: Pipeline, pixels: torch.Tensor, device: torch.device) -
         In [−1, 1].
     """
     vae = pipeline.pipe.vae
-    made: torch.Tensor = vae.encode(pixels.to(device)).latent_dist.mode() * vae.config.scaling_factor
-    return made.cpu()
+    latents: torch.Tensor = vae.encode(pixels.to(device)).latent_dist.mode() * vae.config.scaling_factor
+    return latents.cpu()
 
 
 def noise_loss(
-    net: nn.Module, scheduler: Any, x: torch.Tensor, timestep: torch.Tensor, epsilon: torch.Tensor, told: torch.Tensor
+    net: nn.Module,
+    noise_scheduler: Any,
+    latents: torch.Tensor,
+    timesteps: torch.Tensor,
+    noise: torch.Tensor,
+    encoder_hidden_states: torch.Tensor,
 ) -> torch.Tensor:
-    """Return the mean squared error of the predicted noise (Ho 2020), or velocity (Salimans 2022) where the model's is.
+    """Return the mean squared error of the predicted noise (Ho 2020), or of the velocity (Salimans 2022).
 
     Parameters
     ----------
-    scheduler : DDPMScheduler
-        The pipeline's own noise schedule.
-    x, epsilon : tensor of shape (b, latent channels, height, width)
-    timestep : tensor of int64, shape (b,)
-    told : tensor of shape (b, tokens, d)
+    net : Module
+        A `LoraUNet`.
+    noise_scheduler : DDPMScheduler
+        The pipeline's own noise schedule; its `prediction_type` says what the network predicts.
+    latents, noise : tensor of shape (b, latent channels, height, width)
+    timesteps : tensor of int64, shape (b,)
+    encoder_hidden_states : tensor of shape (b, tokens, d)
+
+    Returns
+    -------
+    tensor of shape ()
     """
-    noisy = scheduler.add_noise(x, epsilon, timestep)
-    velocity = scheduler.config.prediction_type == "v_prediction"
-    wanted = scheduler.get_velocity(x, epsilon, timestep) if velocity else epsilon
-    return nn.functional.mse_loss(net(noisy, timestep, told).float(), wanted)
+    noisy_latents = noise_scheduler.add_noise(latents, noise, timesteps)
+    predicts_velocity = noise_scheduler.config.prediction_type == "v_prediction"
+    target = noise_scheduler.get_velocity(latents, noise, timesteps) if predicts_velocity else noise
+    return nn.functional.mse_loss(net(noisy_latents, timesteps, encoder_hidden_states).float(), target)

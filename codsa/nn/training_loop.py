@@ -1,4 +1,4 @@
-"""The training loop of every network: gradient steps, checks in between, early stopping."""
+"""The training loop of every network: gradient steps, periodic checks, early stopping."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class EarlyStopping(Generic[Weights]):
     best_loss : float
         The least loss so far.
     stale_checks : int
-        Checks since then.
+        Checks in a row without a lower loss.
     best_weights : optional
         The weights at the least loss; None before a check has a loss below infinity.
     """
@@ -58,17 +58,17 @@ class EarlyStopping(Generic[Weights]):
 
 
 class Optimizer(Protocol):
-    """What the loop needs of an optimizer; those of torch have it."""
+    """The methods of an optimizer that the loop calls; those of torch have them."""
 
     def step(self) -> object:
         """Change the weights by their gradients."""
 
     def zero_grad(self) -> object:
-        """Forget the gradients."""
+        """Reset the gradients."""
 
 
 class TrainingLoop(ABC):
-    """Gradient steps until the last one, or until the checks in between end them early.
+    """Takes gradient steps until the last one, or until a check stops training early.
 
     A subclass says how the loss of a batch is computed and what a check measures.
 
@@ -83,7 +83,7 @@ class TrainingLoop(ABC):
     Attributes
     ----------
     step : int
-        Gradient steps made so far.
+        Gradient steps taken so far.
     """
 
     def __init__(self, optimizer: Optimizer, max_steps: int, check_every: int) -> None:
@@ -101,7 +101,7 @@ class TrainingLoop(ABC):
             self.after_step(checked)
 
     def advance(self) -> torch.Tensor:
-        """Make one gradient step and return the loss before it, a scalar tensor."""
+        """Take one gradient step and return the loss before it, a scalar tensor."""
         loss = self.batch_loss()
         self.backward(loss)
         self.optimizer.step()
@@ -115,18 +115,18 @@ class TrainingLoop(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Measure the loss on held-out rows and remember what early stopping needs."""
+        """Measure the loss on held-out rows and update early stopping."""
 
     @abstractmethod
     def unfinished(self) -> bool:
-        """Say whether to make another step."""
+        """Say whether to take another step."""
 
     def backward(self, loss: torch.Tensor) -> None:
         """Compute the gradients of a loss."""
         loss.backward()
 
     def check_due(self) -> bool:
-        """Say whether a check follows the step just made."""
+        """Say whether a check follows the step just taken."""
         return self.step % self.check_every == 0 or self.step == self.max_steps
 
     def after_step(self, checked: bool) -> None:  # noqa: B027

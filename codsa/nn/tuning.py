@@ -1,4 +1,4 @@
-"""Which weights of a pretrained network are trained further: all, the head, or low-rank updates by peft."""
+"""Fine-tuning: which weights of a pretrained network are trained, all, the head, or low-rank updates (LoRA) by peft."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from torch import nn
 from codsa.errors import check_choice
 
 MODES = ("full", "head", "lora")
-RANK = 16
+LORA_RANK = 16
 """Rank of the low-rank updates."""
 HEAD = ("leave.", "norm.", "region.")
+"""How the names of the head's weights begin: last layer, last norm, region embeddings."""
 TARGETS = ["inner", "outer"]
 """The layers of `codsa.nn.denoisers.Block` that get low-rank updates."""
 
@@ -26,15 +27,15 @@ def tunable(
     targets: Sequence[str] = TARGETS,
     attention: str | None = None,
 ) -> nn.Module:
-    """Return a pretrained network in which only the weights of a mode are trained.
+    """Freeze the weights of a pretrained network that a mode does not train, and return the network.
 
     Parameters
     ----------
     model : Module
         A denoiser; changed in place.
     mode : {'full', 'head', 'lora', 'attention'}
-        head: the last layer and the embeddings of what is told; lora: low-rank updates (Hu 2021) of
-        some layers besides these; attention: the attention layers besides these.
+        full: all weights; head: the last layer and the embeddings of the condition; lora: the head, and low-rank
+        updates (Hu 2021) of the layers `targets`; attention: the head and the attention layers.
     generator : torch.Generator
         Draws the first factor of the updates; the second starts at 0.
     head : tuple of str
@@ -42,23 +43,33 @@ def tunable(
     targets : sequence of str
         The layers that get low-rank updates.
     attention : str, optional
-        What the names of the attention layers' weights contain, where there are such layers.
+        What the names of the attention layers' weights contain; None for a network without attention.
+
+    Returns
+    -------
+    Module
+        With low-rank updates where the mode is 'lora'.
+
+    Raises
+    ------
+    CodsaError
+        For another mode.
     """
     check_choice("tune", mode, MODES if attention is None else (*MODES, "attention"))
     if mode == "full":
         return model
     if mode == "lora":
-        model = _with_updates(model, generator, targets)
-    chosen = attention if mode == "attention" and attention is not None else "lora_"
+        model = _add_lora(model, generator, targets)
+    trained = attention if mode == "attention" and attention is not None else "lora_"
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(chosen in name or name.startswith(head))
+        parameter.requires_grad_(trained in name or name.startswith(head))
     return model
 
 
-def _with_updates(model: nn.Module, generator: torch.Generator, targets: Sequence[str]) -> nn.Module:
+def _add_lora(model: nn.Module, generator: torch.Generator, targets: Sequence[str]) -> nn.Module:
     from peft import LoraConfig, inject_adapter_in_model
 
-    inject_adapter_in_model(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=list(targets)), model)
+    inject_adapter_in_model(LoraConfig(r=LORA_RANK, lora_alpha=LORA_RANK, target_modules=list(targets)), model)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_A" in name:  # peft draws it from the global stream
@@ -68,14 +79,14 @@ def _with_updates(model: nn.Module, generator: torch.Generator, targets: Sequenc
 
 
 def plain_weights(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return a tuned network's weights as those of the plain network, low-rank updates added in.
+    """Return a tuned network's weights under the names of the plain network, with low-rank updates merged.
 
     Parameters
     ----------
     model : Module
-        What `tunable` returned; its weights are changed.
-    weights : mapping
-        A state of it.
+        As `tunable` returns it; its weights are changed.
+    weights : mapping of str to tensor
+        A `state_dict` of the model.
     """
     model.load_state_dict(weights)
     for module in model.modules():
@@ -83,4 +94,8 @@ def plain_weights(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> dict
         if callable(merge):
             merge()
     state = model.state_dict()
-    return {k.replace(".base_layer.", "."): v.detach().clone() for k, v in state.items() if "lora_" not in k}
+    return {
+        name.replace(".base_layer.", "."): weight.detach().clone()
+        for name, weight in state.items()
+        if "lora_" not in name
+    }

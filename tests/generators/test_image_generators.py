@@ -207,7 +207,7 @@ def test_fresh_rows_leave_out_what_is_anomalous(tmp_path: Path) -> None:
 
 
 def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
-    return {k for k in before if not k.startswith("told.") and not np.array_equal(before[k], after[k])}
+    return {k for k in before if not k.startswith("condition_embeddings.") and not np.array_equal(before[k], after[k])}
 
 
 @pytest.mark.parametrize("tune", ["full", "head", "attention", "lora"])
@@ -218,7 +218,7 @@ def test_fine_tuning_changes_what_it_says(tune: str, pretrained: Path, images: D
     made = fitted("image-diffusion", images, pretrained=pretrained, tune=tune)
     after = {k: v.numpy() for k, v in made.model.state_dict().items()}  # type: ignore[attr-defined]
     names = changed(before, after)
-    body = {k for k in names if "conv_out" not in k and "conv_norm_out" not in k and k != "condition_dropout"}
+    body = {k for k in names if "conv_out" not in k and "conv_norm_out" not in k and k != "null_condition"}
     assert {"unet.conv_out.weight"} <= names
     if tune == "head":
         assert not body

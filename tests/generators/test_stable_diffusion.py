@@ -231,13 +231,14 @@ def test_velocity_is_learned_where_the_model_predicts_it(tmp_path: Path) -> None
 
     generator = torch.Generator().manual_seed(0)
     x, epsilon = (torch.randn(3, 4, 2, 2, generator=generator) for _ in range(2))
-    moment, told = torch.tensor([3, 500, 990]), torch.zeros(3, 1, 1)
+    timesteps, hidden_states = torch.tensor([3, 500, 990]), torch.zeros(3, 1, 1)
     for kind in ("epsilon", "v_prediction"):
-        plan = DDPMScheduler(prediction_type=kind)
-        share = plan.alphas_cumprod[moment].reshape(-1, 1, 1, 1)
-        right = epsilon if kind == "epsilon" else share.sqrt() * epsilon - (1 - share).sqrt() * x
-        found = noise_loss(lambda *given, right=right: right, plan, x, moment, epsilon, told)  # type: ignore[arg-type]
-        assert float(found) < 1e-10
+        scheduler = DDPMScheduler(prediction_type=kind)
+        alphas = scheduler.alphas_cumprod[timesteps].reshape(-1, 1, 1, 1)
+        target = epsilon if kind == "epsilon" else alphas.sqrt() * epsilon - (1 - alphas).sqrt() * x
+        net = lambda *inputs, target=target: target  # noqa: E731
+        loss = noise_loss(net, scheduler, x, timesteps, epsilon, hidden_states)  # type: ignore[arg-type]
+        assert float(loss) < 1e-10
 
 
 def test_colours_are_drawn_in_colour(base: Path, tmp_path: Path) -> None:

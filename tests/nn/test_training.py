@@ -11,7 +11,7 @@ from torch import nn
 
 from codsa.io.devices import half_type, mixed_precision
 from codsa.nn.denoisers import initialise
-from codsa.nn.trainer import Recipe, Trainer, accelerator, one_cycle
+from codsa.nn.trainer import Trainer, TrainingRecipe, accelerator, one_cycle
 
 
 class Killed(Exception):
@@ -32,7 +32,7 @@ def trainer(checkpoint: Path | None, kill_at: int | None = None, steps: int = 60
     def check(net: nn.Module) -> float:
         return float((net(torch.eye(3)) - 1).square().mean().detach())
 
-    recipe = Recipe(steps=steps, learning_rate=1e-2, ema=0.9)
+    recipe = TrainingRecipe(steps=steps, learning_rate=1e-2, ema=0.9)
     return Trainer(model, recipe, loss, check if held_out else None, 1, checkpoint)
 
 

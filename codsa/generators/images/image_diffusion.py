@@ -27,9 +27,9 @@ from codsa.io.seeds import child, integer
 from codsa.io.tensors import fill, load_tensors, readable
 from codsa.nn import edm
 from codsa.nn.batches import BalancedBatches
-from codsa.nn.trainer import Recipe, Trainer
+from codsa.nn.trainer import Trainer, TrainingRecipe
 from codsa.nn.tuning import plain_weights, tunable
-from codsa.nn.unet import ATTENTION, GROUPS, HEAD, TARGETS, Guided, ImageDenoiser, carried_over
+from codsa.nn.unet import ATTENTION, GROUPS, HEAD, TARGETS, Guided, ImageDenoiser, transfer_weights
 from codsa.settings.types import (
     Batch,
     Depth,
@@ -131,7 +131,7 @@ class ImageDiffusion(ConditionalImageGenerator):
             raise CodsaError(f"{NAME}: width = {self.width}; give multiples of {GROUPS}")
         if guidance != 1 and condition_dropout == 0:
             raise CodsaError(f"{NAME}: guidance = {guidance} needs images trained on without condition: untold above 0")
-        self.recipe = Recipe(steps, learning_rate, ema, precision=precision)
+        self.recipe = TrainingRecipe(steps, learning_rate, ema, precision=precision)
         self.batch, self.layers, self.patch, self.flip = batch, layers, patch, flip
         self.condition_dropout, self.guidance = condition_dropout, guidance
         self.sampler_steps, self.stochastic = sampler_steps, stochastic
@@ -192,7 +192,7 @@ class ImageDiffusion(ConditionalImageGenerator):
         self.centre, self.scale = source.centre, source.scale
         self.conditions = self.conditions.adapt(source.conditions)
         self.width, self.layers, self.patch = source.width, source.layers, source.patch
-        net = carried_over(self._network(column), source.model, self.conditions, source.conditions)
+        net = transfer_weights(self._network(column), source.model, self.conditions, source.conditions)
         return tunable(net, self.tune, generator, HEAD, TARGETS, ATTENTION)
 
     def _source(self, folder: Path, column: Column) -> ImageDiffusion:

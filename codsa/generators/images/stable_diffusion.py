@@ -29,16 +29,16 @@ from codsa.io.seeds import child, integer
 from codsa.io.tensors import load_tensors
 from codsa.nn.batches import BalancedBatches
 from codsa.nn.stable import (
-    Adapted,
+    LoraUNet,
     Pipeline,
-    encoded,
+    encode_prompts,
     latents_of,
     load_pipeline,
     load_updates,
     noise_loss,
     save_updates,
 )
-from codsa.nn.trainer import Recipe, Trainer
+from codsa.nn.trainer import Trainer, TrainingRecipe
 from codsa.settings.types import AtLeastOne, Batch, PositiveInt, Precision, Probability, Rate, Share, Width
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ class StableDiffusion(ConditionalImageGenerator):
             raise CodsaError(f"{NAME}: give prompt, with columns in braces, as in 'A {{age}}-year-old {{gender}}'")
         self.model, self.size, self.uniform = model, size, list(uniform or [])
         self.prompts = Prompts(prompt, words or {})
-        self.recipe = Recipe(steps, learning_rate, ema, precision=precision)
+        self.recipe = TrainingRecipe(steps, learning_rate, ema, precision=precision)
         self.batch, self.rank, self.condition_dropout, self.checkpointing = (
             batch,
             rank,
@@ -137,7 +137,7 @@ class StableDiffusion(ConditionalImageGenerator):
         self.block = at_once
         self.losses = pd.DataFrame()
         self.pipeline: Pipeline
-        self.net: Adapted
+        self.net: LoraUNet
 
     def fit(
         self,
@@ -186,7 +186,7 @@ class StableDiffusion(ConditionalImageGenerator):
         self.size = self.size or self.pipeline.side
         self.pipeline.check_side(self.size)
         generator = torch.Generator().manual_seed(integer(stream))
-        self.net = Adapted(self.pipeline.pipe.unet, self.rank, generator)
+        self.net = LoraUNet(self.pipeline.pipe.unet, self.rank, generator)
 
     def _to(self, device: torch.device, half: torch.dtype | None) -> None:
         """Bring the frozen parts to a device and precision; the VAE and the updates stay in float32."""
@@ -231,9 +231,10 @@ class StableDiffusion(ConditionalImageGenerator):
             timestep = torch.randint(scheduler.config.num_train_timesteps, (self.batch,), generator=generator)
             epsilon = torch.randn(latents[chosen].shape, generator=generator)
             chosen, kept, timestep, epsilon = my_share(chosen, kept, timestep, epsilon)
-            told = encoded(self.pipeline, [prompts[i] if k else "" for i, k in zip(chosen, kept, strict=True)], device)
+            texts = [prompts[i] if k else "" for i, k in zip(chosen, kept, strict=True)]
+            hidden_states = encode_prompts(self.pipeline, texts, device)
             x, timestep, epsilon = (part.to(device) for part in (latents[chosen], timestep, epsilon))
-            return noise_loss(net, scheduler, x, timestep, epsilon, told)
+            return noise_loss(net, scheduler, x, timestep, epsilon, hidden_states)
 
         return loss
 

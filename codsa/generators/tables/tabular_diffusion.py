@@ -28,7 +28,7 @@ from codsa.nn import edm
 from codsa.nn.autoencoder import LatentSpace, is_latent_space
 from codsa.nn.batches import BalancedBatches
 from codsa.nn.denoisers import Denoiser, NormalStart, initialise
-from codsa.nn.trainer import Recipe, Trainer
+from codsa.nn.trainer import Trainer, TrainingRecipe
 from codsa.nn.tuning import plain_weights, tunable
 from codsa.settings.types import Batch, Depth, PositiveInt, Precision, Probability, Rate, Scaling, Share, Tuning, Width
 
@@ -72,9 +72,9 @@ class TabularDiffusion(Generator):
     """
 
     streams = True
-    pretraining = {"ties": False}
-    told: int | None = None
-    """Width of the noise level's embedding; None: that of the network."""
+    pretraining = {"dependencies": False}
+    embedding_width: int | None = None
+    """Hidden units of the network that embeds the noise level; None: `width`."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class TabularDiffusion(Generator):
         tune: Tuning = "full",
         dependencies: bool = True,
     ) -> None:
-        self.recipe = Recipe(steps, learning_rate, ema, patience=patience, precision=precision)
+        self.recipe = TrainingRecipe(steps, learning_rate, ema, patience=patience, precision=precision)
         self.batch, self.width, self.depth = batch, width, depth
         self.holdout, self.sampler_steps = holdout, sampler_steps
         self.noise = edm.Noise()
@@ -153,7 +153,7 @@ class TabularDiffusion(Generator):
                 rows, columns, self.schema.regions, regions, self.dependencies, self.scaling
             )
         count, start = len(self.schema.regions), self._closed_form(rows, regions)
-        made = Denoiser(self.space.width, count, self.width, self.depth, self.told, start=start)
+        made = Denoiser(self.space.width, count, self.width, self.depth, self.embedding_width, start=start)
         initialise(made, generator, zero=made.leave)
         return made
 

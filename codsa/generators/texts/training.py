@@ -17,7 +17,7 @@ from codsa.errors import CodsaError
 from codsa.generators.texts.inversion import Corrector, Inverter, Models, invert, load_inverter, plain_t5, write_model
 from codsa.io.records import write_json
 from codsa.io.seeds import child, integer, rng
-from codsa.nn.trainer import Recipe, Trainer
+from codsa.nn.trainer import Trainer, TrainingRecipe
 from codsa.settings.types import Batch, Count, Depth, NonNegative, PositiveInt, Precision, Rate, Share, Width
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def train_inverter(
     data = (torch.from_numpy(vectors.astype(np.float32)), labels)
     t5 = _sizes(len(words), width, layers, heads)
     record = {"t5": t5, "num_repeat_tokens": repeat, "encoder_digest": encoder.digest, "no_repeat": no_repeat}
-    recipe = Recipe(steps, learning_rate, precision=precision)
+    recipe = TrainingRecipe(steps, learning_rate, precision=precision)
     inverter = _fresh(Inverter, record, vectors.shape[1], width, child(stream, "inverter"))
     _run(
         inverter,
@@ -205,7 +205,12 @@ def _batches(parts: tuple[torch.Tensor, ...], held: np.ndarray, batch: int, nois
 
 
 def _run(
-    net: Any, recipe: Recipe, losses: Any, stream: np.random.SeedSequence, checkpoint_dir: Path | None, name: str
+    net: Any,
+    recipe: TrainingRecipe,
+    losses: Any,
+    stream: np.random.SeedSequence,
+    checkpoint_dir: Path | None,
+    name: str,
 ) -> None:
     """Train a network in place, to its best weights on held-out texts."""
     checkpoint = None if checkpoint_dir is None else checkpoint_dir / f"{name}.safetensors"
