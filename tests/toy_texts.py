@@ -28,7 +28,7 @@ class ToyEncoder:
     precision = "no"
 
     def __init__(self, place: str = "toy", precision: str = "auto") -> None:
-        self.place, self.digest, self.calls = place, f"digest of {place}", 0
+        self.name_or_path, self.digest, self.calls = place, f"digest of {place}", 0
 
     def encode(self, texts: Any) -> np.ndarray:
         self.calls += 1

@@ -1,1 +1,1 @@
-"""How near synthetic rows are to real ones, by kind of data."""
+"""Diagnostics of synthetic rows against real ones, by modality."""

@@ -1,4 +1,4 @@
-"""How near generated arrays are to real ones: in law, in coverage, to single training rows; and some to look at."""
+"""Quality of generated arrays: Fréchet distance, precision, recall, density, coverage; and example images."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from codsa.data.schema import Schema
 from codsa.encoders.similarity import nearest_rows
 from codsa.io.array_columns import arrays
 
-NEIGHBOURS = 5
-SHOWN = 10
+N_NEIGHBORS = 5
+"""A row's ball reaches to this neighbour, by default."""
+PANEL_IMAGES = 10
 """Images of each kind that a panel has."""
-SEARCHED = 20_000
-"""Training images at most among which the nearest is looked for."""
+MAX_TRAINING_IMAGES = 20_000
+"""At most this many training images are searched for the nearest one."""
 
 
 def frechet(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the Fréchet distance of two samples taken as Gaussian (Heusel 2017): squared, in the units of the codes.
+    """Return the squared Fréchet distance of two samples taken as Gaussian (Heusel 2017).
 
     Parameters
     ----------
@@ -30,53 +31,54 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
     Returns
     -------
     float
-        NaN with fewer than two rows on a side.
+        In squared units of the columns; NaN where a sample has fewer than two rows.
     """
     if min(len(a), len(b)) < 2:
         return float("nan")
-    s, t = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (a, b))
-    values, vectors = np.linalg.eigh(s)
-    root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
-    middle = np.linalg.eigvalsh(root @ t @ root)
-    cross = float(np.sqrt(np.clip(middle, 0, None)).sum())
-    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(s) + np.trace(t) - 2 * cross)
+    cov_a, cov_b = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (a, b))
+    values, vectors = np.linalg.eigh(cov_a)
+    root_a = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+    product_values = np.linalg.eigvalsh(root_a @ cov_b @ root_a)
+    trace_root = float(np.sqrt(np.clip(product_values, 0, None)).sum())
+    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * trace_root)
 
 
-def coverage(made: np.ndarray, real: np.ndarray, neighbours: int = NEIGHBOURS) -> dict[str, float]:
+def coverage(generated: np.ndarray, real: np.ndarray, n_neighbors: int = N_NEIGHBORS) -> dict[str, float]:
     """Return precision and recall (Kynkäänniemi 2019), density and coverage (Naeem 2020).
 
     Parameters
     ----------
-    made : ndarray of shape (n, d)
+    generated : ndarray of shape (n, d)
     real : ndarray of shape (k, d)
-    neighbours : int
-        A row's ball reaches to so many of its own side's rows.
+    n_neighbors : int
+        The radius of a row's ball is the distance to this neighbour in its own sample.
 
     Returns
     -------
     dict
-        precision: share of made rows in a ball of a real one; recall: of real rows in a ball of a made
-        one; density: balls of real rows that a made one lies in, by `neighbours`; coverage: share of
-        real rows whose ball holds a made one. NaN where a side has too few rows.
+        precision: share of generated rows in the ball of a real one; recall: share of real rows in the ball of a
+        generated one; density: mean number of real rows' balls that a generated row lies in, divided by `n_neighbors`;
+        coverage: share of real rows whose ball contains a generated one. NaN where a sample has at most `n_neighbors`
+        rows.
     """
     from sklearn.metrics import pairwise_distances
 
-    if min(len(made), len(real)) <= neighbours:
+    if min(len(generated), len(real)) <= n_neighbors:
         return dict.fromkeys(("precision", "recall", "density", "coverage"), float("nan"))
-    apart = pairwise_distances(real, made)
-    each = (pairwise_distances(side) for side in (real, made))
-    real_ball, made_ball = (np.partition(own, neighbours, axis=1)[:, neighbours] for own in each)
-    inside = apart <= real_ball[:, None]
+    distances = pairwise_distances(real, generated)
+    within = (pairwise_distances(sample) for sample in (real, generated))
+    real_radius, generated_radius = (np.partition(own, n_neighbors, axis=1)[:, n_neighbors] for own in within)
+    inside = distances <= real_radius[:, None]
     return {
         "precision": float(inside.any(axis=0).mean()),
-        "recall": float((apart <= made_ball[None, :]).any(axis=1).mean()),
-        "density": float(inside.sum(axis=0).mean() / neighbours),
+        "recall": float((distances <= generated_radius[None, :]).any(axis=1).mean()),
+        "density": float(inside.sum(axis=0).mean() / n_neighbors),
         "coverage": float(inside.any(axis=1).mean()),
     }
 
 
 def panel(synthetic: pd.DataFrame, test: pd.DataFrame, training: pd.DataFrame, schema: Schema) -> dict[str, Any]:
-    """Return some images to look at: generated ones, the training image nearest to each, and real test images.
+    """Return example images: generated ones, the training image nearest to each, and real test images.
 
     Returns
     -------
@@ -88,7 +90,8 @@ def panel(synthetic: pd.DataFrame, test: pd.DataFrame, training: pd.DataFrame, s
         return {}
     from codsa.io.image_codec import encode
 
-    made, real = (arrays(rows[column.name])[:SHOWN] for rows in (synthetic, test))
-    known = arrays(training[column.name])[:SEARCHED]
-    shown = {"generated": made, "nearest": known[nearest_rows(made, known)] if len(known) else made[:0], "real": real}
-    return {kind: [base64.b64encode(encode(image)).decode() for image in images] for kind, images in shown.items()}
+    generated, real = (arrays(rows[column.name])[:PANEL_IMAGES] for rows in (synthetic, test))
+    candidates = arrays(training[column.name])[:MAX_TRAINING_IMAGES]
+    nearest = candidates[nearest_rows(generated, candidates)] if len(candidates) else generated[:0]
+    panels = {"generated": generated, "nearest": nearest, "real": real}
+    return {kind: [base64.b64encode(encode(image)).decode() for image in images] for kind, images in panels.items()}

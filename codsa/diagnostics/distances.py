@@ -1,4 +1,4 @@
-"""How near the synthetic rows are to real ones: in law, to a classifier, and to single records."""
+"""Distances of synthetic rows from real ones: of distributions, to a classifier, and to single training rows."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import pandas as pd
 from codsa.data.schema import Column, Schema, is_ordered
 from codsa.encoders.values import to_float
 
-COLUMNS = 24
-"""Columns whose marginals are recorded."""
+MAX_COLUMNS = 24
+"""At most this many columns have their marginals recorded."""
 BINS = 24
-LEVELS = 12
+"""Bins of a number's histogram."""
+MAX_LEVELS = 12
+"""At most this many levels of a category are recorded, the most frequent ones."""
 
 
 def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the Wasserstein-1 distance of two samples, by exact optimal transport.
+    """Return the Wasserstein-1 distance of two samples under Euclidean cost, by exact optimal transport.
 
     Parameters
     ----------
@@ -40,9 +42,20 @@ def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def two_sample_auc(a: np.ndarray, b: np.ndarray, seed: int) -> float:
-    """Return the cross-validated AUC of a classifier that tells two samples apart.
+    """Return the cross-validated AUC of a classifier of two samples (a classifier two-sample test, Lopez-Paz 2017).
 
-    0.5: it cannot; 1: it always can. NaN with fewer than 10 rows on a side.
+    Parameters
+    ----------
+    a : ndarray of shape (n, d)
+    b : ndarray of shape (k, d)
+    seed : int
+        Of the folds and of the classifier.
+
+    Returns
+    -------
+    float
+        About 0.5 where the samples cannot be told apart, 1 where they always can; NaN where either has fewer than 10
+        rows.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
@@ -53,27 +66,34 @@ def two_sample_auc(a: np.ndarray, b: np.ndarray, seed: int) -> float:
     x, y = np.vstack([a, b]), np.r_[np.zeros(len(a), dtype=int), np.ones(len(b), dtype=int)]
     folds = StratifiedKFold(3, shuffle=True, random_state=seed)
     model = HistGradientBoostingClassifier(max_iter=50, min_samples_leaf=5, early_stopping=False, random_state=seed)
-    share = cross_val_predict(model, x, y, cv=folds, method="predict_proba")[:, 1]
-    return float(roc_auc_score(y, share))
+    probability = cross_val_predict(model, x, y, cv=folds, method="predict_proba")[:, 1]
+    return float(roc_auc_score(y, probability))
 
 
-def nearest_ratio(synthetic: np.ndarray, fresh: np.ndarray, training: np.ndarray) -> float:
-    """Return how near synthetic rows lie to training rows, relative to fresh real rows.
+def nearest_ratio(synthetic: np.ndarray, held_out: np.ndarray, training: np.ndarray) -> float:
+    """Return how near synthetic rows lie to training rows, relative to held-out real rows.
 
-    The ratio of the median distances to the nearest training row: about 1 is what fresh rows do,
-    0 is copying. NaN where a side is empty or fresh rows lie on training rows.
+    Parameters
+    ----------
+    synthetic, held_out, training : ndarray of shape (n, d), (k, d) and (l, d)
+
+    Returns
+    -------
+    float
+        The median distance of synthetic rows to their nearest training row, divided by that of held-out rows: about 1
+        for new rows, 0 for copies. NaN where a set is empty, or the held-out rows' median distance is 0.
     """
     from sklearn.neighbors import NearestNeighbors
 
-    if not len(synthetic) or not len(fresh) or not len(training):
+    if not len(synthetic) or not len(held_out) or not len(training):
         return float("nan")
     search = NearestNeighbors(n_neighbors=1).fit(training)
-    near, usual = (float(np.median(search.kneighbors(x)[0])) for x in (synthetic, fresh))
-    return near / usual if usual > 0 else float("nan")
+    ours, reference = (float(np.median(search.kneighbors(x)[0])) for x in (synthetic, held_out))
+    return ours / reference if reference > 0 else float("nan")
 
 
 def normal_rows(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """Return the rows that generated ones are to be like: for detection those that are normal."""
+    """Return the real rows that a generator models: for detection the normal ones, else all."""
     return rows[rows[schema.target].isin(schema.normal)].reset_index(drop=True) if schema.normal else rows
 
 
@@ -84,26 +104,28 @@ def marginals(synthetic: pd.DataFrame, test: pd.DataFrame, schema: Schema) -> di
     -------
     dict
         Column → {kind: 'ordered', edges, real, synthetic} or {kind: 'levels', levels, real,
-        synthetic}, with shares of rows; at most `COLUMNS` columns.
+        synthetic}, with shares of rows; at most `MAX_COLUMNS` columns.
     """
-    plain = [c for c in schema.modelled if not c.is_array and c.type != "text"]
-    return {c.name: _marginal(synthetic[c.name], test[c.name], c) for c in plain[:COLUMNS]}
+    columns = [column for column in schema.modelled if not column.is_array and column.type != "text"]
+    return {c.name: _marginal(synthetic[c.name], test[c.name], c) for c in columns[:MAX_COLUMNS]}
 
 
 def _marginal(synthetic: pd.Series, test: pd.Series, column: Column) -> dict[str, Any]:
+    """Return one column's histograms (see `marginals`)."""
     if not is_ordered(column):
-        levels = test.astype(object).value_counts(dropna=False).index[:LEVELS]
-        shares = [[_share(side, level) for level in levels] for side in (test, synthetic)]
+        levels = test.astype(object).value_counts(dropna=False).index[:MAX_LEVELS]
+        shares = [[_share(values, level) for level in levels] for values in (test, synthetic)]
         names = ["missing" if pd.isna(level) else str(level) for level in levels]
         return {"kind": "levels", "levels": names, "real": shares[0], "synthetic": shares[1]}
-    real, made = to_float(test), to_float(synthetic)
+    real, generated = to_float(test), to_float(synthetic)
     present = real[~np.isnan(real)]
     low, high = np.quantile(present, [0.005, 0.995]) if len(present) else (0.0, 1.0)
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
-    counts = [np.histogram(np.clip(x, low, high), edges)[0] / max(len(x), 1) for x in (real, made)]
+    counts = [np.histogram(np.clip(x, low, high), edges)[0] / max(len(x), 1) for x in (real, generated)]
     return {"kind": "ordered", "edges": edges, "real": counts[0], "synthetic": counts[1]}
 
 
 def _share(values: pd.Series, level: Any) -> float:
-    here = values.isna() if pd.isna(level) else values == level
-    return float(here.fillna(False).mean()) if len(values) else 0.0
+    """Return the share of values that are a level; a missing level stands for missing values."""
+    equal = values.isna() if pd.isna(level) else values == level
+    return float(equal.fillna(False).mean()) if len(values) else 0.0

@@ -1,4 +1,4 @@
-"""How generated texts are: varied or not, copied or not, and some to read."""
+"""Quality of generated texts: diversity, copies of training texts, round trip of embeddings; and example texts."""
 
 from __future__ import annotations
 
@@ -15,43 +15,45 @@ from codsa.encoders.similarity import nearest_rows, paired_cosine_similarity
 from codsa.errors import CodsaError
 from codsa.io import array_columns
 
-SAMPLE = 500
-"""Texts of each side that are measured."""
-SHOWN = 5
-"""Texts of each kind that are shown."""
-ROUND_TRIP = 50
+SAMPLE_TEXTS = 500
+"""At most this many generated and real texts are measured."""
+EXAMPLES = 5
+"""Example texts of each kind."""
+ROUND_TRIP_TEXTS = 50
 """Texts of a region that are embedded again."""
-NEAR = 0.8
-"""Texts at least so similar are near copies."""
+NEAR_COPY_SIMILARITY = 0.8
+"""Texts of at least this Jaccard similarity are near copies."""
 
 
 def distinct(texts: Sequence[str], n: int) -> float:
-    """Return distinct-n (Li 2016): the share of all runs of n words that are different; NaN without any."""
-    runs = [tuple(own[i : i + n]) for own in map(words, texts) for i in range(len(own) - n + 1)]
-    return len(set(runs)) / len(runs) if runs else float("nan")
+    """Return distinct-n (Li 2016): distinct n-grams of words as a share of all n-grams; NaN without any."""
+    ngrams = [tuple(tokens[i : i + n]) for tokens in map(words, texts) for i in range(len(tokens) - n + 1)]
+    return len(set(ngrams)) / len(ngrams) if ngrams else float("nan")
 
 
 def similarities(texts: Sequence[str], others: Sequence[str] | None = None) -> np.ndarray:
-    """Return each text's greatest Jaccard similarity of runs of words with another one, ndarray of shape (n,).
+    """Return each text's greatest Jaccard similarity of shingles with another text, ndarray of float64, shape (n,).
 
     Parameters
     ----------
+    texts : sequence of n str
     others : sequence of str, optional
-        Among which the other is looked for; None: among the other texts.
+        The texts to compare with; None: the other ones of `texts`.
     """
     sets = [shingles(text) for text in texts]
-    known = sets if others is None else [shingles(text) for text in others]
-    places: dict[int, list[int]] = defaultdict(list)
-    for place, own in enumerate(known):
-        for one in own.tolist():
-            places[one].append(place)
-    found = np.zeros(len(sets))
+    other_sets = sets if others is None else [shingles(text) for text in others]
+    inverted_index: dict[int, list[int]] = defaultdict(list)
+    for j, other in enumerate(other_sets):
+        for shingle in other.tolist():
+            inverted_index[shingle].append(j)
+    greatest = np.zeros(len(sets))
     for i, own in enumerate(sets):
-        common = Counter(place for one in own.tolist() for place in places.get(one, ()))
+        shared = Counter(j for shingle in own.tolist() for j in inverted_index.get(shingle, ()))
         if others is None:
-            common.pop(i, None)
-        found[i] = max((c / (len(own) + len(known[j]) - c) for j, c in common.items()), default=0.0)
-    return found
+            shared.pop(i, None)
+        jaccard = (count / (len(own) + len(other_sets[j]) - count) for j, count in shared.items())
+        greatest[i] = max(jaccard, default=0.0)
+    return greatest
 
 
 def text_quality(
@@ -66,57 +68,67 @@ def text_quality(
     Parameters
     ----------
     encoder : SentenceEncoder, optional
-        By which texts are embedded again; none: no round trip.
+        Embeds the generated texts again; None: no round trip.
 
     Returns
     -------
     dict
-        distinct_1, distinct_2, self_overlap (the mean of each text's greatest similarity with another
-        one) and the same of as many real texts (… real); copies and near_copies: the shares that are, or
-        nearly are, texts of S_g; round_trip: the mean cosine of the embedding that was generated and that of
-        the text which it was decoded to. Empty where no text is modelled.
+        distinct_1, distinct_2, self_overlap (the mean of each text's greatest similarity with another one) and the
+        same of as many real texts (names that end in ' real'); copies and near_copies: the shares of generated texts
+        that equal, or nearly equal, a text of S_g; round_trip: the mean cosine similarity of the generated embeddings
+        and the embeddings of the texts that they were decoded to. Empty where no text is modelled.
     """
     if not schema.texts:
         return {}
-    size = min(SAMPLE, len(synthetic), len(test))
-    made, real = (rows[schema.texts[0]].iloc[:size].tolist() for rows in (synthetic, test))
-    known = training[schema.texts[0]].tolist()
-    found: dict[str, float] = {}
-    for side, texts in (("", made), (" real", real)):
-        found |= {f"distinct_{n}{side}": distinct(texts, n) for n in (1, 2)}
-        found[f"self_overlap{side}"] = float(similarities(texts).mean())
-    near = similarities(made, known)
-    found["copies"] = float(np.mean([text in set(known) for text in made]))
-    found["near_copies"] = float((near >= NEAR).mean())
+    size = min(SAMPLE_TEXTS, len(synthetic), len(test))
+    generated, real = (rows[schema.texts[0]].iloc[:size].tolist() for rows in (synthetic, test))
+    training_texts = training[schema.texts[0]].tolist()
+    quality: dict[str, float] = {}
+    for suffix, texts in (("", generated), (" real", real)):
+        quality |= {f"distinct_{n}{suffix}": distinct(texts, n) for n in (1, 2)}
+        quality[f"self_overlap{suffix}"] = float(similarities(texts).mean())
+    distinct_training_texts = set(training_texts)
+    quality["copies"] = float(np.mean([text in distinct_training_texts for text in generated]))
+    quality["near_copies"] = float((similarities(generated, training_texts) >= NEAR_COPY_SIMILARITY).mean())
     vector = embedding_of_text(schema)
     if encoder is not None and vector is not None:
-        found["round_trip"] = round_trip(synthetic.iloc[:ROUND_TRIP], schema.texts[0], vector, encoder)
-    return found
+        quality["round_trip"] = round_trip(synthetic.iloc[:ROUND_TRIP_TEXTS], schema.texts[0], vector, encoder)
+    return quality
 
 
 def embedding_of_text(schema: Schema) -> Column | None:
-    """Return the modelled column of the text's embeddings, if there is one."""
+    """Return the modelled column that holds the embeddings of a modelled text, if there is one."""
     return schema.embedding if schema.embedding is not None and schema.embedding.of in schema.texts else None
 
 
 def round_trip(rows: pd.DataFrame, text: str, vector: Column, encoder: SentenceEncoder) -> float:
-    """Return the mean cosine of embeddings and of what their texts are embedded as.
+    """Return the mean cosine similarity of embeddings and the embeddings of the texts decoded from them.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows with both columns.
+    text : str
+        The column of texts.
+    vector : Column
+        The column of embeddings.
+    encoder : SentenceEncoder
 
     Raises
     ------
     CodsaError
-        Where the embeddings are another encoder's.
+        Where the embeddings are of another encoder.
     """
     if vector.encoder is not None and vector.encoder != encoder.digest:
-        raise CodsaError(f"{encoder.place}: not the encoder that '{vector.name}' is of; give that one")
-    a, b = array_columns.arrays(rows[vector.name]), encoder.encode(rows[text].tolist())
-    return float(paired_cosine_similarity(a, b).mean())
+        raise CodsaError(f"{encoder.name_or_path}: not the encoder that '{vector.name}' is of; give that one")
+    embeddings = array_columns.arrays(rows[vector.name])
+    return float(paired_cosine_similarity(embeddings, encoder.encode(rows[text].tolist())).mean())
 
 
 def text_examples(
     synthetic: pd.DataFrame, test: pd.DataFrame, training: pd.DataFrame, schema: Schema
 ) -> dict[str, list[str]]:
-    """Return some texts to read: real ones, generated ones, and the text of S_g most like each of these.
+    """Return example texts: real ones, generated ones, and the text of S_g nearest to each generated one.
 
     Returns
     -------
@@ -126,10 +138,12 @@ def text_examples(
     if not schema.texts:
         return {}
     name = schema.texts[0]
-    made, real = (rows[name].iloc[:SHOWN].tolist() for rows in (synthetic, test))
+    generated, real = (rows[name].iloc[:EXAMPLES].tolist() for rows in (synthetic, test))
     vector = embedding_of_text(schema)
-    found = {"real": real, "generated": made}
+    examples = {"real": real, "generated": generated}
     if vector is not None and len(training):
-        a, b = (array_columns.arrays(rows[vector.name]) for rows in (synthetic.iloc[:SHOWN], training))
-        found["nearest"] = training[name].iloc[nearest_rows(a, b)].tolist()
-    return found
+        queries, references = (
+            array_columns.arrays(rows[vector.name]) for rows in (synthetic.iloc[:EXAMPLES], training)
+        )
+        examples["nearest"] = training[name].iloc[nearest_rows(queries, references)].tolist()
+    return examples

@@ -1,4 +1,4 @@
-"""What a generator of arrays is told about each row: its other columns, as one small array."""
+"""The condition of a generator of arrays: each row's other columns, encoded as one array."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from codsa.errors import CodsaError, suggest
 
 @dataclass(frozen=True)
 class ConditionColumn:
-    """One column that is told.
+    """A column that a generator is conditioned on.
 
     Attributes
     ----------
     name : str
     levels : list, optional
-        The values of a category; its code is their place here. None for a number.
+        The values of a category; a value's code is its index here. None for a number.
     centre, scale : float
-        What brings a number to unit scale.
+        Mean and standard deviation of a number.
     """
 
     name: str
@@ -35,80 +35,91 @@ class ConditionColumn:
 
 @dataclass(frozen=True)
 class Conditions:
-    """The columns that are told, in order.
+    """The columns that a generator is conditioned on, in order.
 
     Attributes
     ----------
-    columns : list of Told
+    columns : list of ConditionColumn
     """
 
     columns: list[ConditionColumn]
 
     @classmethod
     def fit(cls, rows: pd.DataFrame, schema: Schema) -> Conditions:
-        """Learn levels and scales from rows: every modelled column that is not an array."""
-        return cls([_told(rows[c.name], c) for c in schema.modelled if not c.is_array])
+        """Fit levels and scales to rows, of every modelled column that is not an array."""
+        return cls([_fit_column(rows[column.name], column) for column in schema.modelled if not column.is_array])
 
     def encode(self, rows: pd.DataFrame) -> np.ndarray:
         """Return codes and numbers of rows, ndarray of float32, shape (n, columns)."""
-        made = np.empty((len(rows), len(self.columns)), dtype=np.float32)
-        for j, told in enumerate(self.columns):
-            made[:, j] = _codes(rows[told.name], told)
-        return made
+        condition = np.empty((len(rows), len(self.columns)), dtype=np.float32)
+        for j, column in enumerate(self.columns):
+            condition[:, j] = _encode_column(rows[column.name], column)
+        return condition
 
-    def adapt(self, theirs: Conditions) -> Conditions:
-        """Return these conditions in the codes and scales of others, with the levels that those lack behind theirs."""
-        known = {told.name: told for told in theirs.columns}
-        return Conditions([_joined(known.get(told.name), told) for told in self.columns])
+    def adapt(self, source: Conditions) -> Conditions:
+        """Return these conditions in the codes and scales of a source set; levels that it lacks come after its own."""
+        by_name = {column.name: column for column in source.columns}
+        return Conditions([_adapt_column(column, by_name.get(column.name)) for column in self.columns])
 
     def to_list(self) -> list[dict[str, Any]]:
-        """Return the columns, as JSON."""
-        return [asdict(told) for told in self.columns]
+        """Return the columns, for JSON."""
+        return [asdict(column) for column in self.columns]
 
 
-def _told(values: pd.Series, column: Column) -> ConditionColumn:
+def _fit_column(values: pd.Series, column: Column) -> ConditionColumn:
     if values.isna().any():
         raise CodsaError(f"column '{column.name}': missing values cannot be told to a generator; drop or fill them")
     if not is_ordered(column):
-        return ConditionColumn(column.name, [v.item() if hasattr(v, "item") else v for v in sorted(values.unique())])
+        levels = [level.item() if hasattr(level, "item") else level for level in sorted(values.unique())]
+        return ConditionColumn(column.name, levels)
     numbers = to_float(values)
     spread = float(numbers.std())
     return ConditionColumn(column.name, None, float(numbers.mean()), spread if spread > 0 else 1.0)
 
 
-def _codes(values: pd.Series, told: ConditionColumn) -> np.ndarray:
-    if told.levels is None:
-        return (to_float(values) - told.centre) / told.scale
-    codes = pd.Index(told.levels, dtype=object).get_indexer(values.astype(object))
+def _encode_column(values: pd.Series, column: ConditionColumn) -> np.ndarray:
+    """Return a category's codes, or a number's standardised values, ndarray of shape (n,)."""
+    if column.levels is None:
+        return (to_float(values) - column.centre) / column.scale
+    codes = pd.Index(column.levels, dtype=object).get_indexer(values.astype(object))
     if (codes < 0).any():
-        strange = values.iloc[int(np.flatnonzero(codes < 0)[0])]
-        raise CodsaError(f"column '{told.name}': the generator has never seen '{strange}'; it knows {told.levels}")
+        unseen = values.iloc[int(np.flatnonzero(codes < 0)[0])]
+        raise CodsaError(f"column '{column.name}': the generator has never seen '{unseen}'; it knows {column.levels}")
     return codes
 
 
-def _joined(theirs: ConditionColumn | None, mine: ConditionColumn) -> ConditionColumn:
-    if theirs is None:
-        return mine
-    if (theirs.levels is None) != (mine.levels is None):
-        raise CodsaError(f"column '{mine.name}': a number in one of source set and data, a category in the other")
-    if theirs.levels is None or mine.levels is None:
-        return theirs
-    return ConditionColumn(mine.name, [*theirs.levels, *(v for v in mine.levels if v not in theirs.levels)])
+def _adapt_column(column: ConditionColumn, source: ConditionColumn | None) -> ConditionColumn:
+    """Return a column in the codes or scale of the source set's column of that name, if there is one."""
+    if source is None:
+        return column
+    if (source.levels is None) != (column.levels is None):
+        raise CodsaError(f"column '{column.name}': a number in one of source set and data, a category in the other")
+    if source.levels is None or column.levels is None:
+        return source
+    new_levels = [level for level in column.levels if level not in source.levels]
+    return ConditionColumn(column.name, [*source.levels, *new_levels])
 
 
 def spread_evenly(
     rows: pd.DataFrame, names: Sequence[str], schema: Schema, seen: pd.DataFrame, random: np.random.Generator
 ) -> pd.DataFrame:
-    """Return rows in which some columns are drawn evenly over the values that S_g has.
+    """Return a copy of rows in which some columns are drawn uniformly over the values that S_g has.
 
     Parameters
     ----------
+    rows : DataFrame of n rows
     names : sequence of str
-        Numbers are drawn between the least and the greatest value seen, categories among the levels.
+        The columns that are drawn: numbers between the least and the greatest value seen, categories from the levels.
+    schema : Schema
     seen : DataFrame
         The rows of S_g.
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    DataFrame of n rows
     """
-    made = rows.copy()
+    spread = rows.copy()
     for name in names:
         column = schema.column(name)
         values = seen[name]
@@ -118,13 +129,13 @@ def spread_evenly(
             drawn = random.integers(int(values.min()), int(values.max()) + 1, len(rows))
         else:
             drawn = random.uniform(float(values.min()), float(values.max()), len(rows))
-        made[name] = cast(pd.Series(drawn).infer_objects(), column).array
-    return made
+        spread[name] = cast(pd.Series(drawn).infer_objects(), column).array
+    return spread
 
 
-def check_names(what: str, names: Sequence[str], schema: Schema) -> None:
-    """Raise a `CodsaError` for a name that is not one of the columns told."""
-    known = [c.name for c in schema.modelled if not c.is_array]
+def check_names(option: str, names: Sequence[str], schema: Schema) -> None:
+    """Raise a `CodsaError` for a name that an option gives and that is not a condition column's."""
+    columns = [column.name for column in schema.modelled if not column.is_array]
     for name in names:
-        if name not in known:
-            raise CodsaError(f"{what}: no column '{name}' beside the array; {suggest(name, known)}")
+        if name not in columns:
+            raise CodsaError(f"{option}: no column '{name}' beside the array; {suggest(name, columns)}")

@@ -1,4 +1,4 @@
-"""Rows as numbers and codes, for the neighbour-based resamplers (SMOTE and its kin)."""
+"""Rows as numbers and codes, for the neighbour-based resamplers (SMOTE and its variants)."""
 
 from __future__ import annotations
 
@@ -13,31 +13,34 @@ from codsa.encoders.numeric_precision import NumericPrecision
 from codsa.encoders.values import from_codes, from_float, level_codes, to_float
 
 
-def _is_large(column: Column) -> bool:
+def _exceeds_float64(column: Column) -> bool:
+    """Say whether a column holds whole numbers that float64 does not represent exactly."""
     bounds = (column.minimum or 0, column.maximum or 0)
     return column.type == "integer" and max(abs(bound) for bound in bounds) > EXACT
 
 
 def _numbers(values: pd.Series, column: Column, precisions: dict[str, NumericPrecision]) -> np.ndarray:
-    numbers: np.ndarray = precisions[column.name].numbers(values) if column.name in precisions else to_float(values)
-    return numbers
+    """Return an ordered column's values as float64, missing as NaN."""
+    precision = precisions.get(column.name)
+    return to_float(values) if precision is None else precision.to_numbers(values)
 
 
 @dataclass
 class MixedTable:
     """Rows as standardised numbers and category codes, and back.
 
-    A missing number is stored as the median, with a code of 1 in a column of its own, so that it
-    is generated as missing; a missing category is a level.
+    A missing number is encoded as the median, with a code of 1 in a column of its own, so that missing numbers are
+    generated too; a missing category is a level.
 
     Attributes
     ----------
     columns : list of Column
     centre, scale, fill : ndarray of shape (number of ordered columns,)
+        Mean, standard deviation and median.
     gaps : list of str
         The ordered columns with missing values.
-    precisions : dict of str to Grain
-        Of the columns of whole numbers that float64 does not hold.
+    precisions : dict of str to NumericPrecision
+        Of the columns of whole numbers that float64 does not represent exactly.
     """
 
     columns: list[Column]
@@ -49,8 +52,8 @@ class MixedTable:
 
     @classmethod
     def fit(cls, rows: pd.DataFrame, columns: list[Column]) -> MixedTable:
-        """Learn the scales from rows."""
-        precisions = {c.name: NumericPrecision.fit(c, rows[c.name]) for c in columns if _is_large(c)}
+        """Compute means, standard deviations and medians of rows."""
+        precisions = {c.name: NumericPrecision.fit(c, rows[c.name]) for c in columns if _exceeds_float64(c)}
         ordered = [_numbers(rows[c.name], c, precisions) for c in columns if is_ordered(c)]
         numbers = np.stack(ordered or [np.empty(len(rows))])
         gaps = [c.name for c in columns if is_ordered(c) and rows[c.name].isna().any()]
@@ -77,27 +80,29 @@ class MixedTable:
         ordered = [c for c in self.columns if is_ordered(c)]
         numbers = np.empty((len(rows), len(ordered)))
         for j, column in enumerate(ordered):
-            raw = _numbers(rows[column.name], column, self.precisions)
-            numbers[:, j] = (np.where(np.isnan(raw), self.fill[j], raw) - self.centre[j]) / self.scale[j]
+            unscaled = _numbers(rows[column.name], column, self.precisions)
+            filled = np.where(np.isnan(unscaled), self.fill[j], unscaled)
+            numbers[:, j] = (filled - self.centre[j]) / self.scale[j]
         codes = [level_codes(rows[c.name], c) for c in self.columns if not is_ordered(c)]
         codes += [rows[name].isna().to_numpy().astype(np.int64) for name in self.gaps]
         return numbers, np.stack(codes, axis=1) if codes else np.empty((len(rows), 0), dtype=np.int64)
 
     def decode(self, numbers: np.ndarray, codes: np.ndarray) -> pd.DataFrame:
-        """Return rows in the schema's types from what `encode` gave or a mixture of such."""
-        plain = [c for c in self.columns if not is_ordered(c)]
-        place = {c.name: j for j, c in enumerate(plain)}
-        gap = {name: len(plain) + j for j, name in enumerate(self.gaps)}
-        made: dict[str, pd.Series] = {}
+        """Return rows in the schema's types from numbers and codes as `encode` returns them, or mixtures of such."""
+        categories = [column.name for column in self.columns if not is_ordered(column)]
+        code_index = {name: j for j, name in enumerate(categories)}
+        gap_index = {name: len(categories) + j for j, name in enumerate(self.gaps)}
+        series: dict[str, pd.Series] = {}
         j = 0
         for column in self.columns:
             if not is_ordered(column):
-                made[column.name] = from_codes(codes[:, place[column.name]], column)
+                series[column.name] = from_codes(codes[:, code_index[column.name]], column)
                 continue
-            raw = numbers[:, j] * self.scale[j] + self.centre[j]
+            unscaled = numbers[:, j] * self.scale[j] + self.centre[j]
             j += 1
-            if column.name in gap:
-                raw = np.where(codes[:, gap[column.name]] == 1, np.nan, raw)
+            if column.name in gap_index:
+                unscaled = np.where(codes[:, gap_index[column.name]] == 1, np.nan, unscaled)
             precision = self.precisions.get(column.name)
-            made[column.name] = from_float(raw, column) if precision is None else precision.values(raw)
-        return pd.DataFrame(made)
+            values = from_float(unscaled, column) if precision is None else precision.to_values(unscaled)
+            series[column.name] = values
+        return pd.DataFrame(series)

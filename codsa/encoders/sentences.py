@@ -1,4 +1,4 @@
-"""Sentence encoders by name or folder, and their embeddings, which are computed once."""
+"""Sentence encoders by name or folder, and a cache of their embeddings."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from codsa.io.tensors import load_tensors
 
 log = logging.getLogger(__name__)
 
-CHUNK = 4096
-"""Texts whose embeddings are one file of the cache; a killed run loses at most one."""
-BATCH = 64
-WEIGHTS = (".safetensors", ".bin")
+CHUNK_TEXTS = 4096
+"""Texts whose embeddings are one file of the cache; a killed run loses at most one such file."""
+BATCH_TEXTS = 64
+"""Texts that go through the encoder together."""
+WEIGHT_SUFFIXES = (".safetensors", ".bin")
 
 
 class SentenceEncoder:
@@ -34,18 +35,18 @@ class SentenceEncoder:
 
     Parameters
     ----------
-    place : str
+    name_or_path : str
         A folder, or a name of the Hugging Face hub, `owner/name` or `owner/name@revision`.
     precision : {'auto', 'no', 'bf16'}
         auto: bf16 where the hardware computes in it; the embeddings are float32.
     """
 
-    def __init__(self, place: str, precision: str = "auto") -> None:
+    def __init__(self, name_or_path: str, precision: str = "auto") -> None:
         from codsa.io.devices import mixed_precision
 
-        self.place, self.precision = place, mixed_precision(precision)
+        self.name_or_path, self.precision = name_or_path, mixed_precision(precision)
         self.folder = model_folder(
-            place, "modules.json, config.json, model.safetensors, tokenizer.json and the folders"
+            name_or_path, "modules.json, config.json, model.safetensors, tokenizer.json and the folders"
         )
 
     @cached_property
@@ -63,39 +64,40 @@ class SentenceEncoder:
         except ImportError:
             raise CodsaError("texts need sentence-transformers; install it with pip install 'codsa[text]'") from None
         if not (self.folder / "config.json").exists() and not (self.folder / "modules.json").exists():
-            raise CodsaError(f"{self.place}: not a sentence encoder (no modules.json, no config.json)")
+            raise CodsaError(f"{self.name_or_path}: not a sentence encoder (no modules.json, no config.json)")
         check_modules(self.folder)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            made = SentenceTransformer(str(self.folder), device=device, trust_remote_code=False, local_files_only=True)
+            model = SentenceTransformer(str(self.folder), device=device, trust_remote_code=False, local_files_only=True)
         except Exception as error:  # each library below raises its own kinds
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise CodsaError(
-                f"{self.place}: cannot be loaded as a sentence encoder ({reason}); fetch it anew"
+                f"{self.name_or_path}: cannot be loaded as a sentence encoder ({reason}); fetch it anew"
             ) from None
-        return made.bfloat16() if self.precision == "bf16" else made
+        return model.bfloat16() if self.precision == "bf16" else model
 
     @property
-    def words(self) -> Any:
+    def tokenizer(self) -> Any:
         """The model's tokenizer."""
         return self.model.tokenizer
 
     def truncated(self, texts: Sequence[str]) -> int:
         """Return how many texts have more tokens than the model reads."""
-        most = self.model.max_seq_length
-        if most is None:
+        max_tokens = self.model.max_seq_length
+        if max_tokens is None:
             return 0
-        counts = [len(ids) for ids in self.words(list(texts), truncation=False, verbose=False)["input_ids"]]
-        return sum(count > most for count in counts)
+        counts = [len(ids) for ids in self.tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]]
+        return sum(count > max_tokens for count in counts)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return embeddings, ndarray of float32, shape (n, d)."""
-        shown = sys.stderr.isatty()
-        made = self.model.encode(list(texts), batch_size=BATCH, show_progress_bar=shown, convert_to_tensor=True)
-        found: np.ndarray = made.float().cpu().numpy()
-        if not np.isfinite(found).all():
-            raise CodsaError(f"{self.place}: gives embeddings that are not finite; its weights are broken")
-        return found
+        tensor = self.model.encode(
+            list(texts), batch_size=BATCH_TEXTS, show_progress_bar=sys.stderr.isatty(), convert_to_tensor=True
+        )
+        embeddings: np.ndarray = tensor.float().cpu().numpy()
+        if not np.isfinite(embeddings).all():
+            raise CodsaError(f"{self.name_or_path}: gives embeddings that are not finite; its weights are broken")
+        return embeddings
 
 
 MODULES = re.compile(
@@ -125,68 +127,76 @@ def check_modules(folder: Path) -> None:
 
 
 def embed(encoder: SentenceEncoder, texts: Sequence[str], cache: Path) -> np.ndarray:
-    """Return texts' embeddings, ndarray of float32, shape (n, d): from the cache where they are in it.
+    """Return texts' embeddings, ndarray of float32, shape (n, d), from the cache where it has them.
 
-    The cache holds a file for each `CHUNK` of texts, named after the digest of model, precision and texts.
+    The cache holds a file for each `CHUNK_TEXTS` texts, named after the digest of model, precision and texts.
     """
     from safetensors.numpy import save_file
 
     parts: list[np.ndarray] = []
-    for first in range(0, len(texts), CHUNK):
-        here = list(texts[first : first + CHUNK])
-        path = cache / f"{digest([encoder.digest, encoder.precision, here])[:40]}.safetensors"
+    for first in range(0, len(texts), CHUNK_TEXTS):
+        chunk = list(texts[first : first + CHUNK_TEXTS])
+        path = cache / f"{digest([encoder.digest, encoder.precision, chunk])[:40]}.safetensors"
         if not path.exists():
             start = time.perf_counter()
-            made = encoder.encode(here)
-            rate = len(here) / (time.perf_counter() - start)
-            log.info("%d of %d texts encoded (%.0f texts/s)", first + len(here), len(texts), rate)
-            with atomic_write(path) as part:
-                save_file({"embeddings": np.ascontiguousarray(made)}, part)
-        parts.append(_read(path, len(here)))
+            embeddings = encoder.encode(chunk)
+            rate = len(chunk) / (time.perf_counter() - start)
+            log.info("%d of %d texts encoded (%.0f texts/s)", first + len(chunk), len(texts), rate)
+            with atomic_write(path) as temporary:
+                save_file({"embeddings": np.ascontiguousarray(embeddings)}, temporary)
+        parts.append(_read_embeddings(path, len(chunk)))
     return np.concatenate(parts)
 
 
-def _read(path: Path, count: int) -> np.ndarray:
+def _read_embeddings(path: Path, count: int) -> np.ndarray:
     try:
-        found: np.ndarray = load_tensors(path, "numpy").expect("embeddings", count, None)
+        embeddings: np.ndarray = load_tensors(path, "numpy").expect("embeddings", count, None)
     except CodsaError as error:
         raise CodsaError(f"{path}: not whole; delete it and run again ({error})") from None
-    return found
+    return embeddings
 
 
-def model_folder(place: str, files: str) -> Path:
-    """Return a model's folder: a local one, or what the Hugging Face hub has under that name and revision.
+def model_folder(name_or_path: str, files: str) -> Path:
+    """Return a model's folder: a local one, or the download from the Hugging Face hub of that name and revision.
 
     Parameters
     ----------
+    name_or_path : str
+        A folder, or a name of the hub, `owner/name` or `owner/name@revision`.
     files : str
-        What is to be fetched by hand where there is no network, in words.
+        The files to fetch by hand where there is no network, for the error message.
+
+    Raises
+    ------
+    CodsaError
+        Where there is no such folder and the hub cannot be reached.
     """
-    path = Path(place)
+    path = Path(name_or_path)
     if path.exists():
         if path.is_dir():
             return path
-        raise CodsaError(f"{place}: a file; give the model's folder")
-    if path.is_absolute() or place.startswith(".") or place.count("/") > 1 or not place:
-        raise CodsaError(f"{place}: no such folder; give a model's folder or its name on the Hugging Face hub")
+        raise CodsaError(f"{name_or_path}: a file; give the model's folder")
+    if path.is_absolute() or name_or_path.startswith(".") or name_or_path.count("/") > 1 or not name_or_path:
+        raise CodsaError(f"{name_or_path}: no such folder; give a model's folder or its name on the Hugging Face hub")
     from huggingface_hub import snapshot_download
 
-    name, revision = parted(place)
+    name, revision = parted(name_or_path)
     try:
         folder = Path(snapshot_download(name, revision=revision))
-        warn_unless_pinned(place, folder)
+        warn_unless_pinned(name_or_path, folder)
         return folder
     except Exception as error:  # the hub's client raises many kinds without network
         pinned = f" --revision {revision}" if revision else ""
         local = f"models/{Path(name).name}"
         raise CodsaError(
-            f"{place}: no such folder, and it cannot be fetched from the Hugging Face hub ({type(error).__name__}); on "
-            f"a machine with network run 'hf download {name}{pinned} --local-dir {local}', bring that folder here "
+            f"{name_or_path}: no such folder, and it cannot be fetched from the Hugging Face hub ({type(error).__name__}); "
+            f"on a machine with network run 'hf download {name}{pinned} --local-dir {local}', bring that folder here "
             f"({files}) and give its path"
         ) from None
 
 
 def model_digest(folder: Path) -> str:
-    """Return the SHA-256 of a model's weights and settings, with their names; documentation does not count."""
-    files = sorted(p for p in folder.rglob("*") if p.suffix in (*WEIGHTS, ".json", ".txt", ".model") and p.is_file())
-    return digest([[p.relative_to(folder).as_posix(), file_digest(p)] for p in files])
+    """Return the SHA-256 of a model's weights and settings, with their file names, without its documentation."""
+    suffixes = (*WEIGHT_SUFFIXES, ".json", ".txt", ".model")
+    files = sorted(path for path in folder.rglob("*") if path.suffix in suffixes and path.is_file())
+    return digest([[path.relative_to(folder).as_posix(), file_digest(path)] for path in files])

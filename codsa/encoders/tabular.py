@@ -11,9 +11,9 @@ import pandas as pd
 
 from codsa.data.regions import Regions
 from codsa.data.schema import Column, is_ordered
-from codsa.encoders.blocks import Arrays, Block, LevelBlock, OrderedBlock, under
+from codsa.encoders.blocks import Arrays, Block, LevelBlock, OrderedBlock, strip_prefix
 from codsa.encoders.dependencies import FunctionalDependencies
-from codsa.encoders.evidence import tells
+from codsa.encoders.evidence import determines_region
 from codsa.encoders.vectors import VectorBlock
 from codsa.errors import CodsaError
 
@@ -25,8 +25,8 @@ class TabularEncoder:
     ----------
     blocks : list of OrderedBlock, LevelBlock or VectorBlock
         One per column that is modelled.
-    dependencies : Ties
-        How the other columns follow from these.
+    dependencies : FunctionalDependencies
+        How the other columns follow from the modelled ones.
     """
 
     def __init__(self, blocks: list[Block], dependencies: FunctionalDependencies) -> None:
@@ -42,7 +42,7 @@ class TabularEncoder:
         dependencies: bool = False,
         scaling: str = "normal-score",
     ) -> TabularEncoder:
-        """Learn the distributions and levels of columns from rows.
+        """Fit the scalings and levels of columns to rows.
 
         Parameters
         ----------
@@ -62,25 +62,33 @@ class TabularEncoder:
         CodsaError
             For an infinite value, or a column of images or texts.
         """
-        held = next((c for c in columns if c.type in ("image", "text")), None)
-        if held is not None:
+        unsupported = next((column for column in columns if column.type in ("image", "text")), None)
+        if unsupported is not None:
             raise CodsaError(
-                f"column '{held.name}' holds {held.type}s, which are not encoded as a table; use image-diffusion, "
-                "text-diffusion, distortions, text-noise or bootstrap"
+                f"column '{unsupported.name}' holds {unsupported.type}s, which are not encoded as a table; use "
+                "image-diffusion, text-diffusion, distortions, text-noise or bootstrap"
             )
         if regions is not None and region is not None and (region < 0).any():
             raise CodsaError(f"row {int(np.flatnonzero(region < 0)[0])} lies in no region; widen the regions")
-        deciding = None if regions is None else regions.column
-        found = (
-            FunctionalDependencies.fit(rows, columns, region, deciding)
+        region_column = None if regions is None else regions.column
+        functional = (
+            FunctionalDependencies.fit(rows, columns, region, region_column)
             if dependencies
             else FunctionalDependencies(columns)
         )
-        kept = [c for c in columns if c.name not in found.names]
         blocks = [
-            fit_block(c, rows[c.name], regions, region, c.name in found.region_determining, scaling) for c in kept
+            fit_block(
+                column,
+                rows[column.name],
+                regions=regions,
+                region=region,
+                determining=column.name in functional.region_determining,
+                scaling=scaling,
+            )
+            for column in columns
+            if column.name not in functional.names
         ]
-        return cls(blocks, found)
+        return cls(blocks, functional)
 
     @property
     def width(self) -> int:
@@ -89,7 +97,7 @@ class TabularEncoder:
 
     @property
     def regional(self) -> bool:
-        """Whether an array has another meaning in another region."""
+        """Whether the meaning of an array depends on its region."""
         return any(block.regional for block in self.blocks)
 
     def encode(self, rows: pd.DataFrame, region: np.ndarray | None = None) -> np.ndarray:
@@ -98,30 +106,32 @@ class TabularEncoder:
         Parameters
         ----------
         region : ndarray of int64, shape (n,), optional
-            The rows' regions; needed where a modelled column decides them.
+            The rows' regions; needed where a modelled column is encoded within its region.
         """
-        parts = [block.encode(rows[block.column.name], region) for block in self.blocks]
-        return np.hstack(parts or [np.zeros((len(rows), 1))]).astype(np.float32)
+        arrays = [block.encode(rows[block.column.name], region) for block in self.blocks]
+        return np.hstack(arrays or [np.zeros((len(rows), 1))]).astype(np.float32)
 
     def decode(self, array: np.ndarray, region: np.ndarray | None = None) -> pd.DataFrame:
         """Return rows in the schema's types, each in its region, from an ndarray of shape (n, width)."""
-        bounds = np.cumsum([0, *(block.width for block in self.blocks)])
-        parts = zip(self.blocks, bounds, bounds[1:], strict=False)
-        wide = array.astype(np.float64)
-        made = {b.column.name: b.decode(wide[:, i:j], region) for b, i, j in parts}
-        return self.dependencies.rebuild(pd.DataFrame(made, index=range(len(array))), region)
+        edges = np.cumsum([0, *(block.width for block in self.blocks)])
+        array = array.astype(np.float64)
+        series = {
+            block.column.name: block.decode(array[:, start:stop], region)
+            for block, start, stop in zip(self.blocks, edges, edges[1:], strict=False)
+        }
+        return self.dependencies.rebuild(pd.DataFrame(series, index=range(len(array))), region)
 
     def adapt(
         self, rows: pd.DataFrame, columns: list[Column], source: Regions, regions: Regions, region: np.ndarray
     ) -> TabularEncoder:
-        """Return the encoder of a source set for a study: its regions, levels, bounds and ties.
+        """Return the encoder of a source set for a study, with the study's regions, levels, bounds and dependencies.
 
         Parameters
         ----------
         rows : DataFrame of shape (n_g, d)
         columns : list of Column
         source, regions : Regions
-            The partitions of the source set and of the study: by the same column into as many.
+            The partitions of the source set and of the study: by the same column into as many regions.
         region : ndarray of int64, shape (n_g,)
 
         Raises
@@ -130,44 +140,48 @@ class TabularEncoder:
             When the source was prepared with other columns, types or regions.
         """
         self.check(columns)
-        mine, theirs = ((r.kind, r.column, len(r)) for r in (source, regions))
-        if self.regional and mine != theirs:
+        expected, actual = ((r.kind, r.column, len(r)) for r in (source, regions))
+        if self.regional and expected != actual:
             raise CodsaError(
-                f"the pretrained encoder is for regions (kind, column, number) {mine}, the data have {theirs}; "
+                f"the pretrained encoder is for regions (kind, column, number) {expected}, the data have {actual}; "
                 "prepare the source set with the same regions"
             )
-        index = None if regions.members == source.members else region
-        pairs = zip(self.blocks, columns, strict=True)
-        blocks: list[Block] = [b.adapt(rows[c.name], c, index, len(regions)) for b, c in pairs]
+        new_region = None if regions.members == source.members else region
+        blocks: list[Block] = [
+            block.adapt(rows[column.name], column, new_region, len(regions))
+            for block, column in zip(self.blocks, columns, strict=True)
+        ]
         return TabularEncoder(blocks, FunctionalDependencies.fit(rows, columns, region, regions.column))
 
     def check(self, columns: list[Column]) -> None:
-        """Raise a `CodsaError` unless it was fitted on these columns."""
-        mine, theirs = [(b.column.name, b.column.type) for b in self.blocks], [(c.name, c.type) for c in columns]
-        if mine != theirs:
+        """Raise a `CodsaError` unless the encoder was fitted on columns of these names and types."""
+        expected = [(block.column.name, block.column.type) for block in self.blocks]
+        actual = [(column.name, column.type) for column in columns]
+        if expected != actual:
             raise CodsaError(
-                f"the pretrained encoder models columns {mine}, the data have {theirs}; prepare the source "
+                f"the pretrained encoder models columns {expected}, the data have {actual}; prepare the source "
                 "set with the same columns and types"
             )
 
     def to_arrays(self) -> Arrays:
-        """Return what was learned as named arrays, for safetensors."""
-        made: Arrays = {}
+        """Return all fitted values as named arrays, for safetensors; one of them, `facts`, holds JSON as bytes."""
+        arrays: Arrays = {}
         for j, block in enumerate(self.blocks):
-            made |= {f"{j}.{name}": array for name, array in block.arrays().items()}
-        facts = {"blocks": {b.column.name: b.facts() for b in self.blocks}, "ties": self.dependencies.facts()}
-        return made | {"facts": np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8).copy()}
+            arrays |= {f"{j}.{name}": array for name, array in block.arrays().items()}
+        blocks = {block.column.name: block.to_dict() for block in self.blocks}
+        text = json.dumps({"blocks": blocks, "dependencies": self.dependencies.to_dict()})
+        return arrays | {"facts": np.frombuffer(text.encode(), dtype=np.uint8).copy()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any], columns: list[Column]) -> TabularEncoder:
-        """Read an encoder from what `to_arrays` gave and the columns it was fitted on."""
+        """Read an encoder from what `to_arrays` returned and the columns that it was fitted on."""
         facts = json.loads(np.asarray(arrays["facts"]).tobytes())
-        known = {c.name: c for c in columns}
+        by_name = {column.name: column for column in columns}
         blocks: list[Block] = []
-        for j, (name, own) in enumerate(facts["blocks"].items()):
-            kind = block_class(known[name])
-            blocks.append(kind.read(known[name], own, under(arrays, f"{j}.")))
-        return cls(blocks, FunctionalDependencies.from_facts(columns, facts["ties"]))
+        for j, (name, record) in enumerate(facts["blocks"].items()):
+            column = by_name[name]
+            blocks.append(block_class(column).restore(column, record, strip_prefix(arrays, f"{j}.")))
+        return cls(blocks, FunctionalDependencies.from_dict(columns, facts["dependencies"]))
 
 
 def block_class(column: Column) -> type[OrderedBlock] | type[LevelBlock] | type[VectorBlock]:
@@ -185,14 +199,28 @@ def fit_block(
     determining: bool,
     scaling: str,
 ) -> Block:
-    """Fit a column's block, region by region where it decides or tells the region."""
+    """Fit a column's block, within each region where the column defines or determines the region.
+
+    Parameters
+    ----------
+    column : Column
+    values : Series of n rows
+    regions : Regions, optional
+    region : ndarray of int64, shape (n,), optional
+        The rows' regions.
+    determining : bool
+        Whether the column is known to determine the region.
+    scaling : str
+        A name of `codsa.encoders.scaling.NAMES`.
+    """
     if block_class(column) is VectorBlock:
         return VectorBlock.fit(column, values)
     if regions is None or region is None:
-        inside = None
+        regional = False
     else:
-        inside = region if determining or column.name == regions.column or tells(values, column, region) else None
+        regional = determining or column.name == regions.column or determines_region(values, column, region)
+    within = region if regional else None
     if not is_ordered(column):
-        return LevelBlock.fit(column, values, inside, 0 if regions is None else len(regions))
+        return LevelBlock.fit(column, values, within, 0 if regions is None else len(regions))
     atoms = regions is not None and regions.kind == "values" and column.name == regions.column
-    return OrderedBlock.fit(column, values, inside, atoms, scaling)
+    return OrderedBlock.fit(column, values, within, atoms, scaling)

@@ -1,4 +1,4 @@
-"""The block of a vector in an encoded row: centred, of unit variance, back on the sphere where vectors lie on one."""
+"""The block of a vector in an encoded row: centred, of unit variance, on the unit sphere where all are."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pandas as pd
 from codsa.data.schema import Column
 from codsa.io import array_columns
 
-ON_SPHERE = 2e-2
-"""Vectors whose lengths differ from 1 by less than this all lie on the unit sphere (bf16 is that coarse)."""
+LENGTH_TOLERANCE = 2e-2
+"""Vectors whose lengths all differ from 1 by less than this lie on the unit sphere (bf16 is that coarse)."""
 
 
 @dataclass
 class VectorBlock:
-    """A vector as its coordinates, with one scale for all of them, so that angles stay what they are.
+    """A vector as its coordinates, with one scale for all of them, which keeps angles.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class VectorBlock:
     scale : float
         The root of the coordinates' mean variance.
     unit : bool
-        Whether vectors have length 1, and decoded ones are given it.
+        Whether the fitted vectors have length 1; decoded ones are then normalised to it.
     """
 
     column: Column
@@ -39,11 +39,11 @@ class VectorBlock:
 
     @classmethod
     def fit(cls, column: Column, values: pd.Series) -> VectorBlock:
-        """Learn centre and scale."""
+        """Compute centre and scale."""
         x = array_columns.arrays(values)
         centre = x.mean(axis=0, dtype=np.float64)
         scale = float(np.sqrt(x.var(axis=0, dtype=np.float64).mean()))
-        unit = bool(np.all(np.abs(np.linalg.norm(x, axis=1) - 1) < ON_SPHERE))
+        unit = bool(np.all(np.abs(np.linalg.norm(x, axis=1) - 1) < LENGTH_TOLERANCE))
         return cls(column, centre, scale or 1.0, unit)
 
     @property
@@ -56,18 +56,18 @@ class VectorBlock:
         return (array_columns.arrays(values) - self.centre) / self.scale
 
     def decode(self, array: np.ndarray, region: np.ndarray | None = None) -> pd.Series:
-        """Return vectors from what `encode` gave or a model drew."""
+        """Return vectors, Series of n rows, from coordinates as `encode` returns them or a model draws them."""
         x = array * self.scale + self.centre
         if self.unit:
             x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
         return array_columns.column("vector", x.astype(np.float32))
 
     def adapt(self, values: pd.Series, column: Column, region: np.ndarray | None, count: int) -> VectorBlock:
-        """Return the block for another set of rows: the same coordinates (see `OrderedBlock.adapt`)."""
+        """Return the block for the rows of another set, in the same coordinates (see `OrderedBlock.adapt`)."""
         return replace(self, column=column)
 
-    def facts(self) -> dict[str, Any]:
-        """Return what is no array, for JSON."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fitted values other than arrays, for JSON."""
         return {"scale": self.scale, "unit": self.unit}
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -75,6 +75,6 @@ class VectorBlock:
         return {"centre": self.centre}
 
     @classmethod
-    def read(cls, column: Column, facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> VectorBlock:
-        """Read what `facts` and `arrays` gave."""
-        return cls(column, np.asarray(arrays["centre"]), facts["scale"], facts["unit"])
+    def restore(cls, column: Column, record: Mapping[str, Any], arrays: Mapping[str, Any]) -> VectorBlock:
+        """Read what `to_dict` and `arrays` returned."""
+        return cls(column, np.asarray(arrays["centre"]), record["scale"], record["unit"])

@@ -12,8 +12,8 @@ from scipy.stats import norm
 from codsa.data.dataset import Dataset
 from codsa.data.schema import Column, cast, describe
 from codsa.encoders.blocks import ONE_HOT_LIMIT, LevelBlock, OrderedBlock
-from codsa.encoders.evidence import determines, steps, surprise
-from codsa.encoders.linear import Linear, find_linear, solve
+from codsa.encoders.evidence import determines, log_multinomial, step_function_cuts
+from codsa.encoders.linear import LinearDependency, find_linear, solve
 from codsa.encoders.mixed import MixedTable
 from codsa.encoders.numeric_precision import NumericPrecision
 from codsa.encoders.scaling import Asinh, NormalScore, suited
@@ -32,22 +32,22 @@ def test_neural_encoding_comes_back_as_it_was(dataset: Dataset) -> None:
     encoder = TabularEncoder.fit(rows, dataset.schema.modelled)
     array = encoder.encode(rows)
     assert array.dtype == np.float32 and array.shape == (len(rows), encoder.width) and np.isfinite(array).all()
-    back = encoder.decode(array)
-    assert (back.dtypes == rows.dtypes).all()
+    decoded = encoder.decode(array)
+    assert (decoded.dtypes == rows.dtypes).all()
     for column in dataset.schema.modelled:
-        pd.testing.assert_series_equal(back[column.name].isna(), rows[column.name].isna())
+        pd.testing.assert_series_equal(decoded[column.name].isna(), rows[column.name].isna())
         if column.type in ("categorical", "boolean", "integer"):
-            pd.testing.assert_series_equal(back[column.name], rows[column.name])
+            pd.testing.assert_series_equal(decoded[column.name], rows[column.name])
         if column.type == "numeric":
             spread = rows[column.name].std()
-            assert np.nanmax(np.abs(back[column.name] - rows[column.name])) < 0.05 * spread
+            assert np.nanmax(np.abs(decoded[column.name] - rows[column.name])) < 0.05 * spread
 
 
 def test_encoder_survives_its_arrays(dataset: Dataset) -> None:
     rows = dataset.rows[[c.name for c in dataset.schema.modelled]]
     encoder = TabularEncoder.fit(rows, dataset.schema.modelled)
-    again = TabularEncoder.from_arrays(encoder.to_arrays(), dataset.schema.modelled)
-    assert np.array_equal(again.encode(rows), encoder.encode(rows))
+    restored = TabularEncoder.from_arrays(encoder.to_arrays(), dataset.schema.modelled)
+    assert np.array_equal(restored.encode(rows), encoder.encode(rows))
 
 
 def test_resamplers_encoding_comes_back_as_it_was(dataset: Dataset) -> None:
@@ -59,8 +59,8 @@ def test_resamplers_encoding_comes_back_as_it_was(dataset: Dataset) -> None:
 def test_noise_never_leaves_the_bounds() -> None:
     column, values = column_of(pd.Series([1.0, 2.0, 5.0, 100.0]), "numeric")
     block = OrderedBlock.fit(column, values)
-    back = block.decode(np.random.default_rng(0).normal(scale=10, size=(500, 1)))
-    assert back.between(1.0, 100.0).all() and back.min() == 1.0 and back.max() == 100.0
+    decoded = block.decode(np.random.default_rng(0).normal(scale=10, size=(500, 1)))
+    assert decoded.between(1.0, 100.0).all() and decoded.min() == 1.0 and decoded.max() == 100.0
 
 
 def test_a_point_mass_comes_back_exactly() -> None:
@@ -120,65 +120,71 @@ def test_a_jump_is_scored_at_its_middle() -> None:
 
 
 def test_bounds_of_dates_and_long_integers_hold_to_the_last_digit() -> None:
-    moment = "2020-01-01T00:00:00.123456700"  # the nearest float64 lies above
-    date = Column("c", "datetime", minimum="2019-01-01", maximum=moment)
-    assert from_float(np.array([1e19, np.nan]), date)[0] == pd.Timestamp(moment)
-    whole = Column("c", "integer", minimum=-(2**63), maximum=2**60 + 1)
-    made = from_float(np.array([1e19, -1e19, np.nan]), whole)
-    assert made[0] == 2**60 + 1 and made[1] == -(2**63) + 1024 and made.isna()[2]
+    latest = "2020-01-01T00:00:00.123456700"  # the nearest float64 lies above
+    date = Column("c", "datetime", minimum="2019-01-01", maximum=latest)
+    assert from_float(np.array([1e19, np.nan]), date)[0] == pd.Timestamp(latest)
+    integer = Column("c", "integer", minimum=-(2**63), maximum=2**60 + 1)
+    decoded = from_float(np.array([1e19, -1e19, np.nan]), integer)
+    assert decoded[0] == 2**60 + 1 and decoded[1] == -(2**63) + 1024 and decoded.isna()[2]
 
 
 def test_evidence_counts_arrangements() -> None:
-    assert surprise(np.array([0, 0, 1, 1])) == pytest.approx(np.log(6))
+    assert log_multinomial(np.array([0, 0, 1, 1])) == pytest.approx(np.log(6))
     a, b = np.arange(40) % 4, np.arange(40) % 2
-    evidence = surprise(b) - 4 * np.log(2)
+    evidence = log_multinomial(b) - 4 * np.log(2)
     assert determines(a, b, evidence - 0.01) and not determines(a, b, evidence + 0.01)
     assert not determines(b, a, 0.0)
 
 
 def test_steps_are_cut_half_way() -> None:
     a = np.r_[np.arange(20.0), 7.0]
-    cuts = steps(a, (a > 7).astype(int), 0.0)
+    cuts = step_function_cuts(a, (a > 7).astype(int), 0.0)
     assert cuts is not None and cuts.tolist() == [7.5]
-    assert steps(a, np.r_[np.zeros(20, int), 1], 0.0) is None
-    assert steps(a, np.arange(21) % 2, 0.0) is None
+    assert step_function_cuts(a, np.r_[np.zeros(20, int), 1], 0.0) is None
+    assert step_function_cuts(a, np.arange(21) % 2, 0.0) is None
 
 
 def test_sums_are_solved_with_plain_weights() -> None:
     x = np.random.default_rng(0).normal(size=(50, 2)) * [1.0, 1e6]
-    solved = solve(3 * x[:, 0] - x[:, 1] + 0.25, x)
-    assert solved is not None
-    assert solved[0].tolist() == [3.0, -1.0] and solved[1] == 0.25
+    solution = solve(3 * x[:, 0] - x[:, 1] + 0.25, x)
+    assert solution is not None
+    weights, offset = solution
+    assert weights.tolist() == [3.0, -1.0] and offset == 0.25
     assert solve(x[:, 0] + 1e-6 * np.random.default_rng(1).normal(size=50), x[:, :1]) is None
 
 
 def test_a_repair_moves_columns_within_their_bounds() -> None:
     """total = a + b of at most 5: a gives way first, by whole steps, then b; the fixed one never."""
-    tie = Linear("total", ["a", "b"], [1.0, 1.0], 0.0, 0.0, 5.0, [1.0, 0.0], [4.0, 4.0], [1.0, 1.0], [False, False])
+    tie = LinearDependency(
+        "total", ["a", "b"], [1.0, 1.0], 0.0, 0.0, 5.0, [1.0, 0.0], [4.0, 4.0], [1.0, 1.0], [False, False]
+    )
     numbers = {"a": np.array([4.0, 3.0, 2.0]), "b": np.array([4.0, 4.5, 2.0])}
-    tie.repair(numbers)
+    dependency.repair(numbers)
     assert numbers["a"].tolist() == [1.0, 1.0, 2.0] and numbers["b"].tolist() == [4.0, 3.5, 2.0]
-    fixed = replace(tie, fixed=[True, False])
+    fixed = replace(dependency, fixed=[True, False])
     numbers = {"a": np.array([4.0]), "b": np.array([4.0])}
     fixed.repair(numbers)
     assert numbers["a"].tolist() == [4.0] and numbers["b"].tolist() == [1.0]
 
 
 def test_the_total_is_rebuilt_and_not_its_parts() -> None:
-    """Whatever the order of the columns, and never the one that decides the region."""
+    """Whatever the order of the columns, and never the one that defines the regions."""
     random = np.random.default_rng(0)
     a, b, c = random.normal(size=(3, 200)) * [[3.0], [2.0], [1.0]]
     numbers = {"total": a + b + c, "a": a, "b": b, "c": c, "other": b - 2 * c}
     codes = {name: np.arange(200) for name in numbers}
     precisions = {name: NumericPrecision(Column(name, "numeric")) for name in numbers}
-    found = find_linear(numbers, codes, precisions, 20.0, None)
-    assert {t.name: sorted(t.of) for t in found} == {"total": ["a", "b", "c"], "other": ["b", "c"]}
-    fixed = find_linear(numbers, codes, precisions, 20.0, "total")
-    assert "total" not in {t.name for t in fixed} and len(fixed) == 2
+    sums = find_linear(numbers, codes, precisions, 20.0, None)
+    assert {dependency.name: sorted(dependency.terms) for dependency in sums} == {
+        "total": ["a", "b", "c"],
+        "other": ["b", "c"],
+    }
+    others = find_linear(numbers, codes, precisions, 20.0, "total")
+    assert "total" not in {dependency.name for dependency in others} and len(others) == 2
 
 
 def test_a_rounded_column_is_not_rebuilt_from_finer_ones() -> None:
-    """b = total - a would lose its two decimals, or the tie; total is rebuilt instead, unless it decides."""
+    """b = total - a would lose its two decimals, or the sum; total is rebuilt instead, unless it defines the regions."""
     random = np.random.default_rng(0)
     numbers = {"a": random.normal(size=200), "b": np.round(random.normal(size=200), 2)}
     numbers["total"] = numbers["a"] + numbers["b"]
@@ -186,8 +192,9 @@ def test_a_rounded_column_is_not_rebuilt_from_finer_ones() -> None:
     precisions = {
         name: NumericPrecision(Column(name, "numeric"), decimals=2 if name == "b" else -1) for name in numbers
     }
-    assert [t.name for t in find_linear(numbers, codes, precisions, 20.0, None)] == ["total"]
-    assert [t.name for t in find_linear(numbers, codes, precisions, 20.0, "total")] == ["a"]
+    for region_column, dependent in ((None, "total"), ("total", "a")):
+        sums = find_linear(numbers, codes, precisions, 20.0, region_column)
+        assert [dependency.name for dependency in sums] == [dependent]
 
 
 def test_asinh_is_monotone_of_unit_variance_and_keeps_what_was_seen() -> None:
@@ -199,7 +206,7 @@ def test_asinh_is_monotone_of_unit_variance_and_keeps_what_was_seen() -> None:
     assert scaling.decode(np.array([-1e3, 1e3])).tolist() == [numbers.min(), numbers.max()]
 
 
-def test_asinh_keeps_a_linear_tie_linear_in_the_bulk() -> None:
+def test_asinh_keeps_a_linear_relation_linear_in_the_bulk() -> None:
     """What ranks would bend: y = 2x of a bimodal x."""
     random = np.random.default_rng(1)
     x = np.r_[random.normal(-3, 0.3, 500), random.normal(3, 0.3, 500)]

@@ -54,7 +54,7 @@ class TextNoise(Bootstrap):
         if self.encoder is None:
             raise CodsaError(f"text-noise: '{name}' is a feature, so changed texts are embedded; give encoder")
         if self.encoder.digest != digest:
-            raise CodsaError(f"text-noise: {self.encoder.place} is not the encoder of '{name}'; give that one")
+            raise CodsaError(f"text-noise: {self.encoder.name_or_path} is not the encoder of '{name}'; give that one")
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
         """Draw rows of one region (see `Generator.sample`)."""
