@@ -1,4 +1,4 @@
-"""Where tables, images and texts differ: stages ask the modality of a column, and know no other difference."""
+"""The differences between tables, images and texts: stages ask the modality of a column and never branch on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Comparison", "Modality", "modalities_of", "modality_of"]
 
 
 def modality_of(column: Column) -> type[Modality]:
-    """Return the modality of a column's type: the one that names it, or else tables."""
+    """Return the modality whose registry entry lists a column's type; tables where none does."""
     entry = next((entry for entry in MODALITIES if column.type in entry.types), MODALITIES[-1])
     module, _, name = entry.target.partition(":")
     modality: type[Modality] = getattr(importlib.import_module(module), name)
@@ -27,19 +27,19 @@ def modalities_of(schema: Schema, encoder: str | None = None) -> list[Modality]:
     Parameters
     ----------
     encoder : str, optional
-        A sentence encoder's folder or name, by which generated texts are embedded again.
+        A sentence encoder's folder or name, with which generated texts are embedded again.
 
     Raises
     ------
     CodsaError
-        For an encoder where no modality has a use for one.
+        For an encoder where no modality uses one.
     """
-    classes = _in_order({modality_of(column) for column in schema.modelled})
-    if encoder is not None and not any(modality.takes_encoder(schema) for modality in classes):
+    classes = _in_registry_order({modality_of(column) for column in schema.modelled})
+    if encoder is not None and not any(modality.uses_encoder(schema) for modality in classes):
         raise CodsaError("encoder: the data model no text with embeddings, so there is no round trip; leave it out")
     return [modality(schema, encoder) for modality in classes]
 
 
-def _in_order(classes: Iterable[type[Modality]]) -> list[type[Modality]]:
-    places = {entry.target.partition(":")[2]: place for place, entry in enumerate(MODALITIES)}
-    return sorted(classes, key=lambda modality: places[modality.__name__])
+def _in_registry_order(classes: Iterable[type[Modality]]) -> list[type[Modality]]:
+    position = {entry.target.partition(":")[2]: i for i, entry in enumerate(MODALITIES)}
+    return sorted(classes, key=lambda modality: position[modality.__name__])

@@ -1,4 +1,4 @@
-"""What a modality answers to the stages; another one is a subclass and a line in the registry."""
+"""The interface of a modality to the stages; a new modality is a subclass and a line of the registry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from codsa.data.schema import Column, Schema
 
 Space = Callable[[pd.DataFrame], np.ndarray]
-"""From n rows to n points, ndarray of shape (n, d), between which distances mean something."""
+"""Maps n rows to n points, ndarray of shape (n, d), whose Euclidean distances are meaningful."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class Comparison:
     Attributes
     ----------
     synthetic : DataFrame
+        Generated rows.
     test : DataFrame
-        Real rows that nothing was fitted on.
+        Real rows on which nothing was fitted.
     training : DataFrame
         The rows of S_g.
     """
@@ -36,13 +37,13 @@ class Comparison:
 class Modality:
     """A kind of data: how its values are checked, compared and shown.
 
-    Every method has an answer that adds nothing, so that a modality says what it has to say and no more.
+    Every method but `in_bounds` has a default that adds nothing, so that a modality overrides only what it needs.
 
     Parameters
     ----------
     schema : Schema
     encoder : str, optional
-        A sentence encoder, for modalities whose generated values can be embedded again.
+        A sentence encoder's folder or name, for modalities whose generated values can be embedded again.
     """
 
     name: ClassVar[str] = ""
@@ -51,31 +52,31 @@ class Modality:
         self.schema = schema
 
     @classmethod
-    def takes_encoder(cls, schema: Schema) -> bool:
-        """Say whether an encoder has a use for such data."""
+    def uses_encoder(cls, schema: Schema) -> bool:
+        """Say whether a sentence encoder is used for data of this schema."""
         return False
 
     @staticmethod
     def in_bounds(values: pd.Series, column: Column) -> np.ndarray:
-        """Say which values a column can hold, ndarray of bool, shape (n,)."""
+        """Say which values are valid in a column, ndarray of bool, shape (n,)."""
         raise NotImplementedError
 
     def space(self, rows: pd.DataFrame, random: np.random.Generator) -> Space | None:
-        """Fit the space in which rows of this kind are compared; None: another modality's serves as well."""
+        """Fit the space in which rows are compared; None where another modality's space is used."""
         return None
 
-    def figures_of_points(self, synthetic: np.ndarray, test: np.ndarray) -> dict[str, float]:
-        """Return further figures of two samples of points, each of shape (n, d)."""
+    def sample_metrics(self, synthetic: np.ndarray, test: np.ndarray) -> dict[str, float]:
+        """Return further metrics of two samples of points in the space, each of shape (n, d)."""
         return {}
 
     def quality(self, comparison: Comparison) -> dict[str, float]:
-        """Return figures of the values themselves."""
+        """Return metrics of the values themselves."""
         return {}
 
     def panel(self, comparison: Comparison) -> dict[str, Any]:
-        """Return pictures to look at, as PNG in base64 by their kind."""
+        """Return example images by kind, as PNG in base64."""
         return {}
 
     def examples(self, comparison: Comparison) -> dict[str, list[str]]:
-        """Return texts to read, by their kind."""
+        """Return example texts by kind."""
         return {}

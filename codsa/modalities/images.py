@@ -1,4 +1,4 @@
-"""Images: arrays of pixels, shown beside the training image that is nearest."""
+"""Images: arrays of pixels, shown beside their nearest training image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Column
-from codsa.modalities.arrays import array_figures, array_space, finite
+from codsa.modalities.arrays import array_metrics, array_space, is_finite
 from codsa.modalities.base import Comparison, Modality, Space
 
 
@@ -20,15 +20,15 @@ class Images(Modality):
     @staticmethod
     def in_bounds(values: pd.Series, column: Column) -> np.ndarray:
         """Say which images hold finite numbers only, ndarray of bool."""
-        return finite(values)
+        return is_finite(values)
 
     def space(self, rows: pd.DataFrame, random: np.random.Generator) -> Space | None:
         """Fit principal components of the pixels."""
         return array_space(self.schema, rows, random)
 
-    def figures_of_points(self, synthetic: np.ndarray, test: np.ndarray) -> dict[str, float]:
+    def sample_metrics(self, synthetic: np.ndarray, test: np.ndarray) -> dict[str, float]:
         """Return the Fréchet distance, precision, recall, density and coverage."""
-        return array_figures(synthetic, test)
+        return array_metrics(synthetic, test)
 
     def panel(self, comparison: Comparison) -> dict[str, Any]:
         """Return generated images, the training image nearest to each, and real test images."""

@@ -18,7 +18,7 @@ class Tables(Modality):
 
     @staticmethod
     def in_bounds(values: pd.Series, column: Column) -> np.ndarray:
-        """Say which values are missing or keep a column's levels and bounds, ndarray of bool."""
+        """Say which values are missing, or among a column's levels or within its bounds, ndarray of bool, shape (n,)."""
         if column.minimum is not None and values.dtype == np.float64:
             numbers = values.to_numpy()
             return ~((numbers < column.minimum) | (numbers > column.maximum))
@@ -30,14 +30,16 @@ class Tables(Modality):
         return (inside.fillna(False).astype(bool) | values.isna()).to_numpy(dtype=bool)
 
     def space(self, rows: pd.DataFrame, random: np.random.Generator) -> Space:
-        """Fit an encoder of all columns that vary, texts aside."""
+        """Fit an encoder of all columns that vary, except texts."""
         from codsa.encoders.tabular import TabularEncoder
 
-        varied = [c for c in self.schema.modelled if c.type != "text" and rows[c.name].nunique(dropna=False) > 1]
-        return TabularEncoder.fit(rows, varied).encode
+        columns = [column for column in self.schema.modelled if column.type != "text"]
+        varying = [column for column in columns if rows[column.name].nunique(dropna=False) > 1]
+        return TabularEncoder.fit(rows, varying).encode
 
 
 def _bounds(low: Any, high: Any, values: pd.Series) -> tuple[Any, Any]:
+    """Return bounds in the type of the values."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return pd.Timestamp(low), pd.Timestamp(high)
     return low, high

@@ -1,4 +1,4 @@
-"""Texts, and the vectors that encode them."""
+"""Texts, and the vectors that embed them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Column, Schema
-from codsa.modalities.arrays import array_figures, array_space, finite
+from codsa.modalities.arrays import array_metrics, array_space, is_finite
 from codsa.modalities.base import Comparison, Modality, Space
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ class Texts(Modality):
 
     def __init__(self, schema: Schema, encoder: str | None = None) -> None:
         super().__init__(schema)
-        self.place = encoder
+        self.encoder_name = encoder
 
     @classmethod
-    def takes_encoder(cls, schema: Schema) -> bool:
+    def uses_encoder(cls, schema: Schema) -> bool:
         """Say whether a text is modelled together with its embedding."""
         from codsa.diagnostics.texts import embedding_of_text
 
@@ -34,33 +34,38 @@ class Texts(Modality):
 
     @cached_property
     def encoder(self) -> SentenceEncoder | None:
-        """The encoder by which generated texts are embedded again."""
+        """The encoder with which generated texts are embedded again."""
         from codsa.encoders.sentences import SentenceEncoder
 
-        return None if self.place is None else SentenceEncoder(self.place)
+        return None if self.encoder_name is None else SentenceEncoder(self.encoder_name)
 
     @staticmethod
     def in_bounds(values: pd.Series, column: Column) -> np.ndarray:
         """Say which texts hold a word, or which vectors finite numbers only, ndarray of bool."""
-        return finite(values) if column.is_array else values.str.strip().ne("").to_numpy(dtype=bool)
+        return is_finite(values) if column.is_array else values.str.strip().ne("").to_numpy(dtype=bool)
 
     def space(self, rows: pd.DataFrame, random: np.random.Generator) -> Space | None:
         """Fit principal components of the embeddings; None for texts without any."""
         return array_space(self.schema, rows, random)
 
-    def figures_of_points(self, synthetic: np.ndarray, test: np.ndarray) -> dict[str, float]:
+    def sample_metrics(self, synthetic: np.ndarray, test: np.ndarray) -> dict[str, float]:
         """Return the Fréchet distance, precision, recall, density and coverage."""
-        return array_figures(synthetic, test)
+        return array_metrics(synthetic, test)
 
     def quality(self, comparison: Comparison) -> dict[str, float]:
-        """Return how varied and how copied the texts are, and their round trip (see `codsa.diagnostics.texts`)."""
+        """Return diversity, copies and round trip of the texts (see `codsa.diagnostics.texts`)."""
         from codsa.diagnostics.texts import text_quality
 
-        rows = (comparison.synthetic, comparison.test, comparison.training)
-        return text_quality(*rows, self.schema, self.encoder)
+        return text_quality(
+            comparison.synthetic,
+            comparison.test,
+            comparison.training,
+            schema=self.schema,
+            encoder=self.encoder,
+        )
 
     def examples(self, comparison: Comparison) -> dict[str, list[str]]:
-        """Return real and generated texts, and the text of S_g most like each of these."""
+        """Return real and generated texts, and the text of S_g nearest to each generated one."""
         from codsa.diagnostics.texts import text_examples
 
         return text_examples(comparison.synthetic, comparison.test, comparison.training, self.schema)

@@ -25,10 +25,10 @@ def test_a_classifier_tells_apart_only_what_differs() -> None:
     assert np.isnan(two_sample_auc(a[:5], b, 0))
 
 
-def test_copies_lie_on_training_rows_and_fresh_rows_do_not() -> None:
-    training, fresh, other = np.random.default_rng(0).normal(size=(3, 300, 3))
-    assert nearest_ratio(training[:50], fresh, training) == 0.0
-    assert nearest_ratio(other, fresh, training) == pytest.approx(1.0, abs=0.2)
+def test_copies_lie_on_training_rows_and_held_out_rows_do_not() -> None:
+    training, held_out, other = np.random.default_rng(0).normal(size=(3, 300, 3))
+    assert nearest_ratio(training[:50], held_out, training) == 0.0
+    assert nearest_ratio(other, held_out, training) == pytest.approx(1.0, abs=0.2)
     assert np.isnan(nearest_ratio(other, training, training))
 
 
@@ -38,18 +38,18 @@ def test_real_rows_pass_and_noise_does_not(dataset: Dataset) -> None:
         frac=1.0, random_state=0
     )
     third = len(rows) // 3
-    parts = [rows.iloc[i * third : (i + 1) * third] for i in range(3)]
-    good = compare(Comparison(*parts), modalities_of(dataset.schema), np.random.default_rng(0))
-    extremes = {c.name: parts[0][c.name].max() for c in dataset.schema.modelled if c.type in ("numeric", "integer")}
-    constant = parts[0].assign(**extremes).astype(dict(parts[0].dtypes))
-    bad = compare(Comparison(constant, *parts[1:]), modalities_of(dataset.schema), np.random.default_rng(0))
+    synthetic, test, training = (rows.iloc[i * third : (i + 1) * third] for i in range(3))
+    modalities = modalities_of(dataset.schema)
+    good = compare(Comparison(synthetic, test, training), modalities, np.random.default_rng(0))
+    maxima = {c.name: synthetic[c.name].max() for c in dataset.schema.modelled if c.type in ("numeric", "integer")}
+    constant = synthetic.assign(**maxima).astype(dict(synthetic.dtypes))
+    bad = compare(Comparison(constant, test, training), modalities, np.random.default_rng(0))
     assert bad["wasserstein"] > good["wasserstein"] and bad["two_sample_auc"] > good["two_sample_auc"]
     assert good["wasserstein"] == pytest.approx(good["wasserstein_floor"], rel=0.2)
 
 
 def test_marginals_are_shares_of_rows(dataset: Dataset) -> None:
     rows = dataset.rows[[c.name for c in dataset.schema.modelled]]
-    found = marginals(rows, rows, dataset.schema)
-    for facts in found.values():
-        assert np.allclose(facts["real"], facts["synthetic"])
-        assert 0.2 < sum(facts["real"]) <= 1.0 + 1e-9
+    for marginal in marginals(rows, rows, dataset.schema).values():
+        assert np.allclose(marginal["real"], marginal["synthetic"])
+        assert 0.2 < sum(marginal["real"]) <= 1.0 + 1e-9

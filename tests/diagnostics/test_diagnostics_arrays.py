@@ -1,4 +1,4 @@
-"""Distances of generated arrays from real ones: values by hand, copies, and what is left uncovered."""
+"""Distances of generated arrays from real ones: values by hand, copies, uncovered rows."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ def test_coverage_tells_copies_gaps_and_strangers() -> None:
 @pytest.mark.parametrize("shape", [(40, 6), (12, 9, 9, 1)])
 def test_principal_components_keep_what_varies(shape: tuple[int, ...]) -> None:
     random = np.random.default_rng(2)
-    along = random.normal(size=shape[0])
+    coordinate = random.normal(size=shape[0])
     direction = random.normal(size=shape[1:])
-    values = (10 + np.multiply.outer(along, direction)).astype(np.float32)
+    values = (10 + np.multiply.outer(coordinate, direction)).astype(np.float32)
     space = PrincipalSpace.fit(values, random)
     codes = space.encode(values)
     first = codes[:, 0]
-    assert abs(np.corrcoef(first, along)[0, 1]) > 0.9999 and first.std() == pytest.approx(1, rel=1e-3)
+    assert abs(np.corrcoef(first, coordinate)[0, 1]) > 0.9999 and first.std() == pytest.approx(1, rel=1e-3)
     assert np.abs(codes[:, 1:]).max() < 1e-2
 
 
-def test_payload_columns_behave_as_columns() -> None:
+def test_array_columns_behave_as_columns() -> None:
     values = np.arange(24, dtype=np.float32).reshape(6, 4)
     column = array_columns.column("vector", values)
     frame = pd.DataFrame({"v": column, "k": list("aabbcc")})
-    both = pd.concat([frame[frame["k"] == "b"], frame.iloc[:1]], ignore_index=True)
-    np.testing.assert_array_equal(array_columns.arrays(both["v"]), values[[2, 3, 0]])
+    concatenated = pd.concat([frame[frame["k"] == "b"], frame.iloc[:1]], ignore_index=True)
+    np.testing.assert_array_equal(array_columns.arrays(concatenated["v"]), values[[2, 3, 0]])
     assert column.dtype == pd.api.types.pandas_dtype("vector[4]") and (column.array == column.array).all()
-    hashes = pd.util.hash_pandas_object(both[["v"]], index=False)
+    hashes = pd.util.hash_pandas_object(concatenated[["v"]], index=False)
     assert hashes[2] == pd.util.hash_pandas_object(frame[["v"]], index=False)[0] and hashes.nunique() == 3
     with pytest.raises(ValueError, match="no missing values"):
         column.reindex([0, 9])

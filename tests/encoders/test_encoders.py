@@ -155,8 +155,17 @@ def test_sums_are_solved_with_plain_weights() -> None:
 
 def test_a_repair_moves_columns_within_their_bounds() -> None:
     """total = a + b of at most 5: a gives way first, by whole steps, then b; the fixed one never."""
-    tie = LinearDependency(
-        "total", ["a", "b"], [1.0, 1.0], 0.0, 0.0, 5.0, [1.0, 0.0], [4.0, 4.0], [1.0, 1.0], [False, False]
+    dependency = LinearDependency(
+        name="total",
+        terms=["a", "b"],
+        weights=[1.0, 1.0],
+        offset=0.0,
+        low=0.0,
+        high=5.0,
+        lows=[1.0, 0.0],
+        highs=[4.0, 4.0],
+        resolutions=[1.0, 1.0],
+        fixed=[False, False],
     )
     numbers = {"a": np.array([4.0, 3.0, 2.0]), "b": np.array([4.0, 4.5, 2.0])}
     dependency.repair(numbers)
@@ -184,7 +193,7 @@ def test_the_total_is_rebuilt_and_not_its_parts() -> None:
 
 
 def test_a_rounded_column_is_not_rebuilt_from_finer_ones() -> None:
-    """b = total - a would lose its two decimals, or the sum; total is rebuilt instead, unless it defines the regions."""
+    """b = total - a would lose its two decimals, or the sum; total is rebuilt unless it defines the regions."""
     random = np.random.default_rng(0)
     numbers = {"a": random.normal(size=200), "b": np.round(random.normal(size=200), 2)}
     numbers["total"] = numbers["a"] + numbers["b"]

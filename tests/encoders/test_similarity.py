@@ -19,20 +19,20 @@ def test_cosines_of_known_rows() -> None:
     assert paired_cosine_similarity(b, c) == pytest.approx(1 - paired_cosine_distances(b, c))
 
 
-def test_the_nearest_image_is_found() -> None:
-    known = np.random.default_rng(1).integers(0, 256, (30, 5, 5, 1), dtype=np.uint8)
-    queries = known[[7, 3]].copy()
+def test_the_nearest_image_is_returned() -> None:
+    references = np.random.default_rng(1).integers(0, 256, (30, 5, 5, 1), dtype=np.uint8)
+    queries = references[[7, 3]].copy()
     queries[:, 0, 0] ^= 1
-    assert nearest_rows(queries, known).tolist() == [7, 3]
+    assert nearest_rows(queries, references).tolist() == [7, 3]
 
 
 def test_many_queries_are_searched_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(similarity, "CHUNK_ROWS", 8)
-    queries, known = np.random.default_rng(2).normal(size=(2, 30, 4)).astype(np.float32)
-    assert nearest_rows(queries, known).tolist() == pairwise_distances_argmin(queries, known).tolist()
-    assert nearest_rows(queries[:0], known).tolist() == []
+    queries, references = np.random.default_rng(2).normal(size=(2, 30, 4)).astype(np.float32)
+    assert nearest_rows(queries, references).tolist() == pairwise_distances_argmin(queries, references).tolist()
+    assert nearest_rows(queries[:0], references).tolist() == []
 
 
 def test_of_equally_near_rows_it_is_the_first() -> None:
-    known = np.array([[5.0, 5.0], [1.0, 0.0], [1.0, 0.0]], dtype=np.float32)
-    assert nearest_rows(known[2:], known).tolist() == [1]
+    references = np.array([[5.0, 5.0], [1.0, 0.0], [1.0, 0.0]], dtype=np.float32)
+    assert nearest_rows(references[2:], references).tolist() == [1]

@@ -12,7 +12,7 @@ SIGMA = torch.tensor([0.004, 0.3, 1.0, 7.0, 30.0])
 
 
 class Echo(nn.Module):
-    """A network whose output tells what it was given."""
+    """A network whose output depends on each of its inputs."""
 
     def forward(self, x: torch.Tensor, noise: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
         return 2 * x + (noise + region).reshape(-1, *[1] * (x.ndim - 1))

@@ -61,9 +61,9 @@ def start() -> NormalStart:
 
 
 def network(start: NormalStart) -> Denoiser:
-    made = Denoiser(6, 3, 16, 1, start=start)
-    initialise(made, torch.Generator().manual_seed(1), zero=made.leave)
-    return made
+    denoiser = Denoiser(6, 3, 16, 1, start=start)
+    initialise(denoiser, torch.Generator().manual_seed(1), zero=denoiser.leave)
+    return denoiser
 
 
 def test_the_start_is_the_best_denoiser_of_a_normal_law(start: NormalStart) -> None:
@@ -75,22 +75,30 @@ def test_the_start_is_the_best_denoiser_of_a_normal_law(start: NormalStart) -> N
     covariance = start.vectors @ torch.diag(start.values) @ start.vectors.T
     for i, level in enumerate(sigma):
         mean = start.means[region[i]]
-        wanted = mean + covariance @ torch.linalg.inv(covariance + level**2 * torch.eye(6)) @ (x[i] - mean)
-        torch.testing.assert_close(denoised[i], wanted, atol=1e-4, rtol=1e-4)
+        expected = mean + covariance @ torch.linalg.inv(covariance + level**2 * torch.eye(6)) @ (x[i] - mean)
+        torch.testing.assert_close(denoised[i], expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("stochastic", "steps"), [(False, 24), (True, 60)])
 def test_an_untrained_network_draws_from_the_normal_law(stochastic: bool, steps: int, start: NormalStart) -> None:
     region, generator = torch.full((3000,), 1), torch.Generator().manual_seed(3)
-    plan = (steps, edm.Noise(), generator, torch.device("cpu"), None, stochastic)
-    made = edm.sample(network(start), region, 6, *plan).numpy()
+    samples = edm.sample(
+        network(start),
+        region,
+        dimension=6,
+        steps=steps,
+        noise=edm.Noise(),
+        generator=generator,
+        device=torch.device("cpu"),
+        stochastic=stochastic,
+    ).numpy()
     covariance = (start.vectors @ torch.diag(start.values) @ start.vectors.T).numpy()
-    np.testing.assert_allclose(made.mean(axis=0), start.means[1].numpy(), atol=0.2)
-    np.testing.assert_allclose(np.cov(made.T), covariance, atol=0.15)
+    np.testing.assert_allclose(samples.mean(axis=0), start.means[1].numpy(), atol=0.2)
+    np.testing.assert_allclose(np.cov(samples.T), covariance, atol=0.15)
 
 
 def test_weights_carry_the_start(start: NormalStart) -> None:
     weights = network(start).state_dict()
-    again = Denoiser.of(weights)
-    assert again.start is not None and torch.equal(again.start.means, start.means)
+    restored = Denoiser.of(weights)
+    assert restored.start is not None and torch.equal(restored.start.means, start.means)
     assert Denoiser.of({k: v for k, v in weights.items() if not k.startswith("start.")}).start is None

@@ -37,15 +37,14 @@ def trainer(checkpoint: Path | None, kill_at: int | None = None, steps: int = 60
 
 
 def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path) -> None:
-    whole = trainer(None)
-    losses = whole.run()
+    uninterrupted = trainer(None)
+    losses = uninterrupted.run()
     checkpoint = tmp_path / "checkpoint.safetensors"
     with pytest.raises(Killed):
         trainer(checkpoint, kill_at=37).run()
     resumed = trainer(checkpoint)
-    again = resumed.run()
-    assert again.equals(losses)
-    for name, tensor in whole.weights().items():
+    assert resumed.run().equals(losses)
+    for name, tensor in uninterrupted.weights().items():
         assert torch.equal(tensor, resumed.weights()[name])
 
 
@@ -91,8 +90,8 @@ def test_a_loss_that_is_not_finite_names_the_step() -> None:
 def test_a_bare_no_of_yaml_is_a_precision() -> None:
     from codsa.cli.common import parse_settings
 
-    given = parse_settings(["precision=no"])["precision"]
-    assert mixed_precision(given) == "no" and half_type(given) is None
+    precision = parse_settings(["precision=no"])["precision"]
+    assert mixed_precision(precision) == "no" and half_type(precision) is None
     assert half_type("bf16") is torch.bfloat16
 
 

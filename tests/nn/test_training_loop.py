@@ -1,4 +1,4 @@
-"""The loop that all networks share: when it checks, when it stops, what it keeps; and its balanced batches."""
+"""The training loop of all networks: when it checks and stops, which weights it keeps; and balanced batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from codsa.nn.training_loop import EarlyStopping, TrainingLoop
 
 
 class Descent(TrainingLoop):
-    """Gradient descent on x², which notes the steps after which it checks."""
+    """Gradient descent on x², which records the steps after which it checks."""
 
     def __init__(self, max_steps: int, check_every: int, losses: list[float], patience: int = 2) -> None:
         self.x = torch.tensor(1.0, requires_grad=True)
