@@ -190,8 +190,8 @@ def model_folder(name_or_path: str, files: str) -> Path:
         local = f"models/{Path(name).name}"
         raise CodsaError(
             f"{name_or_path}: no such folder, and it cannot be fetched from the Hugging Face hub "
-            f"({type(error).__name__}); on a machine with network run 'hf download {name}{pinned} --local-dir {local}', bring that folder here "
-            f"({files}) and give its path"
+            f"({type(error).__name__}); on a machine with network run "
+            f"'hf download {name}{pinned} --local-dir {local}', bring that folder here ({files}) and give its path"
         ) from None
 
 

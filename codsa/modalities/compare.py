@@ -30,8 +30,8 @@ def compare(comparison: Comparison, modalities: Sequence[Modality], random: np.r
     Returns
     -------
     dict
-        wasserstein: distance of synthetic from test rows; wasserstein_floor: distance of as many training rows from test
-        rows; two_sample_auc: synthetic against test rows; nearest_ratio; rows; and the modality's own metrics.
+        wasserstein: distance of synthetic from test rows; wasserstein_floor: distance of as many training rows from
+        test rows; two_sample_auc: synthetic against test rows; nearest_ratio; rows; and the modality's own metrics.
     """
     synthetic, test, training = comparison.synthetic, comparison.test, comparison.training
     rows = pd.concat([synthetic, test, training], ignore_index=True)

@@ -18,7 +18,7 @@ class Tables(Modality):
 
     @staticmethod
     def in_bounds(values: pd.Series, column: Column) -> np.ndarray:
-        """Say which values are missing, or among a column's levels or within its bounds, ndarray of bool, shape (n,)."""
+        """Say which values are missing, or of a column's levels or within its bounds, ndarray of bool, shape (n,)."""
         if column.minimum is not None and values.dtype == np.float64:
             numbers = values.to_numpy()
             return ~((numbers < column.minimum) | (numbers > column.maximum))
