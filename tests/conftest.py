@@ -124,7 +124,7 @@ def split(dataset: Dataset, tmp_path: Path) -> Split:
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence encoder is one that needs no model."""
     generators = ("decoders", "inverting", "text_noise")
-    users = ("codsa.readers.texts", "codsa.modalities.texts", "codsa.encoders.sentences")
+    users = ("codsa.readers.texts", "codsa.encoders.sentences")
     for module in (*users, *(f"codsa.generators.texts.{name}" for name in generators)):
         monkeypatch.setattr(f"{module}.SentenceEncoder", ToyEncoder)
 

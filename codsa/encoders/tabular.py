@@ -155,7 +155,7 @@ class TabularEncoder:
         made: Arrays = {}
         for j, block in enumerate(self.blocks):
             made |= {f"{j}.{name}": array for name, array in block.arrays().items()}
-        facts = {"blocks": {b.column.name: b.facts() for b in self.blocks}, "ties": self.dependencies.facts()}
+        facts = {"blocks": {b.column.name: b.facts() for b in self.blocks}, "dependencies": self.dependencies.facts()}
         return made | {"facts": np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8).copy()}
 
     @classmethod
@@ -167,7 +167,7 @@ class TabularEncoder:
         for j, (name, own) in enumerate(facts["blocks"].items()):
             kind = block_class(known[name])
             blocks.append(kind.read(known[name], own, under(arrays, f"{j}.")))
-        return cls(blocks, FunctionalDependencies.from_facts(columns, facts["ties"]))
+        return cls(blocks, FunctionalDependencies.from_facts(columns, facts["dependencies"]))
 
 
 def block_class(column: Column) -> type[OrderedBlock] | type[LevelBlock] | type[VectorBlock]:
@@ -196,3 +196,15 @@ def fit_block(
         return LevelBlock.fit(column, values, inside, 0 if regions is None else len(regions))
     atoms = regions is not None and regions.kind == "values" and column.name == regions.column
     return OrderedBlock.fit(column, values, inside, atoms, scaling)
+
+
+def tells_region(rows: pd.DataFrame, columns: list[Column], region: np.ndarray) -> bool:
+    """Say whether the values of some column tell the region of every row (see `codsa.encoders.evidence.tells`).
+
+    Parameters
+    ----------
+    rows : DataFrame of shape (n, d)
+    columns : list of Column
+    region : ndarray of int64, shape (n,)
+    """
+    return any(tells(rows[column.name], column, region) for column in columns)

@@ -35,15 +35,15 @@ def test_help_imports_nothing_heavy(command: str) -> None:
 
 def test_training_and_sampling_leave_the_compiler_out() -> None:
     seen = imported(
-        "import torch\nfrom codsa.nn.edm import Noise, scheduler\nfrom codsa.nn.trainer import *\n"
-        "scheduler(Noise())\nnet = torch.nn.Linear(2, 1)\nrecipe = Recipe(3, 0.01)\n"
+        "import torch\nfrom codsa.nn.edm import Noise, sampling_scheduler\nfrom codsa.nn.trainer import *\n"
+        "sampling_scheduler(Noise())\nnet = torch.nn.Linear(2, 1)\nrecipe = Recipe(3, 0.01)\n"
         "Trainer(net, recipe, lambda model, g: model(torch.ones(4, 2)).mean(), None, 0).run()"
     )
     assert "diffusers" in seen and COMPILER not in seen
 
 
 def test_trusted_types_are_known_without_all_of_scikit_learn() -> None:
-    seen = imported("from codsa.estimators.store import _skops\n_skops()")
+    seen = imported("from codsa.io.library_internals import import_skops\nimport_skops()")
     assert "skops.io" in seen and not {"sklearn.mixture", "sklearn.utils._testing", "torch"} & seen
 
 
