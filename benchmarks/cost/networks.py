@@ -15,6 +15,7 @@ from codsa.data.columns import Declared
 from codsa.data.metrics import by_region
 from codsa.data.schema import Schema
 from codsa.data.split import VALIDATION
+from codsa.diagnostics.distances import wasserstein
 from codsa.encoders.tabular import TabularEncoder
 from codsa.estimators import fit_all
 from codsa.estimators.base import layout_of, problem
