@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from codsa.io.imports import without_compiler
+from codsa.io.imports import COMPILER, module_as
 
 SIGMA_DATA = 1.0
 """The encoders' arrays have about unit variance."""
@@ -112,7 +112,7 @@ def draw_sigma(count: int, noise: Noise, generator: torch.Generator) -> torch.Te
 
 def sampling_scheduler(noise: Noise, stochastic: bool = False) -> Any:
     """Return diffusers' scheduler of second-order DPM-Solver++, or of its stochastic form."""
-    with without_compiler():
+    with module_as(COMPILER, None):  # diffusers goes without
         from diffusers.schedulers import EDMDPMSolverMultistepScheduler
 
     return EDMDPMSolverMultistepScheduler(

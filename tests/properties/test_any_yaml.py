@@ -138,7 +138,7 @@ def test_an_experiment_is_read_as_it_was_written(content: dict[str, Any]) -> Non
     study = Study("x", experiment)
     law = content.get("split", {}).get("law", "balanced")
     options = study.split(0)
-    read = parse_value(options[options.index("--law") + 1])
+    read = parse_value(options[options.index("--law") + 1]) if "--law" in options else "balanced"
     assert read == law and (isinstance(law, str) or list(read) == sorted(law))
     options = study.fit(0, experiment.methods[0].name, "1.0")
     pairs = [options[k + 1] for k, word in enumerate(options) if word == "--set"]
