@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,6 +61,19 @@ def call(main: Callable[[], None], *arguments: object) -> Ended:
         finally:
             logging.captureWarnings(False)
     return Ended(code, out.getvalue(), err.getvalue())
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Make a folder once, for all processes that run tests, and return it; the others wait until it is there."""
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / f"{name}.done").exists():
+            shutil.rmtree(root / name, ignore_errors=True)
+            make(root / name)
+            (root / f"{name}.done").touch()
+    return root / name
 
 
 @pytest.fixture
@@ -124,7 +139,7 @@ def split(dataset: Dataset, tmp_path: Path) -> Split:
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence encoder is one that needs no model."""
     generators = ("decoders", "inverting", "text_noise")
-    users = ("codsa.readers.texts", "codsa.modalities.texts", "codsa.encoders.sentences")
+    users = ("codsa.readers.texts", "codsa.encoders.sentences")
     for module in (*users, *(f"codsa.generators.texts.{name}" for name in generators)):
         monkeypatch.setattr(f"{module}.SentenceEncoder", ToyEncoder)
 

@@ -15,7 +15,7 @@ from codsa.data.columns import Declared
 from codsa.data.metrics import by_region
 from codsa.data.schema import Schema
 from codsa.data.split import VALIDATION
-from codsa.diagnostics.distances import tables
+from codsa.diagnostics.distances import wasserstein
 from codsa.encoders.tabular import TabularEncoder
 from codsa.estimators import fit_all
 from codsa.estimators.base import layout_of, problem
@@ -134,7 +134,7 @@ def quality(made: list[pd.DataFrame], fresh: list[pd.DataFrame]) -> list[str]:
     distances = []
     for a, b in zip(made, fresh, strict=True):
         x, y = (encoder.encode(rows.iloc[:1000]) for rows in (a, b))
-        distances.append(f"{tables.wasserstein(x, y):.3f}")
+        distances.append(f"{wasserstein(x, y):.3f}")
     fitted_on = pd.concat([rows.iloc[:2000] for rows in made], ignore_index=True)
     candidates = pd.concat(fresh, ignore_index=True)
     test = problem(candidates, schema, np.ones(len(candidates)))

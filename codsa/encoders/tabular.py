@@ -224,3 +224,15 @@ def fit_block(
         return LevelBlock.fit(column, values, within, 0 if regions is None else len(regions))
     atoms = regions is not None and regions.kind == "values" and column.name == regions.column
     return OrderedBlock.fit(column, values, within, atoms, scaling)
+
+
+def any_determines_region(rows: pd.DataFrame, columns: list[Column], region: np.ndarray) -> bool:
+    """Say whether some column determines the region of every row (see `codsa.encoders.evidence.determines_region`).
+
+    Parameters
+    ----------
+    rows : DataFrame of shape (n, d)
+    columns : list of Column
+    region : ndarray of int64, shape (n,)
+    """
+    return any(determines_region(rows[column.name], column, region) for column in columns)

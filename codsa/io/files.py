@@ -79,8 +79,19 @@ def remove_own(path: Path) -> None:
     """Remove a file or folder that this package made under a name of its own; a missing one is fine."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            _remove_in_turn(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _remove_in_turn(folder: Path) -> None:
+    """Remove a folder with one open file at a time, where the process may not open as many as `shutil.rmtree` needs."""
+    with suppress(OSError):
+        for place, folders, files in os.walk(folder, topdown=False):
+            for name in files + [name for name in folders if os.path.islink(os.path.join(place, name))]:
+                os.unlink(os.path.join(place, name))
+            os.rmdir(place)
 
 
 def sync(written: Path) -> None:

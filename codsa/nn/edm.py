@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers.schedulers import EDMDPMSolverMultistepScheduler
 from torch import nn
+
+from codsa.io.imports import COMPILER, module_as
 
 SIGMA_DATA = 1.0
 """The encoders' arrays have about unit variance."""
@@ -111,6 +112,9 @@ def draw_sigma(count: int, noise: Noise, generator: torch.Generator) -> torch.Te
 
 def sampling_scheduler(noise: Noise, stochastic: bool = False) -> Any:
     """Return diffusers' scheduler of second-order DPM-Solver++ (Lu 2022), or of its stochastic form."""
+    with module_as(COMPILER, None):  # diffusers goes without
+        from diffusers.schedulers import EDMDPMSolverMultistepScheduler
+
     return EDMDPMSolverMultistepScheduler(
         sigma_min=noise.sigma_min,
         sigma_max=noise.sigma_max,

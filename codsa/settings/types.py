@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -96,7 +97,20 @@ IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 SEGMENT = r"\.?\w[\w .+@=,-]*"
 Name = Annotated[str, Field(pattern=f"^{NAME}$", max_length=100)]
 """What folders are called after: experiments, scales, methods."""
-ObjectName = Annotated[str, Field(pattern=rf"^({NAME}|{IDENTIFIER}(\.{IDENTIFIER})*:{IDENTIFIER})$", max_length=100)]
+
+
+def _object_name(name: Any) -> Any:
+    """Refuse what cannot be a class in words that say how one is written."""
+    if isinstance(name, str) and not re.fullmatch(rf"{NAME}|{IDENTIFIER}(\.{IDENTIFIER})*:{IDENTIFIER}", name):
+        raise CodsaError(f"'{name}': give a registered name, or write it as module:Class, as in 'package.module:Class'")
+    return name
+
+
+ObjectName = Annotated[
+    str,
+    BeforeValidator(_object_name),
+    Field(pattern=rf"^({NAME}|{IDENTIFIER}(\.{IDENTIFIER})*:{IDENTIFIER})$", max_length=100),
+]
 """A registered name, or `module:Class`."""
 FOLDER_PATH = rf"(\./)*/?{SEGMENT}(/{SEGMENT})*/?"
 FolderPath = Annotated[str, Field(pattern=f"^{FOLDER_PATH}$")]

@@ -43,7 +43,7 @@ def test_training_and_sampling_leave_the_compiler_out() -> None:
 
 
 def test_trusted_types_are_known_without_all_of_scikit_learn() -> None:
-    seen = imported("from codsa.estimators.store import _skops\n_skops()")
+    seen = imported("from codsa.io.library_internals import import_skops\nimport_skops()")
     assert "skops.io" in seen and not {"sklearn.mixture", "sklearn.utils._testing", "torch"} & seen
 
 

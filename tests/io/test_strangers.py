@@ -150,7 +150,7 @@ def replaced(folder: Path, model: Any, name: str | None = None, file: str = "mod
     """Put another model, and another name of its estimator, into a folder of fits."""
     skops.io.dump(model, folder / file)
     record = read_json(folder / "estimator.json")
-    record["judge"]["name"] = name or record["judge"]["name"]
+    record["estimator"]["name"] = name or record["estimator"]["name"]
     write_json(folder / "estimator.json", record)
     return folder
 
@@ -398,7 +398,9 @@ def test_a_tree_that_would_crash_or_hang_is_refused(
         load_fitted(tmp_path / "crooked")
 
 
-@pytest.mark.parametrize("key", ["judge", "layout", "judge.name", "judge.settings", "layout.classes", "layout.ordered"])
+@pytest.mark.parametrize(
+    "key", ["estimator", "layout", "estimator.name", "estimator.settings", "layout.classes", "layout.ordered"]
+)
 @pytest.mark.parametrize("value", [None, 3.5, "x", [["x"]], {"a": 1}])
 def test_the_record_of_an_estimator_is_read_by_type(key: str, value: Any, forest: Path) -> None:
     record = read_json(forest / "estimator.json")
@@ -408,7 +410,7 @@ def test_the_record_of_an_estimator_is_read_by_type(key: str, value: Any, forest
     else:
         record[outer] = value
     write_json(forest / "estimator.json", record)
-    if (key, value) == ("judge.settings", {"a": 1}):
+    if (key, value) == ("estimator.settings", {"a": 1}):
         load_fitted(forest)
         return
     with pytest.raises(CodsaError):
@@ -518,7 +520,7 @@ def test_broken_weights_of_a_generator_are_one_clear_error(
 def test_estimator_records_round_trip() -> None:
     layout, _ = table("classification")
     assert Record(EstimatorSpec(name="mlp"), layout) == Record(
-        EstimatorSpec(**asdict(EstimatorSpec(name="mlp"))), Layout(**asdict(layout))
+        EstimatorSpec(**EstimatorSpec(name="mlp").model_dump()), Layout(**asdict(layout))
     )
 
 

@@ -235,7 +235,7 @@ def test_a_vector_goes_there_and_back_on_the_sphere() -> None:
     np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), 1, rtol=1e-6)
     free = VectorBlock.fit(Column("v", "vector", shape=[6]), array_columns.column("vector", 3 * x))
     assert not free.unit
-    again = VectorBlock.read(block.column, block.facts(), block.arrays())
+    again = VectorBlock.restore(block.column, block.to_dict(), block.arrays())
     np.testing.assert_array_equal(again.encode(array_columns.column("vector", x)), encoded)
 
 

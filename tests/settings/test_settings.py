@@ -174,7 +174,7 @@ def test_a_name_that_is_no_class_is_refused(
     assert refused(ended, f"generator '{name}'", message)
     if name != "smoote":
         ended = call(codsa_fit, *given, "--reserve", "all", "--estimator", name, "--out", tmp_path / "f")
-        assert refused(ended, f"estimator '{name}'", message)
+        assert refused(ended, f"'{name}'", message)
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 

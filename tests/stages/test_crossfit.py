@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +85,7 @@ def test_the_result_is_the_average_of_one_estimator_per_fold(dataset: Dataset, s
 
 
 def test_reserve_all_gives_every_estimator_all_real_rows(dataset: Dataset, split: Split) -> None:
-    outcome = cross(dataset, split, replace(GRID, reserve="all"))
+    outcome = cross(dataset, split, GRID.model_copy(update={"reserve": "all"}))
     assert outcome.table["real_rows"].tolist() == [split.n]
     assert cross(dataset, split).table["real_rows"].item() < split.n / 3
 

@@ -200,7 +200,7 @@ def test_an_inverter_by_its_own_command(study: Path, run_cli: RunCli, caplog: py
         (["--text", "texts"], "did you mean 'text'"),
         (["--text", "text", "--words", 1, 3], "longer than 3 words"),
         (["--text", "text", "--class", 1, "--class", 2], "80 rows lie outside the classes 1, 2"),
-        (["--text", "text", "--similarity-threshold", 1.5], "1.5"),
+        (["--text", "text", "--similarity-threshold", 1.5], "--similarity-threshold"),
         (["--text", "text", "--on-unreadable", "drop"], "on_unreadable = 'drop'"),
         (["--text", "text", "--column", "useful=feature"], "'text' and 'useful' are both features"),
     ],

@@ -40,7 +40,7 @@ STUDY: dict[str, Any] = {
         {"name": "codsa", "generator": "text-diffusion", "settings": {"prompt": HOSTILE, "inverter": "source"}},
         {"name": "codsa-transfer", "r": [1.0e-05]},
     ],
-    "grid": {"r": [0.5], "m": [1.0], "alpha": ["balance", {HOSTILE: 0.5}], "focus": HOSTILE},
+    "grid": {"r": [0.5], "m": [1.0], "alpha": ["balance", {HOSTILE: 1.0}], "focus": HOSTILE},
     "pretrain": {"encoder": {"name": HOSTILE}, "inverter": {"name": HOSTILE}},
     "estimator": {"name": "own:Estimator", "settings": {"x": HOSTILE}},
     "metric": HOSTILE,

@@ -318,8 +318,8 @@ def commands(study: Study, generator: str, method: str) -> dict[str, list[str]]:
         ],
         "fit": ["fit", *data, *split, "--pool", "pool", *study.fit(0, method, "1.0"), "--out", "fits"],
         "evaluate": [
-            *("eval", *data, *split, "--fits", "fits", "--pool", "pool"),
-            *(*study.evaluate(0, method), "--out", "evaluation"),
+            *("eval", *data, *split, *study.evaluate(0)),
+            *("--evaluation", study.evaluation(method, fits=["fits"], pool=["pool"], out="evaluation")),
         ],
         "report": ["report", "--eval", "evaluation", "--title", "toy", "--out", str(names.study.label)],
     }

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from conftest import made_once
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -66,14 +67,16 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(p.relative_to(results)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study that has been run on two cores."""
-    folder = tmp_path_factory.mktemp("study") / "run"
-    write_study(folder)
-    run = snakemake(folder, "--cores", "2", "--show-failed-logs")
-    assert run.returncode == 0, run.stderr[-3000:]
-    return folder
+    """A study that has been run on two cores; tests change copies of it."""
+
+    def make(folder: Path) -> None:
+        write_study(folder)
+        run = snakemake(folder, "--cores", "2", "--show-failed-logs")
+        assert run.returncode == 0, run.stderr[-3000:]
+
+    return made_once(tmp_path_factory, "workflow-study", make)
 
 
 def test_one_core_and_four_shards_give_the_same_bytes(study: Path, tmp_path: Path) -> None:
@@ -85,8 +88,8 @@ def test_one_core_and_four_shards_give_the_same_bytes(study: Path, tmp_path: Pat
     assert found == expected
 
 
-def test_second_run_does_nothing(study: Path) -> None:
-    run = snakemake(study, "--cores", "1")
+def test_second_run_does_nothing(study: Path, tmp_path: Path) -> None:
+    run = snakemake(shutil.copytree(study, tmp_path / "copy"), "--cores", "1")
     assert run.returncode == 0
     assert "Nothing to be done" in run.stdout + run.stderr
 

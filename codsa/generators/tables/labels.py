@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Schema
+from codsa.encoders.tabular import any_determines_region
 from codsa.encoders.values import from_codes, from_float
 from codsa.errors import CodsaError
 from codsa.estimators.base import Average, Fitted, Layout, Problem, fit_all, layout_of, problem
@@ -198,9 +199,15 @@ class LabelModel:
         return replace(known, coded=[*known.coded, len(self.schema.features)])
 
     @staticmethod
-    def useful(schema: Schema) -> bool:
-        """Say whether labels can be decided here: not where too many regions are the classes."""
-        return not _by_region(schema) or len(schema.regions) <= MOST_REGIONS
+    def useful(schema: Schema, rows: pd.DataFrame, regions: np.ndarray) -> bool:
+        """Say whether labels are to be decided here.
+
+        They are not where too many regions are the classes, nor where a column tells the class of every row: the rows
+        that are drawn for a region are of its class then.
+        """
+        if not _by_region(schema):
+            return True
+        return len(schema.regions) <= MOST_REGIONS and not any_determines_region(rows, schema.generated, regions)
 
     def sample_chunks(
         self, denoise: Denoise, region: int, count: int, stream: np.random.SeedSequence

@@ -133,7 +133,7 @@ class TabularDiffusion(Generator):
         )
         self.losses = trainer.run()
         self.model = Denoiser.of(plain_weights(net, trainer.weights()))
-        if self.by_ensemble and LabelModel.useful(schema) and is_main():
+        if self.by_ensemble and LabelModel.useful(schema, *seen) and is_main():
             self.labels = LabelModel(schema).fit(*seen, child(stream, "labels"), self.source_labels)
         return self
 
