@@ -53,10 +53,12 @@ class MixedTable:
     @classmethod
     def fit(cls, rows: pd.DataFrame, columns: list[Column]) -> MixedTable:
         """Compute means, standard deviations and medians of rows."""
-        precisions = {c.name: NumericPrecision.fit(c, rows[c.name]) for c in columns if _exceeds_float64(c)}
-        ordered = [_numbers(rows[c.name], c, precisions) for c in columns if is_ordered(c)]
+        large = [column for column in columns if _exceeds_float64(column)]
+        precisions = {column.name: NumericPrecision.fit(column, rows[column.name]) for column in large}
+        ordered_columns = [column for column in columns if is_ordered(column)]
+        ordered = [_numbers(rows[column.name], column, precisions) for column in ordered_columns]
         numbers = np.stack(ordered or [np.empty(len(rows))])
-        gaps = [c.name for c in columns if is_ordered(c) and rows[c.name].isna().any()]
+        gaps = [column.name for column in ordered_columns if rows[column.name].isna().any()]
         present = ~np.isnan(numbers).all(axis=1)
         numbers = np.where(present[:, None], numbers, 0.0)
         scale = np.nanstd(numbers, axis=1)
@@ -77,13 +79,13 @@ class MixedTable:
         numbers : ndarray of float64, shape (n, a)
         codes : ndarray of int64, shape (n, b)
         """
-        ordered = [c for c in self.columns if is_ordered(c)]
+        ordered = [column for column in self.columns if is_ordered(column)]
         numbers = np.empty((len(rows), len(ordered)))
         for j, column in enumerate(ordered):
             unscaled = _numbers(rows[column.name], column, self.precisions)
             filled = np.where(np.isnan(unscaled), self.fill[j], unscaled)
             numbers[:, j] = (filled - self.centre[j]) / self.scale[j]
-        codes = [level_codes(rows[c.name], c) for c in self.columns if not is_ordered(c)]
+        codes = [level_codes(rows[column.name], column) for column in self.columns if not is_ordered(column)]
         codes += [rows[name].isna().to_numpy().astype(np.int64) for name in self.gaps]
         return numbers, np.stack(codes, axis=1) if codes else np.empty((len(rows), 0), dtype=np.int64)
 

@@ -1,1 +1,1 @@
-"""Networks: what generators and estimators share."""
+"""Networks, and their training, shared by generators and estimators."""
