@@ -77,7 +77,7 @@ def evaluate(
     from codsa.data.rows import open_dataset
     from codsa.data.split import load_split
     from codsa.settings.evaluation import Evaluation
-    from codsa.stages.evaluations import check_outputs, evaluate_methods
+    from codsa.stages.evaluate import check_outputs, evaluate_methods
 
     if evaluation and (fits or pool or out or encoder):
         raise CodsaError("--evaluation: names fits, pool, encoder and out itself; leave these options out")

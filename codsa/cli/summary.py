@@ -13,8 +13,8 @@ def summary(
 ) -> None:
     """Print, for every experiment of a configuration, its verdict, its table and the path of its report."""
     from codsa.io.yamls import read_yaml
-    from codsa.report import summarise
     from codsa.settings.section import validated
+    from codsa.stages.report import summarise
     from codsa.workflow.config import Config, load_experiment
 
     settings = validated(Config, read_yaml(config), str(config))

@@ -105,7 +105,7 @@ def train_gen(
     from codsa.io.artifacts import folder_output
     from codsa.io.checkpoints import checkpoint_dir
     from codsa.io.names import PRETRAIN, TRAIN
-    from codsa.stages.train_generator import encoder_digest, train, write_generator, write_pretrained
+    from codsa.stages.train_generator import pretrained_digest, train, write_generator
 
     given, seeds = parse_settings(settings), seed_context(seed, experiment, replicate)
     if not parallel.joined():
@@ -116,6 +116,8 @@ def train_gen(
     parameters = {"settings": given, "seed": seed, "experiment": experiment}
     parameters |= {"processes": parallel.world()} if parallel.joined() else {}
     if pretrain is not None:
+        from codsa.stages.pretrain import write_pretrained
+
         source = load_dataset(data)
         inputs = {"dataset": source.digest}
         parameters |= {"pretrain": pretrain, "source_rows": source_rows}
@@ -128,7 +130,7 @@ def train_gen(
     dataset = open_dataset(data)
     roles = load_split(split, dataset)
     inputs = {"dataset": dataset.digest, "split": roles.digest}
-    inputs |= {"pretrained": encoder_digest(pretrained)} if pretrained else {}
+    inputs |= {"pretrained": pretrained_digest(pretrained)} if pretrained else {}
     r = FOLD_RATIO if fold is not None else r
     parameters |= {"generator": generator, "r": r, "fold": fold, "replicate": replicate}
     with checkpoint_dir(out, inputs, parameters) as checkpoints:

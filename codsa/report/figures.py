@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from codsa.evidence.studies import Study
+from codsa.evidence.studies import StudyResults
 from codsa.evidence.verdict import PLAIN, Difference, Verdict, compare, is_codsa
 from codsa.evidence.wording import better_word, method_name, metric_name
 from codsa.report.drawing import COLOURS, GREY, LIGHT, label, new_figure
@@ -18,7 +18,7 @@ COLUMNS = 12
 """Columns whose marginals are drawn."""
 
 
-def differences_figure(study: Study, verdict: Verdict) -> Figure | None:
+def differences_figure(study: StudyResults, verdict: Verdict) -> Figure | None:
     """Draw paired differences under Q to the plain model and to the best rival; None without either."""
     against = [name for name in (PLAIN, verdict.rival) if name in study.methods]
     if not against or len(study.methods) < 2:

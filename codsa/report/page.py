@@ -1,22 +1,17 @@
-"""The page: one self-contained HTML file, with the tables and figures beside it as files."""
+"""The page: one self-contained HTML file with the tables and figures of a study."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from codsa.evidence.studies import Evaluation, Study
-from codsa.evidence.verdict import PLAIN, Verdict, verdict_of
+from codsa.evidence.studies import EvaluationResults, StudyResults
+from codsa.evidence.verdict import PLAIN, Verdict
 from codsa.evidence.wording import arrow, better_word, counted, listed, method_name, metric_name
-from codsa.io.artifacts import files_output, new_files
-from codsa.io.manifests import write_manifest
-from codsa.io.names import FIGURES, METRICS_TABLE, PAGE, REPORT, REPORT_MANIFEST, SUMMARY_TABLE, SUMMARY_TEXT
 from codsa.report import tables
 from codsa.report.drawing import png_bytes, style, svg_uri
 from codsa.report.figures import COLUMNS, differences_figure, marginals_figure, richest_region
@@ -36,51 +31,7 @@ class Picture:
     """In CSS pixels, 96 to the inch."""
 
 
-def write_report(out: Path, study: Study, title: str | None = None) -> Verdict:
-    """Write `report.html`, `metrics.csv`, `summary.csv`, `summary.txt`, `figures/*.png` and their manifest, together.
-
-    The same study gives the same bytes.
-
-    Parameters
-    ----------
-    out : Path
-        Folder to write to; what else is in it stays.
-    study : Study
-    title : str, optional
-        Of the page; default: the experiment's name.
-
-    Returns
-    -------
-    Verdict
-    """
-    verdict = verdict_of(study.metric, study.overall())
-    with style():
-        pictures = list(_pictures(study, verdict))
-    html = render(study, verdict, pictures, title or study.experiment)
-    inputs = {f"{one.method} {one.replicate}": one.digest for one in study.evaluations}
-    with new_files(out / REPORT_MANIFEST, REPORT) as staged:
-        _write_csv(staged / METRICS_TABLE, tables.metrics_table(study))
-        _write_csv(staged / SUMMARY_TABLE, tables.summary_table(study))
-        (staged / FIGURES).mkdir()
-        for picture in pictures:
-            (staged / FIGURES / f"{picture.name}.png").write_bytes(picture.png)
-        text = f"{tables.plain_text(study)}\n\n{verdict.headline}\n"
-        (staged / SUMMARY_TEXT).write_text(text, encoding="utf-8")
-        (staged / PAGE).write_text(html, encoding="utf-8")
-        write_manifest(staged / REPORT_MANIFEST, REPORT, inputs, {"title": title})
-    return verdict
-
-
-def report_output(out: Path) -> None:
-    """Raise a `CodsaError` where a report cannot be written because of files that this stage has not made."""
-    files_output(out / REPORT_MANIFEST, REPORT, (PAGE, METRICS_TABLE, SUMMARY_TABLE, SUMMARY_TEXT))
-
-
-def _write_csv(path: Path, frame: pd.DataFrame) -> None:
-    frame.to_csv(path, index=False, lineterminator="\n")
-
-
-def render(study: Study, verdict: Verdict, pictures: list[Picture], title: str) -> str:
+def render(study: StudyResults, verdict: Verdict, pictures: list[Picture], title: str) -> str:
     """Return the page as HTML; all text from the data is escaped."""
     from jinja2 import Environment, StrictUndefined
 
@@ -120,7 +71,7 @@ def render(study: Study, verdict: Verdict, pictures: list[Picture], title: str) 
     return text.lstrip() + "\n"
 
 
-def _facts(study: Study) -> list[tuple[str, str]]:
+def _facts(study: StudyResults) -> list[tuple[str, str]]:
     seeds = sorted({str(one.metrics["seed"]) for one in study.evaluations if "seed" in one.metrics})
     task = str(study.first.metrics.get("task", ""))
     facts = [("Experiment", study.experiment), ("Task", task), ("Chosen by", metric_name(study.choose_by))]
@@ -128,7 +79,7 @@ def _facts(study: Study) -> list[tuple[str, str]]:
     return [(k, v) for k, v in [*facts, ("Seed", ", ".join(seeds))] if v]
 
 
-def pairing_notes(study: Study) -> list[str]:
+def pairing_notes(study: StudyResults) -> list[str]:
     """Say which methods lack replicates, and which replicates have no figure under Q."""
     notes = []
     for method, values in study.overall().items():
@@ -145,7 +96,7 @@ def pairing_notes(study: Study) -> list[str]:
     return notes
 
 
-def _notes(study: Study) -> list[str]:
+def _notes(study: StudyResults) -> list[str]:
     found = dict.fromkeys(str(n) for one in study.evaluations for n in one.metrics.get("notes") or [])
     sizes = [one.metrics["sizes"] for one in study.evaluations]
     differ = any(size != sizes[0] for size in sizes)
@@ -153,7 +104,7 @@ def _notes(study: Study) -> list[str]:
     return [*found, more] if differ else list(found)
 
 
-def _shown(study: Study, verdict: Verdict) -> tuple[Evaluation, str] | None:
+def _shown(study: StudyResults, verdict: Verdict) -> tuple[EvaluationResults, str] | None:
     """Return the first replicate of the best CoDSA method that has marginals, and its richest region."""
     for one in study.of(verdict.best) if verdict.best else []:
         region = richest_region(one.metrics)
@@ -162,7 +113,7 @@ def _shown(study: Study, verdict: Verdict) -> tuple[Evaluation, str] | None:
     return None
 
 
-def _marginals_of(study: Study, verdict: Verdict) -> dict[str, Any] | None:
+def _marginals_of(study: StudyResults, verdict: Verdict) -> dict[str, Any] | None:
     shown = _shown(study, verdict)
     if shown is None:
         return None
@@ -176,7 +127,13 @@ def _marginals_of(study: Study, verdict: Verdict) -> dict[str, Any] | None:
     }
 
 
-def _pictures(study: Study, verdict: Verdict) -> Iterator[Picture]:
+def pictures_of(study: StudyResults, verdict: Verdict) -> list[Picture]:
+    """Draw every figure of the page, in its order."""
+    with style():
+        return list(_pictures(study, verdict))
+
+
+def _pictures(study: StudyResults, verdict: Verdict) -> Iterator[Picture]:
     under = f"{metric_name(study.metric)} under Q"
     figure = differences_figure(study, verdict)
     yield from _picture(figure, "differences", f"Paired differences in {under} per method, with 95 % intervals")
@@ -192,7 +149,7 @@ def _pictures(study: Study, verdict: Verdict) -> Iterator[Picture]:
     yield from _panels(study)
 
 
-def _examples(study: Study) -> Iterator[tuple[str, tables.Table]]:
+def _examples(study: StudyResults) -> Iterator[tuple[str, tables.Table]]:
     """Give the texts of each method's first replicate that has some."""
     for method in study.methods:
         found = next(filter(None, map(tables.examples_table, study.of(method))), None)
@@ -200,7 +157,7 @@ def _examples(study: Study) -> Iterator[tuple[str, tables.Table]]:
             yield method_name(method), found
 
 
-def _panels(study: Study) -> Iterator[Picture]:
+def _panels(study: StudyResults) -> Iterator[Picture]:
     """Give the images of each method's first replicate that has some."""
     for method in study.methods:
         found = next((one for one in study.of(method) if first_panels(one.metrics)), None)

@@ -13,7 +13,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from codsa.data.metrics import HIGHER_IS_BETTER
-from codsa.evidence.studies import Evaluation, Study
+from codsa.evidence.studies import EvaluationResults, StudyResults
 from codsa.evidence.verdict import PLAIN
 from codsa.evidence.wording import better_word, method_name, metric_name
 from codsa.report.drawing import COLOURS, GREY, INK, LIGHT, MARKERS, is_number, label, new_figure, short_ticks
@@ -32,7 +32,7 @@ class Panel:
     cells: pd.DataFrame
 
 
-def surface(found: Sequence[Evaluation]) -> pd.DataFrame:
+def surface(found: Sequence[EvaluationResults]) -> pd.DataFrame:
     """Return the validation figure of every arm of a method, averaged over replicates.
 
     Returns
@@ -63,7 +63,7 @@ def _label_order(label: str) -> tuple[bool, float, str]:
     return not is_number(label), float(label) if is_number(label) else 0.0, label
 
 
-def surface_figure(study: Study, method: str) -> Figure | None:
+def surface_figure(study: StudyResults, method: str) -> Figure | None:
     """Draw a method's validation surface over (m/n, α), a panel for each r; None with one arm only."""
     table = surface(study.of(method))
     if table["value"].notna().sum() < 2:
@@ -166,7 +166,7 @@ def _label_surface(grid: np.ndarray, panels: list[Panel]) -> None:
         axes.set_ylabel("r" if not panels[0].title.startswith("r") else "α")
 
 
-def sweeps(found: Sequence[Evaluation], metric: str) -> dict[str, pd.DataFrame]:
+def sweeps(found: Sequence[EvaluationResults], metric: str) -> dict[str, pd.DataFrame]:
     """Return, for m/n, α and r, the mean test figure with the other two at their best.
 
     For figures alone: "at their best" is by the test figures themselves, so the values are
@@ -184,7 +184,7 @@ def sweeps(found: Sequence[Evaluation], metric: str) -> dict[str, pd.DataFrame]:
     return {key: one.sort_values(key).reset_index(drop=True) for key, one in best.items()}
 
 
-def sweep_figure(study: Study) -> Figure | None:
+def sweep_figure(study: StudyResults) -> Figure | None:
     """Draw the mean test figure over m/n, α and r, one line a CoDSA method; None without a grid."""
     found = {method: study.of(method) for method in codsa_methods(study)}
     kept = {m: [one for one in f if one.grid is not None and len(one.grid)] for m, f in found.items()}
@@ -226,6 +226,6 @@ def _sweep(axes: Axes, line: pd.DataFrame, key: str, labels: list[str], k: int, 
     axes.plot(single["x"].to_numpy(), single["y"].to_numpy(), lw=0, **look)
 
 
-def _plain_line(axes: Axes, study: Study) -> None:
+def _plain_line(axes: Axes, study: StudyResults) -> None:
     if PLAIN in study.methods and study.values(PLAIN).notna().any():
         axes.axhline(study.values(PLAIN).mean(), color=GREY, ls=(0, (4, 3)), lw=1.3, label=method_name(PLAIN))

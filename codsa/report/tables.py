@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.metrics import HIGHER_IS_BETTER, OVERALL
-from codsa.evidence.studies import Evaluation, Study
+from codsa.evidence.studies import EvaluationResults, StudyResults
 from codsa.evidence.verdict import ORACLE, PLAIN, Difference, Verdict, compare, is_codsa, share_of_way
 from codsa.evidence.wording import DASH, arrow, counted, decimals_of, enough, method_name, metric_name, number, percent
 from codsa.report.drawing import is_number
@@ -48,7 +48,7 @@ class Table:
     """Places of rows that a new group starts with."""
 
 
-def metrics_table(study: Study) -> pd.DataFrame:
+def metrics_table(study: StudyResults) -> pd.DataFrame:
     """Return every test figure, one a row, with the λ̂ that it belongs to."""
     rows = [
         (
@@ -78,11 +78,11 @@ def spreadsheet_cell(value: Any) -> Any:
     return "'" + value
 
 
-def _lambda(one: Evaluation) -> tuple[Any, Any, Any]:
+def _lambda(one: EvaluationResults) -> tuple[Any, Any, Any]:
     return one.chosen["m"], one.chosen["r"], one.chosen["alpha"]
 
 
-def summary_table(study: Study) -> pd.DataFrame:
+def summary_table(study: StudyResults) -> pd.DataFrame:
     """Return mean, sd and number of replicates of every method, region and metric.
 
     Figures that are not defined are left out and not counted.
@@ -92,7 +92,7 @@ def summary_table(study: Study) -> pd.DataFrame:
     return found[SUMMARY]
 
 
-def plain_text(study: Study) -> str:
+def plain_text(study: StudyResults) -> str:
     """Return the table of methods by regions for a terminal."""
     decimals = _decimals(study, study.metric)
     columns = [*study.regions, OVERALL]
@@ -117,7 +117,7 @@ def _terse(values: pd.Series, decimals: int) -> str:
     return f"{cell.text} {cell.small}".strip()
 
 
-def _decimals(study: Study, metric: str) -> int:
+def _decimals(study: StudyResults, metric: str) -> int:
     return decimals_of(study.values(method, OVERALL, metric).mean() for method in study.methods)
 
 
@@ -144,7 +144,7 @@ def name_cell(method: str) -> Cell:
     return Cell(title, method if title.lower() != method.lower() else "")
 
 
-def main_table(study: Study, verdict: Verdict) -> Table:
+def main_table(study: StudyResults, verdict: Verdict) -> Table:
     """Return methods × regions, with paired differences to the plain model and the best rival."""
     metric, decimals = study.metric, _decimals(study, study.metric)
     columns = [*study.regions, OVERALL]
@@ -167,7 +167,7 @@ def against_name(method: str) -> str:
     return "no augmentation" if method == PLAIN else method_name(method)
 
 
-def difference_cell(study: Study, method: str, other: str) -> Cell:
+def difference_cell(study: StudyResults, method: str, other: str) -> Cell:
     """Return a paired difference under Q with its interval."""
     found = compare(study.metric, study.overall(), method, other) if method != other else None
     if found is None:
@@ -185,7 +185,7 @@ def interval_text(found: Difference, decimals: int) -> str:
     return f"[{number(found.low, decimals)}, {number(found.high, decimals)}]"
 
 
-def other_metrics(study: Study) -> Table | None:
+def other_metrics(study: StudyResults) -> Table | None:
     """Return the other test metrics under Q; None where there is none."""
     names = study.other_metrics
     if not names:
@@ -201,12 +201,12 @@ def other_metrics(study: Study) -> Table | None:
     return Table([Cell("Method"), *(Cell(f"{metric_name(n)} {arrow(n)}") for n in names)], rows)
 
 
-def chosen_table(study: Study, method: str) -> Table:
+def chosen_table(study: StudyResults, method: str) -> Table:
     """Return λ̂ of every replicate, and the validation figure that it was chosen by."""
     found = study.of(method)
     figures = pd.Series([_known(one.metrics.get("validation", {}).get(OVERALL)) for one in found], dtype=float)
     decimals = decimals_of(figures.dropna())
-    lines: list[tuple[str, Callable[[Evaluation], str]]] = [
+    lines: list[tuple[str, Callable[[EvaluationResults], str]]] = [
         ("r", lambda one: f"{one.chosen['r']:g}"),
         ("m/n", lambda one: f"{one.chosen['m_ratio']:g}"),
         ("α", lambda one: DASH if one.chosen["m"] == 0 else str(one.chosen["alpha"])),
@@ -216,7 +216,7 @@ def chosen_table(study: Study, method: str) -> Table:
     return Table([Cell("Replicate"), *(Cell(str(one.replicate)) for one in found)], rows)
 
 
-def edge_note(study: Study, method: str) -> str:
+def edge_note(study: StudyResults, method: str) -> str:
     """Say where λ̂ mostly lies at the end of the grid of m, beyond which nothing was tried; else nothing."""
     found = study.of(method)
     most = max(float(one.fits["m_ratio"].max()) for one in found)
@@ -234,7 +234,7 @@ def _known(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 
-def quality_table(study: Study) -> Table | None:
+def quality_table(study: StudyResults) -> Table | None:
     """Return how near the synthetic rows of λ̂ are to real ones, by method and region."""
     rows: list[list[Cell]] = []
     groups: set[int] = set()
@@ -248,7 +248,7 @@ def quality_table(study: Study) -> Table | None:
     return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
 
 
-def arrays_table(study: Study) -> Table | None:
+def arrays_table(study: StudyResults) -> Table | None:
     """Return how generated arrays cover real ones, by method and region; None without arrays."""
     keys = ("frechet", "precision", "recall", "density", "coverage")
     rows: list[list[Cell]] = []
@@ -264,7 +264,7 @@ def arrays_table(study: Study) -> Table | None:
     return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
 
 
-def texts_table(study: Study) -> Table | None:
+def texts_table(study: StudyResults) -> Table | None:
     """Return how varied generated texts are, and how many are copies, by method and region; None without texts."""
     pairs = ("distinct_1", "distinct_2", "self_overlap")
     keys = [key for pair in pairs for key in (pair, f"{pair} real")] + ["copies", "near_copies", "round_trip"]
@@ -282,7 +282,7 @@ def texts_table(study: Study) -> Table | None:
     return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
 
 
-def examples_table(one: Evaluation) -> Table | None:
+def examples_table(one: EvaluationResults) -> Table | None:
     """Return real and generated texts of an evaluation by region, for a person to judge; None without texts."""
     rows: list[list[Cell]] = []
     groups: set[int] = set()
@@ -295,7 +295,7 @@ def examples_table(one: Evaluation) -> Table | None:
     return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
 
 
-def _quality(found: Sequence[Evaluation], region: str) -> list[Cell]:
+def _quality(found: Sequence[EvaluationResults], region: str) -> list[Cell]:
     here = [one.metrics["diagnostics"].get(region, {}) for one in found]
 
     def mean(key: str) -> float:
@@ -312,7 +312,7 @@ def _quality(found: Sequence[Evaluation], region: str) -> list[Cell]:
     ]
 
 
-def index_table(study: Study) -> Table:
+def index_table(study: StudyResults) -> Table:
     """Return both indices of Theorem 1 at λ̂, and the mean λ̂, by method."""
     keys = ("domain_adaptation_index", "generation_error_index", "r", "m_ratio")
     heads = ["Domain adaptation index", "Generation error index", "Mean r", "Mean m/n"]
@@ -324,7 +324,7 @@ def index_table(study: Study) -> Table:
     return Table([Cell("Method"), *(Cell(h) for h in heads)], rows)
 
 
-def sizes_table(study: Study) -> Table:
+def sizes_table(study: StudyResults) -> Table:
     """Return rows by role and region, and both laws."""
     metrics = study.first.metrics
     roles = [role for role in ("train", "validation", "test") if role in metrics["sizes"]]
@@ -339,7 +339,7 @@ def sizes_table(study: Study) -> Table:
     return Table([Cell(h) for h in heads], rows, groups={len(rows) - 1})
 
 
-def settings_table(study: Study) -> Table:
+def settings_table(study: StudyResults) -> Table:
     """Return the settings of every method's first replicate."""
     rows: list[list[Cell]] = []
     groups: set[int] = set()
@@ -352,7 +352,7 @@ def settings_table(study: Study) -> Table:
     return Table([Cell("Method"), Cell("Setting"), Cell("Value")], rows, groups=groups)
 
 
-def versions_table(study: Study) -> Table:
+def versions_table(study: StudyResults) -> Table:
     """Return the versions of the libraries; several where evaluations differ."""
     found: dict[str, set[str]] = {}
     for one in study.evaluations:
@@ -366,6 +366,6 @@ def _compact(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def codsa_methods(study: Study) -> list[str]:
+def codsa_methods(study: StudyResults) -> list[str]:
     """Return CoDSA's methods in the order of tables."""
     return [method for method in study.methods if is_codsa(method)]
