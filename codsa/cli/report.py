@@ -28,7 +28,7 @@ def report(
     """Compare methods over replicates: one page with its verdict first, and the tables behind it.
 
     Differences are paired by replicate. Where a simple method, or no augmentation, does as well as CoDSA, the first
-    line says so. The page is one HTML file that needs nothing else.
+    line says so. The page is one self-contained HTML file.
 
     **Writes** OUT/report.html, OUT/metrics.csv, OUT/summary.csv, OUT/summary.txt and OUT/figures/.
 

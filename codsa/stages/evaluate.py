@@ -217,10 +217,12 @@ def _diagnostics(
             shown[name] = marginals(synthetic, real, dataset.schema)
             panels[name] = _merged(modality.panel(comparison) for modality in modalities)
             examples[name] = _merged(modality.examples(comparison) for modality in modalities)
-    panels, examples = (
-        {name: kinds for name, kinds in shown_by_region.items() if kinds} for shown_by_region in (panels, examples)
-    )
-    return {"diagnostics": diagnostics, "marginals": shown, "panels": panels, "examples": examples}
+    return {
+        "diagnostics": diagnostics,
+        "marginals": shown,
+        "panels": {name: images for name, images in panels.items() if images},
+        "examples": {name: texts for name, texts in examples.items() if texts},
+    }
 
 
 def _merged(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

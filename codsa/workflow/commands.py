@@ -78,3 +78,22 @@ def _field_options(section: Section, name: str, field_value: Any) -> list[str]:
     if name == "size" and isinstance(field_value, list):
         field_value = "x".join(map(str, field_value))
     return options(**{positive.lstrip("-").replace("-", "_"): field_value})
+
+
+def refuse_unwritable(content: Any, where: str) -> None:
+    """Raise where a configuration holds a text that no command line can carry: with NUL, or with a lone surrogate.
+
+    Raises
+    ------
+    CodsaError
+        Naming the key that leads to the text.
+    """
+    if isinstance(content, Mapping):
+        for key, value_of_key in content.items():
+            refuse_unwritable(str(key), f"{where}, a key")
+            refuse_unwritable(value_of_key, f"{where}: {key}")
+    elif isinstance(content, list | tuple):
+        for item in content:
+            refuse_unwritable(item, where)
+    elif isinstance(content, str) and ("\0" in content or any("\ud800" <= sign <= "\udfff" for sign in content)):
+        raise CodsaError(f"{where} = {content!a}: no text; take out the characters that are written with a backslash")

@@ -20,7 +20,7 @@ from codsa.generators.base import generator_class
 from codsa.io.digests import digest
 from codsa.settings.registry import ESTIMATORS, GENERATORS, LIGHT, WITHOUT_GPU, locate
 from codsa.settings.types import ObjectName
-from codsa.workflow.commands import options, section_options, settings, value
+from codsa.workflow.commands import options, refuse_unwritable, section_options, settings, value
 from codsa.workflow.config import Data, Experiment, Method
 from codsa.workflow.modalities import inverter_settings, round_trip_encoder
 
@@ -28,25 +28,6 @@ from codsa.workflow.modalities import inverter_settings, round_trip_encoder
 def own_class(name: str) -> str | None:
     """Return a name if it is `module:Class`, a class of the user's own that a job must trust; None otherwise."""
     return name if ":" in name else None
-
-
-def refuse_unwritable(content: Any, where: str) -> None:
-    """Raise where a configuration holds a text that no command line can carry: with NUL, or with a lone surrogate.
-
-    Raises
-    ------
-    CodsaError
-        Naming the key that leads to the text.
-    """
-    if isinstance(content, Mapping):
-        for key, value_of_key in content.items():
-            refuse_unwritable(str(key), f"{where}, a key")
-            refuse_unwritable(value_of_key, f"{where}: {key}")
-    elif isinstance(content, list | tuple):
-        for item in content:
-            refuse_unwritable(item, where)
-    elif isinstance(content, str) and ("\0" in content or any("\ud800" <= sign <= "\udfff" for sign in content)):
-        raise CodsaError(f"{where} = {content!a}: no text; take out the characters that are written with a backslash")
 
 
 def raw_files(data: Data) -> list[str]:
@@ -293,7 +274,7 @@ class Study:
         return [*self.pool_grids(generator, part), *self.generator_trust(generator), *self.stream(replicate)]
 
     def pool_grids(self, generator: str, part: str) -> list[str]:
-        """Return the options of codsa-sample that set the number of rows: the grids of all methods that share the pool."""
+        """Return the options of codsa-sample that set the pool's size: the grids of all methods that share it."""
         sharing = [
             method
             for method in self.methods.values()
