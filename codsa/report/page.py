@@ -14,14 +14,14 @@ from codsa.evidence.verdict import PLAIN, Verdict
 from codsa.evidence.wording import arrow, better_word, counted, listed, method_name, metric_name
 from codsa.report import tables
 from codsa.report.drawing import png_bytes, style, svg_uri
-from codsa.report.figures import COLUMNS, differences_figure, marginals_figure, richest_region
+from codsa.report.figures import MAX_COLUMNS, differences_figure, marginals_figure, richest_region
 from codsa.report.panels import first_panels, panels_figure
 from codsa.report.surfaces import surface_figure, sweep_figure
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure: its file name, and for the page its SVG as a data URI and what it shows."""
+    """One figure: its file name and PNG, and for the page its SVG as a data URI and its alternative text."""
 
     name: str
     png: bytes
@@ -41,7 +41,7 @@ def render(study: StudyResults, verdict: Verdict, pictures: list[Picture], title
         title=title,
         study=study,
         verdict=verdict,
-        figures={one.name: one for one in pictures},
+        figures={picture.name: picture for picture in pictures},
         facts=_facts(study),
         remarks=pairing_notes(study),
         notes=_notes(study),
@@ -54,14 +54,20 @@ def render(study: StudyResults, verdict: Verdict, pictures: list[Picture], title
         main=tables.main_table(study, verdict),
         others=tables.other_metrics(study),
         chosen=[
-            (m, method_name(m), f"surface-{_file_name(m)}", tables.chosen_table(study, m), tables.edge_note(study, m))
-            for m in tables.codsa_methods(study)
+            (
+                method,
+                method_name(method),
+                f"surface-{_file_name(method)}",
+                tables.chosen_table(study, method),
+                tables.edge_note(study, method),
+            )
+            for method in tables.codsa_methods(study)
         ],
         quality=tables.quality_table(study),
         arrays=tables.arrays_table(study),
         texts=tables.texts_table(study),
         examples=list(_examples(study)),
-        panels=[(method_name(m), f"images-{_file_name(m)}") for m in study.methods],
+        panels=[(method_name(method), f"images-{_file_name(method)}") for method in study.methods],
         indices=tables.index_table(study),
         marginals=_marginals_of(study, verdict),
         sizes=tables.sizes_table(study),
@@ -72,11 +78,12 @@ def render(study: StudyResults, verdict: Verdict, pictures: list[Picture], title
 
 
 def _facts(study: StudyResults) -> list[tuple[str, str]]:
-    seeds = sorted({str(one.metrics["seed"]) for one in study.evaluations if "seed" in one.metrics})
+    seeds = sorted({str(result.metrics["seed"]) for result in study.evaluations if "seed" in result.metrics})
     task = str(study.first.metrics.get("task", ""))
     facts = [("Experiment", study.experiment), ("Task", task), ("Chosen by", metric_name(study.choose_by))]
     facts += [("Methods", str(len(study.methods))), ("Replicates", str(len(study.replicates)))]
-    return [(k, v) for k, v in [*facts, ("Seed", ", ".join(seeds))] if v]
+    facts += [("Seed", ", ".join(seeds))]
+    return [(name, text) for name, text in facts if text]
 
 
 def pairing_notes(study: StudyResults) -> list[str]:
@@ -97,33 +104,33 @@ def pairing_notes(study: StudyResults) -> list[str]:
 
 
 def _notes(study: StudyResults) -> list[str]:
-    found = dict.fromkeys(str(n) for one in study.evaluations for n in one.metrics.get("notes") or [])
-    sizes = [one.metrics["sizes"] for one in study.evaluations]
+    notes = dict.fromkeys(str(note) for result in study.evaluations for note in result.metrics.get("notes") or [])
+    sizes = [result.metrics["sizes"] for result in study.evaluations]
     differ = any(size != sizes[0] for size in sizes)
-    more = f"Sizes differ between replicates; those of replicate {study.first.replicate} are shown."
-    return [*found, more] if differ else list(found)
+    size_note = f"Sizes differ between replicates; those of replicate {study.first.replicate} are shown."
+    return [*notes, size_note] if differ else list(notes)
 
 
-def _shown(study: StudyResults, verdict: Verdict) -> tuple[EvaluationResults, str] | None:
+def _with_marginals(study: StudyResults, verdict: Verdict) -> tuple[EvaluationResults, str] | None:
     """Return the first replicate of the best CoDSA method that has marginals, and its richest region."""
-    for one in study.of(verdict.best) if verdict.best else []:
-        region = richest_region(one.metrics)
+    for result in study.of(verdict.best) if verdict.best else []:
+        region = richest_region(result.metrics)
         if region is not None:
-            return one, region
+            return result, region
     return None
 
 
 def _marginals_of(study: StudyResults, verdict: Verdict) -> dict[str, Any] | None:
-    shown = _shown(study, verdict)
+    shown = _with_marginals(study, verdict)
     if shown is None:
         return None
-    one, region = shown
-    total = len(one.metrics["marginals"][region])
+    result, region = shown
+    total = len(result.metrics["marginals"][region])
     return {
-        "method": method_name(one.method),
-        "replicate": one.replicate,
+        "method": method_name(result.method),
+        "replicate": result.replicate,
         "region": region,
-        "left_out": counted(total - COLUMNS, "more column") if total > COLUMNS else "",
+        "left_out": counted(total - MAX_COLUMNS, "more column") if total > MAX_COLUMNS else "",
     }
 
 
@@ -138,32 +145,32 @@ def _pictures(study: StudyResults, verdict: Verdict) -> Iterator[Picture]:
     figure = differences_figure(study, verdict)
     yield from _picture(figure, "differences", f"Paired differences in {under} per method, with 95 % intervals")
     for method in tables.codsa_methods(study):
-        words = f"Validation {metric_name(study.choose_by)} over m/n and α for each r, {method_name(method)}"
-        yield from _picture(surface_figure(study, method), f"surface-{_file_name(method)}", words)
+        alt = f"Validation {metric_name(study.choose_by)} over m/n and α for each r, {method_name(method)}"
+        yield from _picture(surface_figure(study, method), f"surface-{_file_name(method)}", alt)
     yield from _picture(sweep_figure(study), "grid-on-test", f"Mean test {under} over m/n, α and r")
-    shown = _shown(study, verdict)
+    shown = _with_marginals(study, verdict)
     if shown is not None:
-        one, region = shown
-        figure = marginals_figure(one.metrics["marginals"][region])
+        result, region = shown
+        figure = marginals_figure(result.metrics["marginals"][region])
         yield from _picture(figure, "marginals", f"Real and synthetic marginals in region {region}")
     yield from _panels(study)
 
 
 def _examples(study: StudyResults) -> Iterator[tuple[str, tables.Table]]:
-    """Give the texts of each method's first replicate that has some."""
+    """Yield the table of example texts of each method's first replicate that has texts."""
     for method in study.methods:
-        found = next(filter(None, map(tables.examples_table, study.of(method))), None)
-        if found is not None:
-            yield method_name(method), found
+        table = next(filter(None, map(tables.examples_table, study.of(method))), None)
+        if table is not None:
+            yield method_name(method), table
 
 
 def _panels(study: StudyResults) -> Iterator[Picture]:
-    """Give the images of each method's first replicate that has some."""
+    """Yield the images of each method's first replicate that has images."""
     for method in study.methods:
-        found = next((one for one in study.of(method) if first_panels(one.metrics)), None)
-        if found is not None:
-            words = f"Real and generated images by region, {method_name(method)}"
-            yield from _picture(panels_figure(first_panels(found.metrics)), f"images-{_file_name(method)}", words)
+        panels = next(filter(None, (first_panels(result.metrics) for result in study.of(method))), None)
+        if panels is not None:
+            alt = f"Real and generated images by region, {method_name(method)}"
+            yield from _picture(panels_figure(panels), f"images-{_file_name(method)}", alt)
 
 
 def _picture(figure: Figure | None, name: str, alt: str) -> Iterator[Picture]:

@@ -408,20 +408,20 @@ def edit(path: Path, change: Callable[[str], str]) -> None:
 )
 def test_comments_docstrings_and_layout_do_not_count(package: Path, change: Callable[[str], str]) -> None:
     before = digest_of("codsa.cli.fit")
-    edit(package / "allocation.py", change)
+    edit(package / "data/allocation.py", change)
     assert digest_of("codsa.cli.fit") == before
 
 
 def test_code_counts_for_the_stages_that_import_it(package: Path) -> None:
     before = {stage: digest_of(f"codsa.cli.{stage}") for stage in ("prepare", "split", "train_gen", "fit")}
-    edit(package / "fit.py", lambda text: text.replace("return 0\n", "return 1\n"))
+    edit(package / "stages/fit.py", lambda text: text.replace("return 0\n", "return 1\n"))
     after = {stage: digest_of(f"codsa.cli.{stage}") for stage in before}
     assert {stage for stage in before if before[stage] != after[stage]} == {"fit"}
 
 
 def test_code_that_is_imported_through_others_counts(package: Path) -> None:
     before = {stage: digest_of(f"codsa.cli.{stage}") for stage in ("prepare", "train_gen")}
-    edit(package / "regions.py", lambda text: text.replace("numbers <= ", "numbers < "))
+    edit(package / "data/regions.py", lambda text: text.replace("numbers <= ", "numbers < "))
     assert all(digest_of(f"codsa.cli.{stage}") != before[stage] for stage in before)
 
 

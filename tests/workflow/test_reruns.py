@@ -321,7 +321,7 @@ def commands(study: Study, generator: str, method: str) -> dict[str, list[str]]:
         "fit": ["fit", *data, *split, "--pool", "pool", *study.fit(0, method, "1.0"), "--out", "fits"],
         "evaluate": [
             *("eval", *data, *split, "--fits", "fits", "--pool", "pool"),
-            *(*study.evaluate(0, method), "--out", "evaluation"),
+            *(*study.evaluate(0), "--out", "evaluation"),
         ],
         "report": ["report", "--eval", "evaluation", "--title", "toy", "--out", str(names.study.label)],
     }
