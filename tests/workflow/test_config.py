@@ -426,9 +426,9 @@ def test_code_that_is_imported_through_others_counts(package: Path) -> None:
 
 
 def test_an_estimator_counts_where_it_is_named(package: Path) -> None:
-    before = [digest_of("codsa.cli.fit", f"codsa.estimators.{name}") for name in ("trees", "linear")]
+    before = [digest_of("codsa.cli.fit", f"codsa.estimators.tables.{name}") for name in ("trees", "linear")]
     edit(package / "estimators/tables/trees.py", lambda text: text + "\nEXTRA = 1\n")
-    after = [digest_of("codsa.cli.fit", f"codsa.estimators.{name}") for name in ("trees", "linear")]
+    after = [digest_of("codsa.cli.fit", f"codsa.estimators.tables.{name}") for name in ("trees", "linear")]
     assert before[0] != after[0] and before[1] == after[1]
 
 
