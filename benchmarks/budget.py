@@ -3,8 +3,8 @@
     python benchmarks/budget.py EXPERIMENT.yaml --costs results/sim42-table/costs.csv [--measured table] [--wanted full]
 
 costs.csv is what benchmarks/in_process.py writes. Training is scaled by gradient steps, drawing by rows,
-fitting by the rows of all arms (real and synthetic); splitting and evaluating count by job. What the
-measured run did not do is taken from the dearest work of its stage.
+fitting by the rows of all grid points (real and synthetic); splitting and evaluating count by job. What the
+measured run did not do is taken from the most expensive kind of its stage.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ STEPS = {"tabular-diffusion": 3000, "encoder": 3000, "denoiser": 3000}
 """Gradient steps where the experiment does not say."""
 
 
-def seeds(study: Study) -> Iterator[tuple[str, str, str, float]]:
-    """Give each piece of work as (stage, kind, output, units); output is as costs.csv names it."""
+def jobs_of(study: Study) -> Iterator[tuple[str, str, str, float]]:
+    """Yield every job as (stage, kind, output, units), with the output's name in costs.csv."""
     yield "prepare", "", "data/manifest.json", 1.0
-    kinds = sorted({one.transfer for one in study.generators.values() if one.transfer})
+    kinds = sorted({kind for name in study.generators for kind in study.transfers(name)})
     for kind in kinds:
         name = kind.partition("-")[0]
         settings = getattr(study.experiment.pretrain, name, {})
@@ -41,7 +41,7 @@ def seeds(study: Study) -> Iterator[tuple[str, str, str, float]]:
             yield "train_gen", source.name, f"{folder}/generator", steps
             yield "sample", source.name, f"{folder}/pool/shard-0000-of-0001.json", pool_rows(study, name)
         for method in study.methods.values():
-            for label in study.fits(method) if not method.among else ():
+            for label in study.fits(method) if not method.choose_from else ():
                 yield "fit", "", f"rep~{k}/fit~{method.name}/r~{label}", fitted_rows(study, method, label)
             yield "eval", "", f"rep~{k}/eval~{method.name}/manifest.json", 1.0
 
@@ -49,7 +49,7 @@ def seeds(study: Study) -> Iterator[tuple[str, str, str, float]]:
 def parts(study: Study) -> set[tuple[str, str]]:
     """Return the generators to be trained, each by its folder and its part S_g."""
     known = [(study.generator_of(m), m) for m in study.methods.values() if m.generator]
-    return {(name, part) for name, m in known for some in study.fits(m).values() for part in some}
+    return {(name, part) for name, m in known for fit_parts in study.fits(m).values() for part in fit_parts}
 
 
 def pool_rows(study: Study, generator: str) -> float:
@@ -64,7 +64,7 @@ def pool_rows(study: Study, generator: str) -> float:
 
 
 def fitted_rows(study: Study, method: Method, label: str) -> float:
-    """Return the rows that all arms of a fit have together, as a multiple of n."""
+    """Return the rows of all grid points of a fit together, as a multiple of n."""
     grid = study.grid(method)
     r = float(label.removesuffix("-cross"))
     real = 1.0 if grid["reserve"] == "all" or method.generator is None or method.cross_fit else 1.0 - r
@@ -76,11 +76,11 @@ def fitted_rows(study: Study, method: Method, label: str) -> float:
 
 
 def unit_costs(study: Study, costs: Path) -> dict[tuple[str, str], float]:
-    """Return CPU seconds per unit of work by stage and kind."""
+    """Return CPU seconds per unit by stage and kind."""
     spent = pd.read_csv(costs, names=["stage", "output", "cpu"]).groupby("output")["cpu"].last()
     units: defaultdict[tuple[str, str], float] = defaultdict(float)
     cpu: defaultdict[tuple[str, str], float] = defaultdict(float)
-    for stage, kind, output, size in seeds(study):
+    for stage, kind, output, size in jobs_of(study):
         if output in spent:
             units[stage, kind] += size
             cpu[stage, kind] += float(spent[output])
@@ -90,10 +90,11 @@ def unit_costs(study: Study, costs: Path) -> dict[tuple[str, str], float]:
 def budget(study: Study, unit: dict[tuple[str, str], float]) -> pd.DataFrame:
     """Return jobs and CPU hours by stage and kind."""
     rows: list[dict[str, Any]] = []
-    for stage, kind, _, size in seeds(study):
-        known = unit.get((stage, kind))
-        found = known if known is not None else max((c for (s, _), c in unit.items() if s == stage), default=0.0)
-        rows.append({"stage": stage, "kind": kind, "jobs": 1, "hours": size * found / 3600})
+    for stage, kind, _, size in jobs_of(study):
+        cost = unit.get((stage, kind))
+        if cost is None:
+            cost = max((other for (other_stage, _), other in unit.items() if other_stage == stage), default=0.0)
+        rows.append({"stage": stage, "kind": kind, "jobs": 1, "hours": size * cost / 3600})
     return pd.DataFrame(rows).groupby(["stage", "kind"], sort=False).sum().reset_index()
 
 
@@ -108,14 +109,14 @@ def main() -> None:
     options = parser.parse_args()
     measured = Study(*load_experiment(options.of or options.experiment, options.measured))
     wanted = Study(*load_experiment(options.experiment, options.wanted))
-    found = budget(wanted, unit_costs(measured, options.costs))
+    table = budget(wanted, unit_costs(measured, options.costs))
     start = 3.0 / 3600
     print(f"| {wanted.label}: stage | | jobs | CPU hours |\n| --- | --- | --- | --- |")
-    for row in found.itertuples():
+    for row in table.itertuples():
         print(f"| {row.stage} | {row.kind} | {row.jobs:,} | {row.hours:.1f} |")
-    jobs = int(found["jobs"].sum())
+    jobs = int(table["jobs"].sum())
     print(f"| starts of {jobs:,} processes, 3 CPU s each | | | {jobs * start:.1f} |")
-    print(f"| all | | {jobs:,} | {found['hours'].sum() + jobs * start:.1f} |")
+    print(f"| all | | {jobs:,} | {table['hours'].sum() + jobs * start:.1f} |")
 
 
 if __name__ == "__main__":

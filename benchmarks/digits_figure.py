@@ -24,19 +24,19 @@ from codsa.workflow.study import Study
 SHOWN = 20
 
 
-def strips(study: Study, root: Path, methods: list[str]) -> list[tuple[str, np.ndarray]]:
+def image_rows(study: Study, root: Path, methods: list[str]) -> list[tuple[str, np.ndarray]]:
     """Return what each row is called, and its images, ndarray of shape (n, height, width, channels)."""
     data = load_dataset(root / "data")
     rows = load_split(root / "rep~0/split.parquet", data).rows(TRAIN)
     folders = {name: study.generator_of(study.methods[name]) for name in methods}
-    pools = {name: load_pool(root / f"rep~0/gen~{it}/r~1.0/pool", data.schema) for name, it in folders.items()}
+    pools = {name: load_pool(root / f"rep~0/gen~{folder}/r~1.0/pool", data.schema) for name, folder in folders.items()}
     (column,) = data.schema.array_columns
-    found = []
+    strips = []
     for k, region in enumerate(data.schema.regions.names):
         own = rows[data.regions()[rows] == k][:SHOWN]
-        found.append((f"{region}: real", arrays(data.part(own)[column.name])))
-        found += [(f"{region}: {name}", arrays(pool.rows[k][column.name])[:SHOWN]) for name, pool in pools.items()]
-    return found
+        strips.append((f"{region}: real", arrays(data.part(own)[column.name])))
+        strips += [(f"{region}: {name}", arrays(pool.rows[k][column.name])[:SHOWN]) for name, pool in pools.items()]
+    return strips
 
 
 def draw(rows: list[tuple[str, np.ndarray]], out: Path) -> None:
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     options = parser.parse_args()
     label, experiment = load_experiment(options.experiment, options.scale)
-    draw(strips(Study(label, experiment), options.results / label, options.methods), options.out)
+    draw(image_rows(Study(label, experiment), options.results / label, options.methods), options.out)
 
 
 if __name__ == "__main__":

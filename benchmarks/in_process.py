@@ -5,7 +5,7 @@
 A start of Python and its libraries takes about three CPU-seconds, which is most of the time of a stage
 on a small table. Here one process does all stages of a replicate, by the same commands with the same
 arguments, into the same folders: the artefacts are the workflow's, byte for byte, and `snakemake` finds
-them done. What is there already is not made again. The CPU seconds of each stage go to costs.csv beside
+them done. Existing outputs are not computed again. The CPU seconds of each stage go to costs.csv beside
 the report.
 """
 
@@ -38,40 +38,39 @@ def call(stage: Any, out: Path, *arguments: object) -> None:
 
 def repeated(option: str, values: Iterable[object]) -> list[object]:
     """Return an option repeated for each value."""
-    return [word for one in values for word in (option, one)]
+    return [argument for value in values for argument in (option, value)]
 
 
 def shared(study: Study, root: Path) -> None:
-    """Do what all replicates need: the data, further sets of rows, what is learned from them."""
+    """Prepare and pretrain what all replicates share: the data and the auxiliary sets."""
     data = root / "data"
     call(prepare, data / "manifest.json", *study.prepare(study.experiment.data), "--out", data)
-    kinds = {one.transfer for one in study.generators.values() if one.transfer}
-    kinds |= {"inverter"} if any(map(study.inverted, study.generators)) else set()
+    kinds = {kind for name in study.generators for kind in [*study.transfers(name), *study.inverters(name)]}
     for kind in sorted(kinds):
         name = "fresh" if kind.startswith("fresh") else "source"
-        rows, made = root / name, root / f"pretrained~{kind}"
-        call(prepare, rows / "manifest.json", *study.prepare(study.further(name)), "--out", rows)
-        call(train_gen, made, "--data", rows, *study.pretrain(kind), "--out", made)
+        rows, pretrained = root / name, root / f"pretrained~{kind}"
+        call(prepare, rows / "manifest.json", *study.prepare(study.auxiliary(name)), "--out", rows)
+        call(train_gen, pretrained, "--data", rows, *study.pretrain(kind), "--out", pretrained)
 
 
 def replicate(study: Study, root: Path, k: int) -> None:
     """Do all stages of one replicate."""
     folder = root / f"rep~{k}"
     roles = folder / "split.parquet"
-    given = ["--data", root / "data", "--split", roles]
+    inputs = ["--data", root / "data", "--split", roles]
     call(split, roles, "--data", root / "data", *study.split(k), "--out", roles)
     for method in study.methods.values():
-        for label, parts in study.fits(method).items() if not method.among else ():
+        for label, parts in study.fits(method).items() if not method.choose_from else ():
             pools = [pool_of(study, root, k, study.generator_of(method), part) for part in parts]
             fits = folder / f"fit~{method.name}/r~{label}"
-            call(fit, fits, *given, *repeated("--pool", pools), *study.fit(k, method.name, label), "--out", fits)
+            call(fit, fits, *inputs, *repeated("--pool", pools), *study.fit(k, method.name, label), "--out", fits)
     for name in study.methods:
         out = folder / f"eval~{name}"
-        fits = [folder / f"fit~{one}/r~{label}" for one in study.candidates(name) for label in labels(study, one)]
-        pools = list(dict.fromkeys(p for one in study.candidates(name) for p in pools_behind(study, root, k, one)))
+        fits = [folder / f"fit~{m}/r~{label}" for m in study.candidates(name) for label in labels(study, m)]
+        pools = list(dict.fromkeys(pool for m in study.candidates(name) for pool in pools_behind(study, root, k, m)))
         paths = {"fits": list(map(str, fits)), "pool": list(map(str, pools)), "out": str(out)}
         chosen = ["--evaluation", study.evaluation(name, **paths), *study.evaluate(k)]
-        call(eval_, out / "manifest.json", *given, *chosen)
+        call(eval_, out / "manifest.json", *inputs, *chosen)
 
 
 def labels(study: Study, method: str) -> list[str]:
@@ -80,40 +79,42 @@ def labels(study: Study, method: str) -> list[str]:
 
 
 def pools_behind(study: Study, root: Path, k: int, name: str) -> list[Path]:
-    """Return the pools that a method's fits draw on."""
+    """Return the pools that a method's fits use."""
     method = study.methods[name]
-    parts = [part for some in study.fits(method).values() for part in some]
+    parts = [part for fit_parts in study.fits(method).values() for part in fit_parts]
     return [root / f"rep~{k}/gen~{study.generator_of(method)}/r~{part}/pool" for part in parts]
 
 
 def pool_of(study: Study, root: Path, k: int, name: str, part: str) -> Path:
     """Train a generator and draw its pool."""
     folder = root / f"rep~{k}/gen~{name}/r~{part}"
-    given = ["--data", root / "data", "--split", root / f"rep~{k}/split.parquet"]
-    transfer = study.generators[name].transfer
-    pretrained = repeated("--pretrained", [root / f"pretrained~{transfer}"] if transfer else [])
-    pretrained += ["--set", f"inverter={root / 'pretrained~inverter'}"] if study.inverted(name) else []
+    inputs = ["--data", root / "data", "--split", root / f"rep~{k}/split.parquet"]
+    pretrained = repeated("--pretrained", [root / f"pretrained~{kind}" for kind in study.transfers(name)])
+    pretrained += study.inverter_options(str(root / f"pretrained~{kind}") for kind in study.inverters(name))
     out = folder / "generator"
-    call(train_gen, out, *given, *study.train(k, name, part), *pretrained, "--out", out)
+    call(train_gen, out, *inputs, *study.train(k, name, part), *pretrained, "--out", out)
     shards = study.experiment.shards
     for i in range(shards):
-        done = folder / f"pool/shard-{i:04d}-of-{shards:04d}.json"
+        manifest = folder / f"pool/shard-{i:04d}-of-{shards:04d}.json"
         chosen = [*study.sample(k, name, part), "--shard", f"{i + 1}/{shards}", "--out", folder / "pool"]
-        call(sample, done, "--generator", out, *given, *chosen)
+        call(sample, manifest, "--generator", out, *inputs, *chosen)
     return folder / "pool"
 
 
 def conclude(study: Study, root: Path) -> None:
     """Write the report."""
-    found = [root / f"rep~{k}/eval~{name}" for k in range(study.experiment.replicates) for name in study.methods]
+    evaluations = [root / f"rep~{k}/eval~{name}" for k in range(study.experiment.replicates) for name in study.methods]
     title = study.experiment.title or study.label
-    report.app([str(w) for w in [*repeated("--eval", found), "--title", title, "--out", root]], standalone_mode=False)
+    report.app(
+        [str(argument) for argument in [*repeated("--eval", evaluations), "--title", title, "--out", root]],
+        standalone_mode=False,
+    )
 
 
 def run(files: Sequence[str | Path], scale: str, results: Path, cores: int, replicates: int | None = None) -> list[str]:
     """Run studies, a process for each replicate; return the studies' labels.
 
-    replicates: so many of each, where not all that the experiment has.
+    replicates: the number to run of each; default: the experiment's.
     """
     loaded = [load_experiment(Path(file), scale) for file in files]
     if replicates is not None:
@@ -142,7 +143,7 @@ def main() -> None:
     parser.add_argument("--scale", default="table")
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--replicates", type=int, help="so many, where not all that the experiment has")
+    parser.add_argument("--replicates", type=int, help="the number to run; default: the experiment's")
     options = parser.parse_args()
     run(options.experiments, options.scale, options.results, options.cores, options.replicates)
 

@@ -42,11 +42,11 @@ ESTIMATORS = ("gradient-boosting", "logistic")
 REGRESSION = {"abalone", "california_housing"}
 
 
-def one_file(folder: Path, files: list[str], seeds: Path) -> Path:
+def one_file(folder: Path, files: list[str], out: Path) -> Path:
     """Return the table's file; several are put together first."""
     if len(files) == 1:
         return (folder / files[0]).resolve()
-    path = seeds / f"{folder.name}.parquet"
+    path = out / f"{folder.name}.parquet"
     pd.concat([pd.read_csv(folder / name) for name in files], ignore_index=True).to_parquet(path)
     return path.resolve()
 
@@ -72,8 +72,8 @@ def experiment(
 
 def as_markdown(results: Path, names: list[str]) -> str:
     """Return the test losses under Q of all tables, and the first line of every report."""
-    whole = pd.concat([pd.read_csv(results / name / "summary.csv") for name in names], ignore_index=True)
-    loss = whole[(whole["region"] == "overall") & whole["metric"].isin(["cross-entropy", "mse"])]
+    summary = pd.concat([pd.read_csv(results / name / "summary.csv") for name in names], ignore_index=True)
+    loss = summary[(summary["region"] == "overall") & summary["metric"].isin(["cross-entropy", "mse"])]
     table = loss.pivot(index=["experiment", "metric", "replicates"], columns="method", values="mean")
     table = table[[m for m in ORDER if m in table]].map(lambda v: "–" if pd.isna(v) else f"{v:.4g}").reset_index()
     lines = [
@@ -93,15 +93,15 @@ def differences(results: Path, name: str) -> list[list[str]]:
     metric = str(rows["metric"].iloc[0])
     values = {str(m): part.set_index("replicate")["value"] for m, part in rows.groupby("method")}
     best = best_of(metric, values, [m for m in values if not m.startswith("codsa")])
-    found = []
+    table = []
     for method in (m for m in ORDER if m.startswith("codsa") and m in values):
-        one = compare(metric, values, method, str(best))
-        if one is not None:
-            outcome = {1: "win", 0: "tie", -1: "loss"}[one.clear]
-            relative = 100 / one.mean_b
-            interval = f"{one.low * relative:+.1f} to {one.high * relative:+.1f} %"
-            found.append([name, method, str(best), f"{one.mean * relative:+.1f} %", interval, outcome])
-    return found
+        difference = compare(metric, values, method, str(best))
+        if difference is not None:
+            outcome = {1: "win", 0: "tie", -1: "loss"}[difference.clear]
+            relative = 100 / difference.mean_b
+            interval = f"{difference.low * relative:+.1f} to {difference.high * relative:+.1f} %"
+            table.append([name, method, str(best), f"{difference.mean * relative:+.1f} %", interval, outcome])
+    return table
 
 
 def study_all(estimator: str, options: argparse.Namespace) -> None:
@@ -114,13 +114,13 @@ def study_all(estimator: str, options: argparse.Namespace) -> None:
         text = yaml.safe_dump(experiment(name, TABLES[name], path, estimator, options), sort_keys=False)
         file.write_text(text)
         files.append(file)
-        for made in [*(root / name).glob("rep~*/fit~*"), *(root / name).glob("rep~*/eval~*")]:
-            shutil.rmtree(made)  # another estimator's
+        for folder in [*(root / name).glob("rep~*/fit~*"), *(root / name).glob("rep~*/eval~*")]:
+            shutil.rmtree(folder)  # of another estimator
     for name in run(files, "table", root, options.cores):
-        kept = root / f"by~{estimator}" / name
-        kept.mkdir(parents=True, exist_ok=True)
+        copies = root / f"by~{estimator}" / name
+        copies.mkdir(parents=True, exist_ok=True)
         for report in ("metrics.csv", "summary.csv", "summary.txt", "report.html"):
-            shutil.copy(root / name / report, kept / report)
+            shutil.copy(root / name / report, copies / report)
 
 
 def main() -> None:

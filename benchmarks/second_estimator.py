@@ -1,4 +1,4 @@
-"""EstimatorSpec a study's pools by another estimator.
+"""Evaluate a study's pools by another estimator.
 
     python benchmarks/second_estimator.py EXPERIMENT.yaml ESTIMATOR [--scale table] [--results results] \
         [--methods none codsa …] [--replicates 0 1 …]
@@ -21,11 +21,11 @@ from codsa.workflow.config import load_experiment
 from codsa.workflow.study import Study
 
 
-def link(made: Path, there: Path) -> None:
+def link(path: Path, target: Path) -> None:
     """Make a link to a file or folder of the study."""
-    made.parent.mkdir(parents=True, exist_ok=True)
-    if not made.exists():
-        made.symlink_to(there.resolve())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        path.symlink_to(target.resolve())
 
 
 def linked(root: Path, estimator: str, replicates: list[int]) -> Path:
@@ -39,7 +39,7 @@ def linked(root: Path, estimator: str, replicates: list[int]) -> Path:
 
 
 def main() -> None:
-    """EstimatorSpec the methods that are named."""
+    """Fit and evaluate the methods that are named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", type=Path)
     parser.add_argument("estimator")
@@ -50,12 +50,12 @@ def main() -> None:
     options = parser.parse_args()
     label, experiment = load_experiment(options.experiment, options.scale)
     chosen = options.replicates or list(range(experiment.replicates))
-    strange = set(options.methods or []) - {method.name for method in experiment.methods}
-    if strange:
-        raise CodsaError(f"no method '{min(strange)}' in {options.experiment}")
+    unknown = set(options.methods or []) - {method.name for method in experiment.methods}
+    if unknown:
+        raise CodsaError(f"no method '{min(unknown)}' in {options.experiment}")
     methods = [m for m in experiment.methods if options.methods is None or m.name in options.methods]
-    candidates = {"estimator": EstimatorSpec(name=options.estimator), "methods": methods}
-    study = Study(label, experiment.model_copy(update=candidates)).checked()
+    changes = {"estimator": EstimatorSpec(name=options.estimator), "methods": methods}
+    study = Study(label, experiment.model_copy(update=changes)).checked()
     own = linked(options.results / label, options.estimator, chosen)
     for k in chosen:
         replicate(study, own, k)

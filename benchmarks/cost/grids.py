@@ -47,39 +47,39 @@ def grid(out: Section) -> None:
 
     some = problems[4::9]
     fit(some[:1], epochs=1)  # what is imported and allocated once does not count
-    average_predictors, whole = fit(some)
+    predictions, one_call = fit(some)
     alone = [fit([one]) for one in some]
     apart = sum(spent.cpu for _, spent in alone) / len(some)
     stack, mlp.CACHED = mlp.CACHED, 2**62
     high, stacked = fit(some)
     mlp.CACHED = stack
     usual = sum(plain_torch(one, validation, 400) for one in some[::4]) / len(some[::4])
-    process = command_per_arm()
-    each = whole.cpu / len(some)
-    difference = np.abs(average_predictors - np.concatenate([found for found, _ in alone])).max()
+    process = command_per_grid_point()
+    each = one_call.cpu / len(some)
+    difference = np.abs(predictions - np.concatenate([found for found, _ in alone])).max()
     out.say(
-        f"21 m × 9 α on 4.1, n = 4,000: {len(problems)} arms (m = 0 is one for all α), the paper's perceptron, 400 "
-        "gradient steps of 1,024 rows for each, early stop. Every ninth arm is measured; all would take "
+        f"21 m × 9 α on 4.1, n = 4,000: {len(problems)} grid points (m = 0 is one for all α), the paper's perceptron, "
+        "400 gradient steps of 1,024 rows for each, early stop. Every ninth grid point is measured; all would take "
         f"{each * len(problems):.0f} CPU s in one call."
     )
     out.say("")
     rows = [
         ["all in one call", f"{each:.2f}", "1"],
-        ["the same code, one arm at a time", f"{apart:.2f}", f"{apart / each:.2f}"],
-        ["one stack of all arms", f"{stacked.cpu / len(some):.2f}", f"{stacked.cpu / len(some) / each:.2f}"],
+        ["the same code, one grid point at a time", f"{apart:.2f}", f"{apart / each:.2f}"],
+        ["one stack of all grid points", f"{stacked.cpu / len(some):.2f}", f"{stacked.cpu / len(some) / each:.2f}"],
         ["torch modules with a DataLoader, 400 steps, no early stop", f"{usual:.2f}", f"{usual / each:.2f}"],
-        ["a `codsa-fit` for each arm", f"{process:.2f}", f"{process / each:.2f}"],
+        ["a `codsa-fit` for each grid point", f"{process:.2f}", f"{process / each:.2f}"],
     ]
-    out.table(["how", "CPU s per arm", "ratio"], rows)
+    out.table(["how", "CPU s per grid point", "ratio"], rows)
     out.say("")
     out.say(
         f"Largest difference of a predicted probability between one call and one by one: {difference:.1e}; between one "
-        f"call and one stack of all: {np.abs(average_predictors - high).max():.1e}."
+        f"call and one stack of all: {np.abs(predictions - high).max():.1e}."
     )
     out.say("")
     floor = multiply_floor()
     out.say(
-        f"The matrix products of one step of one arm alone take {1000 * floor:.2f} ms here, of which there are "
+        f"The matrix products of one step of one grid point alone take {1000 * floor:.2f} ms here, of which there are "
         f"{400 * floor:.2f} s in 400 steps: that no batching on one core can save."
     )
     tiny, little = ({"hidden": [16, 16], "batch": 64, "epochs": 20} for _ in range(2))
@@ -94,7 +94,7 @@ def grid(out: Section) -> None:
 
 @cache
 def grid_problems() -> list[Problem]:
-    """Return the arms of the paper's grid at r = 0.5; their synthetic rows are real ones drawn again."""
+    """Return the grid points of the paper's grid at r = 0.5; their synthetic rows are real ones drawn again."""
     dataset, split = simulation()
     found = points(Grid(m=M, alpha=ALPHA, focus="0"), 0.5, split, dataset.schema)
     need = np.max([point.counts for point in found], axis=0)
@@ -155,8 +155,8 @@ def multiply_floor() -> float:
     return min(best)
 
 
-def command_per_arm() -> float:
-    """Return the CPU seconds of one arm fitted by a command of its own."""
+def command_per_grid_point() -> float:
+    """Return the CPU seconds of one grid point fitted by a command of its own."""
     folder = scratch()
     run("prepare", "simulation:imbalanced-classification", "--out", folder / "data")
     given = ["--data", folder / "data", "--split", folder / "split.parquet"]
@@ -179,10 +179,10 @@ def run(command: str, *arguments: object) -> None:
 
 
 def forests(out: Section) -> None:
-    """Fit the arms of a grid of forests one after the other, side by side, and in two jobs at once."""
+    """Fit the grid points of a grid of forests one after the other, side by side, and in two jobs at once."""
     problems = sorted(grid_problems(), key=lambda one: len(one.y))[-4:]
     parts = {f"{name}{i}": v for i, p in enumerate(problems) for name, v in (("x", p.x), ("y", p.y))}
-    np.savez(file := scratch() / "arms.npz", **parts)
+    np.savez(file := scratch() / "grid points.npz", **parts)
     code = (
         "import numpy as np, sys\nfrom codsa.estimators import EstimatorSpec, Problem, fit_all\n"
         "from codsa.estimators.base import Layout\nfrom codsa.io.seeds import stream\n"

@@ -79,7 +79,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for task in options.tasks:
         for replicate in range(options.replicates):
-            rows += measured(open_piece(TASKS[task], replicate, options.seeds, options.tables), options.calls)
+            rows += measured(open_piece(TASKS[task], replicate, options.work, options.tables), options.calls)
             table = pd.DataFrame(rows)
             table.to_csv(options.out.with_suffix(".csv"), index=False)
             options.out.with_suffix(".md").write_text(as_markdown(table))

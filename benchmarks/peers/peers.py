@@ -78,11 +78,11 @@ def one_thread() -> dict[str, str]:
     return {**os.environ, **dict.fromkeys(names, "1"), "PYTHONNOUSERSITE": "1", "TQDM_DISABLE": "1"}
 
 
-def python_of(peer: Peer, seeds: Path) -> Path:
+def python_of(peer: Peer, work_dir: Path) -> Path:
     """Return the interpreter of a method, making its environment the first time."""
     if peer.environment is None:
         return Path(sys.executable)
-    folder, file = seeds / "environments" / peer.environment, HERE / "requirements" / f"{peer.environment}.txt"
+    folder, file = work_dir / "environments" / peer.environment, HERE / "requirements" / f"{peer.environment}.txt"
     stamp, wanted = folder / "made.txt", sha256(file.read_bytes()).hexdigest()
     python = folder / "bin" / "python"
     if not (stamp.exists() and stamp.read_text() == wanted):

@@ -41,7 +41,7 @@ def over(limit: float) -> str:
 
 
 def job(piece: Piece, method: str, peer: Peer) -> dict[str, Any]:
-    """Return what an adapter is told."""
+    """Return the job of an adapter: its seed, settings and counts."""
     files = {"data": str(piece.data.resolve()), "split": str(piece.split_file.resolve())} if peer.own else {}
     return {
         "seed": seed_of(piece, method),
@@ -64,7 +64,7 @@ def generate(piece: Piece, method: str, folder: Path, options: argparse.Namespac
     peer, made = PEERS[method], folder / "made.json"
     if options.judge and made.exists():
         return json.loads(made.read_text())
-    python = python_of(peer, options.seeds)
+    python = python_of(peer, options.work)
     rows, regions = piece.training()
     rows.assign(**{REGION: regions}).to_parquet(folder / "train.parquet")
     write_json(folder / "job.json", job(piece, method, peer))
@@ -143,10 +143,10 @@ def main() -> None:
     options = parser.parse_args()
     if os.environ.get("OMP_NUM_THREADS") != "1":  # libraries read it when they are loaded
         os.execve(sys.executable, [sys.executable, *sys.argv], one_thread())
-    options.seeds = options.seeds.resolve()
+    options.work = options.work.resolve()
     for replicate in range(options.replicates):
         for task in options.tasks:
-            piece = open_piece(TASKS[task], replicate, options.seeds, options.tables)
+            piece = open_piece(TASKS[task], replicate, options.work, options.tables)
             for method in options.only:
                 start = time.perf_counter()
                 row = one(piece, method, options)

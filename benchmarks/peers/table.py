@@ -89,12 +89,12 @@ def _opening(table: pd.DataFrame, limit: float) -> str:
 Every method gets the same training, validation and test rows: on the simulations {VALIDATION_ROWS} and {TEST_ROWS} of
 the latter, half from each of the two regions; on real tables the splits of `benchmarks/real_tables.py`. It is trained
 on all training rows (r = 1) and generates one pool of rows per region; the estimator is fitted on all real training
-rows and the first rows of the pool, for the same grid of (m, α); the arm with the best loss on the validation rows is
+rows and the first rows of the pool, for the same grid of (m, α); the point with the best loss on validation rows is
 measured on the test rows. Every perceptron gets the same number of gradient steps. Generated rows outside their region,
 or outside the range of a column, are drawn again, for all methods alike. No method was tuned here; but CoDSA's defaults
 were set in a project whose examples include these two simulations, and the rivals' were not.
 
-- **loss under Q**: test loss, all regions weighted equally; lower is better. Minority and majority: the same arm, in
+- **loss under Q**: test loss, all regions weighted equally; lower is better. Minority and majority: the same point, in
   the smallest and in the largest region.
 - **W1**: Wasserstein-1 distance of generated rows to test rows, in normal scores, mean over the regions; lower is
   better.

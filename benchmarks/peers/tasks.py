@@ -47,7 +47,7 @@ class Task:
     name : str
         The paper's section without its dot, or the table's name.
     grid : Grid
-        (m, α); every arm gets all real training rows besides (reserve: all), at r = 1.
+        (m, α); every grid point gets all real training rows besides (reserve: all), at r = 1.
     simulation : str, optional
         Its name; None: a table that benchmarks/real_tables.py has prepared and split.
     rule : RegionRule, optional
@@ -132,7 +132,7 @@ class Piece:
         return focus_region(None, self.split, self.dataset.schema)
 
     def counts(self) -> list[int]:
-        """Return the rows of each region that a pool must hold, for every arm."""
+        """Return the rows of each region that a pool must hold, for every grid point."""
         return [int(c) for c in pool_counts([self.task.grid], 1.0, self.split, self.dataset.schema)]
 
     def training(self) -> tuple[pd.DataFrame, np.ndarray]:
@@ -168,7 +168,7 @@ def seed_context(task: Task, replicate: int) -> SeedContext:
     return SeedContext(0, f"sim{task.name}-quick" if task.simulation else task.name, replicate)
 
 
-def open_table(task: Task, replicate: int, seeds: Path, tables: Path) -> Piece:
+def open_table(task: Task, replicate: int, work_dir: Path, tables: Path) -> Piece:
     """Read a replicate's dataset and split as benchmarks/real_tables.py left them.
 
     Raises
@@ -179,16 +179,16 @@ def open_table(task: Task, replicate: int, seeds: Path, tables: Path) -> Piece:
     data, file = tables / task.name / "data", tables / task.name / f"rep~{replicate}" / "split.parquet"
     if not file.exists():
         raise CodsaError(f"no file '{file}': run benchmarks/real_tables.py --results {tables} --only {task.name} first")
-    folder = seeds / f"task-{task.name}" / f"rep~{replicate}"
+    folder = work_dir / f"task-{task.name}" / f"rep~{replicate}"
     dataset = load_dataset(data)
     return Piece(task, replicate, folder, data, file, dataset, load_split(file, dataset))
 
 
-def open_piece(task: Task, replicate: int, seeds: Path, tables: Path) -> Piece:
+def open_piece(task: Task, replicate: int, work_dir: Path, tables: Path) -> Piece:
     """Make a replicate's dataset and split, or read those of an earlier run."""
     if task.simulation is None or task.rule is None:
-        return open_table(task, replicate, seeds, tables)
-    data, folder = seeds / f"task{task.name}" / "data", seeds / f"task{task.name}" / f"rep~{replicate}"
+        return open_table(task, replicate, work_dir, tables)
+    data, folder = work_dir / f"task{task.name}" / "data", work_dir / f"task{task.name}" / f"rep~{replicate}"
     if not (data / "manifest.json").exists():
         raw = simulate(task.simulation, *SIZES, 0)
         rows, schema = prepare(raw, Declared("y"), task.rule)
@@ -231,7 +231,7 @@ def fitted(piece: Piece, pool: Pool | None, weighted: bool = False) -> Outcome:
 
 
 def losses(piece: Piece, outcome: Outcome) -> dict[str, Any]:
-    """Return the test loss of the arm that validation chose, under Q and in both regions."""
+    """Return the test loss of the grid point that validation chose, under Q and in both regions."""
     test = evaluation_set(piece.dataset, piece.split, TEST)
     metric = default_metric(piece.dataset.schema.task)
     score = test.score(metric, outcome.fitted[outcome.best], piece.split.q, piece.names)

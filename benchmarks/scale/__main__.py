@@ -129,81 +129,81 @@ def jobs(study: Study) -> tuple[int, int]:
     one = study.experiment
     kinds = {source.transfer for source in study.generators.values() if source.transfer}
     kinds |= {"inverter"} if any(map(study.inverted, study.generators)) else set()
-    further = {"fresh" if kind.startswith("fresh") else "source" for kind in kinds}
-    fits = sum(len(study.fits(m)) for m in study.methods.values() if not m.among)
-    made = len(parts(study)) * one.replicates
-    tasks = made * one.shards if one.shards > 1 else 0
+    auxiliary = {"fresh" if kind.startswith("fresh") else "source" for kind in kinds}
+    fits = sum(len(study.fits(m)) for m in study.methods.values() if not m.choose_from)
+    total = len(parts(study)) * one.replicates
+    tasks = total * one.shards if one.shards > 1 else 0
     apart = one.replicates * (math.ceil(fits / 5) + 1)
-    return 2 + len(further) + len(kinds) + math.ceil(one.replicates / 10) + made + tasks + apart, tasks
+    return 2 + len(auxiliary) + len(kinds) + math.ceil(one.replicates / 10) + total + tasks + apart, tasks
 
 
 def totals(plan: Plan) -> Totals:
     """Add up a study of the repository at scale full."""
     study = Study(*load_experiment(ROOT / "workflow/experiments" / plan.file, "full"))
-    one, made = study.experiment, Totals()
-    made.jobs, made.tasks = jobs(study)
+    one, total = study.experiment, Totals()
+    total.jobs, total.tasks = jobs(study)
     units = {name: unit_of(study, source, plan) for name, source in study.generators.items()}
     for name, _ in sorted(parts(study)):
         source, unit = study.generators[name], units[name]
         rows = pool_rows(study, name) * plan.n
-        made.storage += one.replicates * rows * plan.row / 1e9
+        total.storage += one.replicates * rows * plan.row / 1e9
         if unit is not None:
             labelled = source.name == "tabular-diffusion" and plan.file == "sim41.yaml"
             slow = (LABELS[0] + LABELS[1] * rows) if labelled else 0.0
             steps = float(source.settings.get("steps", STEPS["tabular-diffusion"]))
             for _ in range(one.replicates):
-                made.add(unit, steps, rows, decoding(source), slow)
+                total.add(unit, steps, rows, decoding(source), slow)
     pretrained = {source.transfer: name for name, source in study.generators.items() if units[name] and source.transfer}
     for kind, name in pretrained.items():
         settings = getattr(study.experiment.pretrain, kind.partition("-")[0], {})
-        made.add(units[name], float(settings.get("steps", 3000)), 0)  # type: ignore[arg-type]
-    fitted(study, plan, measured(one.estimator), made)
-    return made
+        total.add(units[name], float(settings.get("steps", 3000)), 0)  # type: ignore[arg-type]
+    fitted(study, plan, measured(one.estimator), total)
+    return total
 
 
-def fitted(study: Study, plan: Plan, fit: Fit, made: Totals) -> None:
+def fitted(study: Study, plan: Plan, fit: Fit, total: Totals) -> None:
     """Add the fits of a study, and the memory of the largest job."""
     one = study.experiment
     budget = one.estimator.settings.get("budget", "steps" if one.estimator.name == "autoencoder" else "epochs")
     for method in study.methods.values():
-        for label in study.fits(method) if not method.among else ():
+        for label in study.fits(method) if not method.choose_from else ():
             grid = study.grid(method)
             points = sum(len(grid["alpha"]) if float(m) else 1 for m in grid["m"])
             rows = (points if budget == "steps" else fitted_rows(study, method, label)) * plan.n
-            made.fits += one.replicates * rows * fit.cpu / 3600
+            total.fits += one.replicates * rows * fit.cpu / 3600
             folds = FOLDS if method.cross_fit else 1
-            made.storage += one.replicates * folds * SAVED[one.estimator.name] / 1000
+            total.storage += one.replicates * folds * SAVED[one.estimator.name] / 1000
     largest = (1 + study.most_synthetic) * plan.n
     decoder = T5_GB if any(map(decoding, study.generators.values())) else 0.0
-    made.memory = max(BASE + decoder, BASE + largest * (fit.memory / 1000 + 2 * plan.row / 1e9))
+    total.memory = max(BASE + decoder, BASE + largest * (fit.memory / 1000 + 2 * plan.row / 1e9))
 
 
 def faces() -> Totals:
     """Count 4.4 at scale full: Stable Diffusion 2 tuned by LoRA, of whose frozen weights no gradient is taken."""
     study = Study(*load_experiment(ROOT / "workflow/experiments/utkface.yaml", "full"))
     call, megabytes = stable_diffusion()
-    made = Totals(cpu=math.nan, fits=math.nan, memory=2 * megabytes / 1000)
-    made.jobs, made.tasks = jobs(study)
+    total = Totals(cpu=math.nan, fits=math.nan, memory=2 * megabytes / 1000)
+    total.jobs, total.tasks = jobs(study)
     for name, _ in sorted(parts(study)):
         given = study.generators[name].settings
         if study.generators[name].name == "stable-diffusion":
             rows, calls = pool_rows(study, name) * FACES, 2 * given.get("sampler_steps", 25)
-            seeds = given["steps"] * given["batch"] * 2 * call + rows * calls * call
-            made.gpu += study.experiment.replicates * seeds / RATE / 3600
-            made.storage += study.experiment.replicates * rows * 64 * 64 * 3 / 1e9
-    return made
+            flops = given["steps"] * given["batch"] * 2 * call + rows * calls * call
+            total.gpu += study.experiment.replicates * flops / RATE / 3600
+            total.storage += study.experiment.replicates * rows * 64 * 64 * 3 / 1e9
+    return total
 
 
 def large() -> Totals:
     """Extrapolate 10⁸ rows of 41 columns in 1,000 regions from a million rows (benchmarks/results/cost.md)."""
     millions, steps = 100, 3000
     unit = tabular(41, 1000, {})
-    made = Totals(jobs=105, tasks=100)
-    made.add(unit, steps, millions * 1e6, slow=millions * (10 + 8 + 28) + millions * 1e6 * LABELS[1])
-    made.storage = 2 * millions * 0.375
-    made.memory = 65
-    made.fits = math.nan
-    return made
+    total = Totals(jobs=105, tasks=100)
+    total.add(unit, steps, millions * 1e6, slow=millions * (10 + 8 + 28) + millions * 1e6 * LABELS[1])
+    total.storage = 2 * millions * 0.375
+    total.memory = 65
+    total.fits = math.nan
+    return total
 
 
 def shown(number: float) -> str:
@@ -214,11 +214,11 @@ def shown(number: float) -> str:
     return f"{round(number, digits):,.0f}" if number >= 10 else f"{number:.1f}"
 
 
-def line(title: str, made: Totals) -> str:
+def line(title: str, total: Totals) -> str:
     """Return a row of the table."""
-    count = "–" if not made.jobs else f"{made.jobs:,}" + (f", of which {made.tasks:,} shards" if made.tasks else "")
-    hours = map(shown, (made.cpu, made.gpu, made.fits))
-    sizes = (f"{shown(size)} GB" for size in (made.storage, made.memory))
+    count = "–" if not total.jobs else f"{total.jobs:,}" + (f", of which {total.tasks:,} shards" if total.tasks else "")
+    hours = map(shown, (total.cpu, total.gpu, total.fits))
+    sizes = (f"{shown(size)} GB" for size in (total.storage, total.memory))
     return f"| {title} | {count} | " + " | ".join([*hours, *sizes]) + " |"
 
 
@@ -238,9 +238,9 @@ pixels {image:.0f} TFLOP (25 calls, guided).
 def main() -> None:
     """Print and write the table."""
     torch.set_num_threads(1)
-    made = [(plan.title, totals(plan)) for plan in PLANS]
-    made.insert(-1, ("4.4, fits not counted", faces()))
-    made.append(("10⁸ rows, 41 columns, 1,000 regions; one replicate and r, m = 1, `shards: 100`", large()))
+    total = [(plan.title, totals(plan)) for plan in PLANS]
+    total.insert(-1, ("4.4, fits not counted", faces()))
+    total.append(("10⁸ rows, 41 columns, 1,000 regions; one replicate and r, m = 1, `shards: 100`", large()))
     head = HEAD.format(
         rate=RATE / 1e12,
         launch=1000 * LAUNCH,
@@ -248,7 +248,7 @@ def main() -> None:
         text=inversion(20, 4) / 1e12,
         image=50 * stable_diffusion()[0] / 1e12,
     )
-    RESULTS.write_text(head + "\n".join(line(*one) for one in made) + "\n", encoding="utf-8")
+    RESULTS.write_text(head + "\n".join(line(*one) for one in total) + "\n", encoding="utf-8")
     print(RESULTS.read_text(encoding="utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""What fitting an estimator takes for each row of an arm, measured on rows made up on the spot."""
+"""What fitting an estimator takes for each row of a grid point, measured on rows made up on the spot."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from codsa.readers.simulations import simulate
 from codsa.settings.estimator import EstimatorSpec
 
 ROWS = 8000
-"""Real rows that an arm has where a fit is measured."""
+"""Real rows that a grid point has where a fit is measured."""
 STACKED = 4
 """Arms that are fitted together where the estimator fits many at once."""
 
 
 class Fit(NamedTuple):
-    """Of one estimator: CPU seconds and megabytes of memory for each row of an arm."""
+    """Of one estimator: CPU seconds and megabytes of memory for each row of a grid point."""
 
     cpu: float
     memory: float

@@ -13,10 +13,11 @@ from codsa.errors import CodsaError
 def check(
     results: Annotated[Path, typer.Argument(help="Folder of results, or of one study.")] = Path("results"),
     aside: Annotated[
-        bool, typer.Option("--set-aside", help="Move what is broken aside, and say how it is made again.")
+        bool,
+        typer.Option("--set-aside", help="Move broken artefacts aside, and print the command that makes them again."),
     ] = False,
 ) -> None:
-    """Compare every artefact with the digests in its manifest, and name those that are truncated or edited.
+    """Compare every artefact with the digests in its manifest, and list the truncated and the edited ones.
 
     **Example**
 
@@ -27,11 +28,11 @@ def check(
 
     if not results.is_dir():
         raise CodsaError(f"{results}: no such folder")
-    found = verify.broken(results)
-    for manifest, path in found.items():
-        kept = set_aside(manifest) if aside else []
-        moved = "".join(f"; kept as {place}" for place in kept)
+    broken = verify.broken(results)
+    for manifest, path in broken.items():
+        new_paths = set_aside(manifest) if aside else []
+        moved = "".join(f"; kept as {new_path}" for new_path in new_paths)
         typer.echo(f"{path}: differs from {manifest.name}{moved}")
-    if found and not aside:
-        raise CodsaError(f"{len(found)} artefacts are broken; 'codsa check {results} --set-aside' moves them aside")
-    typer.echo(verify.anew(found) if found else f"{results}: whole")
+    if broken and not aside:
+        raise CodsaError(f"{len(broken)} artefacts are broken; 'codsa check {results} --set-aside' moves them aside")
+    typer.echo(verify.anew(broken) if broken else f"{results}: whole")

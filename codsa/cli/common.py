@@ -1,4 +1,4 @@
-"""What the commands share: options, settings from the command line, errors without tracebacks."""
+"""Shared by the commands: options, settings from the command line, errors without tracebacks."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from codsa.settings.limits import LONGEST_NAME, LONGEST_TITLE, MOST_SEED, check_
 if TYPE_CHECKING:
     from codsa.io.seeds import SeedContext
 
-# One thread per job: sums do not depend on the number of cores, and parallel jobs do not starve
-# each other. Parallelism comes from running jobs side by side.
+# One thread per job: sums do not depend on the number of cores, and parallel jobs do not compete for
+# cores. Parallelism comes from running jobs at the same time.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(version: bool) -> None:
+    if version:
         typer.echo(f"codsa {__version__}")
         raise typer.Exit
 
 
-def one_line(parameter: typer.CallbackParam, given: str | None) -> str | None:
-    """Check, as the callback of an option, that a name or a title is one line of text."""
+def one_line(parameter: typer.CallbackParam, text: str | None) -> str | None:
+    """Check that a name or a title is one line of text; the callback of their options."""
     longest = LONGEST_TITLE if parameter.name == "title" else LONGEST_NAME
-    return None if given is None else check_line(f"--{parameter.name}", given, longest)
+    return None if text is None else check_line(f"--{parameter.name}", text, longest)
 
 
 Version = Annotated[
@@ -61,14 +61,15 @@ Replicate = Annotated[
     int, typer.Option("--replicate", min=0, max=10**6, help="Replicate; part of every random stream.")
 ]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; give it as often as needed.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting of what is trained or fitted; repeatable."),
 ]
 Trust = Annotated[
     list[str] | None,
     typer.Option(
         "--trust",
         metavar="MODULE:CLASS",
-        help="A class of your own that the folder may import and run; repeatable. Folders alone run no code.",
+        help="A class of your own that the folder may import and run; repeatable. Without it a folder runs no code.",
         show_default=False,
     ),
 ]
@@ -101,30 +102,30 @@ def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
 
 
 def seed_context(seed: int, experiment: str, replicate: int) -> SeedContext:
-    """Return the piece of work that the options name."""
+    """Return the context of all random streams: seed, study and replicate."""
     from codsa.io.seeds import SeedContext
 
     return SeedContext(seed, experiment, replicate)
 
 
 def new_app() -> typer.Typer:
-    """Return a Typer application in the house's style."""
+    """Return a Typer application with the settings of all commands."""
     return typer.Typer(
         add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False, no_args_is_help=True
     )
 
 
-INTERRUPTED = 130
+EXIT_INTERRUPTED = 130
 """Exit code of a command that Ctrl-C ended."""
-MESSAGE = 1500
-"""Characters of a line of error; what a user gave may be longer."""
+MESSAGE_CHARACTERS = 1500
+"""Length of an error message; text of the user's in it may be longer."""
 
 
 def runner(app: typer.Typer) -> Callable[[], None]:
     """Return an entry point that turns a user's mistake into one line and exit code 2."""
 
     def main() -> None:
-        level = logging.INFO if is_main() else logging.ERROR  # of several processes one speaks
+        level = logging.INFO if is_main() else logging.ERROR  # one of several processes logs
         logging.basicConfig(level=level, format="%(levelname)s %(message)s", stream=sys.stderr)
         logging.captureWarnings(True)
         try:
@@ -132,7 +133,7 @@ def runner(app: typer.Typer) -> Callable[[], None]:
             _check_arguments(sys.argv[1:])
             app()
         except KeyboardInterrupt:
-            raise SystemExit(INTERRUPTED) from None
+            raise SystemExit(EXIT_INTERRUPTED) from None
         except CodsaError as error:
             _fail(str(error))
         except Exception as error:
@@ -145,15 +146,15 @@ def runner(app: typer.Typer) -> Callable[[], None]:
 
 
 def _check_arguments(arguments: list[str]) -> None:
-    """Refuse what no option means: nothing at all, of which a path makes the current folder, and bytes that are no text."""
-    for before, argument in zip(["argument", *arguments], arguments, strict=False):
+    """Refuse an empty argument, which a path would take for the current folder, and bytes that are not UTF-8."""
+    for previous, argument in zip(["argument", *arguments], arguments, strict=False):
         if not argument:
-            raise CodsaError(f"{shortened(before)}: an empty value; leave it out or fill it (is a variable unset?)")
+            raise CodsaError(f"{shortened(previous)}: an empty value; leave it out or fill it (is a variable unset?)")
         if not is_unicode(argument):
-            raise CodsaError(f"{shortened(before)}: {shortened(ascii(argument))} is not UTF-8 text; rename the file")
+            raise CodsaError(f"{shortened(previous)}: {shortened(ascii(argument))} is not UTF-8 text; rename the file")
 
 
 def _fail(message: str) -> None:
     if is_main():
-        print("error:", shortened(message, MESSAGE), file=sys.stderr)
+        print("error:", shortened(message, MESSAGE_CHARACTERS), file=sys.stderr)
     raise SystemExit(2)

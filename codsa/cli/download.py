@@ -17,13 +17,13 @@ def download(
     name: Annotated[str, typer.Argument(help="mnist or usps.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="Folder to download into.", show_default=False)],
     base: Annotated[
-        str | None, typer.Option("--base", help="Another address of the same files, as a mirror's.", show_default=False)
+        str | None, typer.Option("--base", help="Address of a mirror with the same files.", show_default=False)
     ] = None,
     version: Version = False,
 ) -> None:
-    """Download MNIST or USPS into a folder, as codsa-prepare reads it. Files that are there and whole are kept.
+    """Download MNIST or USPS into a folder, as codsa-prepare reads it. Complete files are not downloaded again.
 
-    **Writes** the four idx files of MNIST; for USPS usps.npz beside the two files of LIBSVM that it is made from.
+    **Writes** the four idx files of MNIST; for USPS usps.npz, and the two files of LIBSVM from which it is computed.
 
     **Example**
 

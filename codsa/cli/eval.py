@@ -1,4 +1,4 @@
-"""codsa-eval: measure the chosen estimators on the test rows."""
+"""codsa-eval: score λ̂ on the test rows."""
 
 from __future__ import annotations
 
@@ -35,21 +35,23 @@ def evaluate(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write.", show_default=False)] = None,
     pool: Annotated[
-        list[Path] | None, typer.Option("--pool", help="The pools that --fits drew on, for diagnostics; repeatable.")
+        list[Path] | None, typer.Option("--pool", help="The pools that --fits used, for diagnostics; repeatable.")
     ] = None,
     method: Annotated[
         str, typer.Option("--method", callback=one_line, help="Name of the method in tables.")
     ] = "method",
     encoder: Annotated[
         str | None,
-        typer.Option("--encoder", help="The texts' sentence encoder, to embed generated texts again (round trip)."),
+        typer.Option(
+            "--encoder", help="The sentence encoder of the texts, which embeds generated texts again (round trip)."
+        ),
     ] = None,
     evaluation: Annotated[
         list[str] | None,
         typer.Option(
             "--evaluation",
             help="Instead of the five options above: '{method: NAME, fits: […], pool: […], encoder: NAME, out: FOLDER}'; "
-            "repeat it to measure several methods in one call.",
+            "repeat it to evaluate several methods in one call.",
             show_default=False,
         ),
     ] = None,
@@ -59,16 +61,16 @@ def evaluate(
     replicate: Replicate = 0,
     version: Version = False,
 ) -> None:
-    """Choose λ = (m, α, r) by the validation figures of all --fits, then read the test rows, once.
+    """Choose λ̂ = (m, α, r) by the validation metric over all --fits, then read the test rows, once.
 
-    The only stage that reads test rows. Metrics are per region and under Q. Synthetic rows of the chosen arm are
+    No other stage reads test rows. Metrics are per region and under Q. The synthetic rows of the chosen grid point are
     compared with test rows: Wasserstein-1, a classifier's AUC, distances to the nearest training row. Where the
-    fits kept every arm, the whole grid is measured too, into a file that only the report reads.
+    fits have every grid point's estimator (--keep-grid), the whole grid is scored too, for the report's figures alone.
 
-    **Several methods** of one split are measured in one call with an --evaluation each, which saves starting a process
-    for every method; each has its own OUT, with the same bytes as by a call of its own.
+    **Several methods** of one split are evaluated in one call with an --evaluation each, which saves starting a process
+    for every method; each has its own OUT, with the same bytes as a separate call writes.
 
-    **Writes** OUT/metrics.json, OUT/fits.parquet, OUT/grid.parquet (if arms were kept), OUT/manifest.json.
+    **Writes** OUT/metrics.json, OUT/fits.parquet, OUT/grid.parquet (with --keep-grid), OUT/manifest.json.
 
     **Example**
 
@@ -77,7 +79,7 @@ def evaluate(
     from codsa.data.rows import open_dataset
     from codsa.data.split import load_split
     from codsa.settings.evaluation import Evaluation
-    from codsa.stages.evaluations import check_outputs, evaluate_methods
+    from codsa.stages.evaluate import check_outputs, evaluate_methods
 
     if evaluation and (fits or pool or out or encoder):
         raise CodsaError("--evaluation: names fits, pool, encoder and out itself; leave these options out")
@@ -90,7 +92,8 @@ def evaluate(
     dataset = open_dataset(data)
     roles = load_split(split, dataset)
     parameters = {"experiment": experiment, "replicate": replicate, "seed": seed}
-    evaluate_methods(methods, dataset, roles, seed_context(seed, experiment, replicate), trust or (), parameters)
+    seeds = seed_context(seed, experiment, replicate)
+    evaluate_methods(methods, dataset, roles, seeds, trusted=trust or (), parameters=parameters)
 
 
 main = runner(app)

@@ -1,4 +1,4 @@
-"""codsa-fit: fit the estimator over a grid, choose on validation."""
+"""codsa-fit: fit the estimator over a grid and choose λ̂ on validation rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fit(
     out: Annotated[Path, typer.Option("--out", help="Folder of fits to write.", show_default=False)],
     pool: Annotated[
         list[Path] | None,
-        typer.Option("--pool", help="Pool drawn by codsa-sample; none for m = 0; one per fold for cross-fitting."),
+        typer.Option("--pool", help="Pool written by codsa-sample; none for m = 0; one per fold for cross-fitting."),
     ] = None,
     r: Ratio = 1.0,
     weighted: Annotated[bool, typer.Option("--weighted", help="Weigh real rows by q/p of their region.")] = False,
@@ -52,12 +52,12 @@ def fit(
         ),
     ] = None,
     keep_grid: Annotated[
-        bool, typer.Option("--keep-grid", help="Keep every arm's estimator, for figures over the grid.")
+        bool, typer.Option("--keep-grid", help="Store the estimator of every grid point, for figures over the grid.")
     ] = False,
     cores: Annotated[
         int,
         typer.Option(
-            "--cores", min=1, max=MOST_PROCESSES, help="Arms of trees and the like that are fitted side by side."
+            "--cores", min=1, max=MOST_PROCESSES, help="Grid points that are fitted at the same time; not for networks."
         ),
     ] = 1,
     seed: Seed = 0,
@@ -65,15 +65,15 @@ def fit(
     replicate: Replicate = 0,
     version: Version = False,
 ) -> None:
-    """Fit every (m, α) of a grid on real and synthetic rows, and choose by the validation rows.
+    """Fit every point (m, α) of a grid on real and synthetic rows, and choose the best one on validation rows.
 
-    Every arm takes the first rows of each region of one pool. Preprocessing is fitted on the arm's own rows.
-    Iterative estimators give every arm the same budget of steps (mlp: --set budget=epochs for the paper's way).
+    Every grid point takes the first rows of each region of one pool. Preprocessing is fitted on its own rows.
+    Iterative estimators give every grid point the same number of steps (mlp: --set budget=epochs for the paper's way).
 
     **Cross-fitting**: with the pools of all folds (codsa-train-gen --fold J) an estimator is fitted on each fold's
-    rows and its pool, whose generator never saw them, and their predictions are averaged.
+    rows and its pool, whose generator never saw these rows, and the predictions are averaged.
 
-    **Writes** OUT/fits.parquet (a row per arm), OUT/chosen.json, OUT/estimator/ and OUT/manifest.json.
+    **Writes** OUT/fits.parquet (a row per grid point), OUT/chosen.json, OUT/estimator/ and OUT/manifest.json.
 
     **Examples**
 
@@ -92,18 +92,38 @@ def fit(
     folder_output(out, FIT)
     dataset = open_dataset(data)
     roles = load_split(split, dataset)
-    drawn = [load_pool(folder, dataset.schema) for folder in pool or []]
-    r = drawn[0].r if len(drawn) > 1 else r
+    pools = [load_pool(folder, dataset.schema) for folder in pool or []]
+    r = pools[0].r if len(pools) > 1 else r
     task = dataset.schema.task
-    name = check_metric(metric or default_metric(task), task)
-    chooser = check_metric(choose_by or name, task)
+    test_metric = check_metric(metric or default_metric(task), task)
+    validation_metric = check_metric(choose_by or test_metric, task)
     seeds = seed_context(seed, experiment, replicate)
-    outcome = fit_grid(dataset, roles, drawn, r, grid, estimator, chooser, seeds, weighted, cores)
+    outcome = fit_grid(
+        dataset,
+        roles,
+        pools,
+        r,
+        grid=grid,
+        spec=estimator,
+        choose_by=validation_metric,
+        seeds=seeds,
+        weighted=weighted,
+        cores=cores,
+    )
     inputs = {"dataset": dataset.digest, "split": roles.digest}
-    inputs |= {f"pool {place}": one.digest for place, one in enumerate(drawn)}
+    inputs |= {f"pool {index}": pool_read.digest for index, pool_read in enumerate(pools)}
     parameters = {"r": r, **grid.model_dump(), "weighted": weighted, **asdict(seeds)}
     parameters |= {"estimator": estimator.name, "preprocess": estimator.preprocess, "settings": estimator.settings}
-    write_fits(out, outcome, estimator, name, inputs, parameters, keep_grid, chooser)
+    write_fits(
+        out,
+        outcome,
+        estimator,
+        metric=test_metric,
+        inputs=inputs,
+        parameters=parameters,
+        keep_grid=keep_grid,
+        choose_by=validation_metric,
+    )
 
 
 main = runner(app)

@@ -1,18 +1,18 @@
-"""What is made sure of before a command works under a limit of memory."""
+"""Preparation of a command that runs under a limit on its address space."""
 
 from __future__ import annotations
 
 import mmap
 import resource
 
-BUFFERS = 256 << 20
-"""Bytes of address space that the linear algebra libraries take for their buffers, with room for more."""
+BUFFER_BYTES = 256 << 20
+"""Address space that the linear algebra libraries take for their buffers, with a margin."""
 
 
 def reserve_buffers() -> None:
-    """Have numpy's and scipy's OpenBLAS take their buffers now, where the address space is limited.
+    """Make numpy's and scipy's OpenBLAS allocate their buffers now, where the address space is limited.
 
-    They are taken at the first product of matrices, and where there is no room OpenBLAS tries again for ever.
+    OpenBLAS allocates them at the first product of matrices, and where there is no room it tries again for ever.
 
     Raises
     ------
@@ -35,6 +35,6 @@ def reserve_buffers() -> None:
 
 def _check_room() -> None:
     try:
-        mmap.mmap(-1, BUFFERS).close()
+        mmap.mmap(-1, BUFFER_BYTES).close()
     except (OSError, ValueError):
         raise MemoryError from None

@@ -13,10 +13,10 @@ app = new_app()
 
 @app.callback()
 def codsa(version: Version = False) -> None:
-    """Put synthetic data where real data is thin, and prove whether it helped.
+    """Put synthetic data where real data is thin, and measure whether it helped.
 
-    The stages, in the way of the data: prepare, split, train-gen, sample, fit, eval, report. Each is also a
-    command of its own: `codsa split` is `codsa-split`. `codsa new` writes an experiment file for a table of yours.
+    The stages, in order: prepare, split, train-gen, sample, fit, eval, report. Each is also a
+    separate command: `codsa split` is `codsa-split`. `codsa new` writes an experiment file for a table of yours.
     """
 
 

@@ -1,4 +1,4 @@
-"""codsa new: an experiment file for a table of the user's own."""
+"""codsa new: write an experiment file for a table of the user's own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def new(
     name: Annotated[str | None, typer.Option("--name", help="Name of the study; default: the file's.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File to write; default: NAME.yaml.")] = None,
 ) -> None:
-    """Look at a table and write a commented experiment file, ready to run.
+    """Infer the types of a table and write a commented experiment file, ready to run.
 
     **Example**
 

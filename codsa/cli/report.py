@@ -1,4 +1,4 @@
-"""codsa-report: put the metrics of all methods and replicates on one page."""
+"""codsa-report: compare the metrics of all methods and replicates on one page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def report(
     """Compare methods over replicates: one page with its verdict first, and the tables behind it.
 
     Differences are paired by replicate. Where a simple method, or no augmentation, does as well as CoDSA, the first
-    line says so. The page is one HTML file that needs nothing else.
+    line says so. The page is one self-contained HTML file.
 
     **Writes** OUT/report.html, OUT/metrics.csv, OUT/summary.csv, OUT/summary.txt and OUT/figures/.
 
@@ -36,7 +36,8 @@ def report(
 
     codsa-report --eval rep~0/eval~none --eval rep~0/eval~codsa --out results/study
     """
-    from codsa.report import read_study, report_output, summarise, write_report
+    from codsa.evidence.studies import read_study
+    from codsa.stages.report import report_output, summarise, write_report
 
     report_output(out)
     write_report(out, read_study(evaluations), title)

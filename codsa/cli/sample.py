@@ -40,13 +40,13 @@ def sample(
         list[str] | None,
         typer.Option(
             "--grid",
-            help="Draw what a grid needs, '{m: […], alpha: […], reserve: …}'; repeatable; needs --data and --split.",
+            help="Draw the rows that a grid needs, '{m: […], alpha: […], reserve: …}'; repeatable; needs --data and --split.",
         ),
     ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Dataset folder, for --grid.")] = None,
     split: Annotated[Path | None, typer.Option("--split", help="split.parquet, for --grid.")] = None,
     shard: Annotated[
-        str, typer.Option("--shard", metavar="I/N", help="Which shard of how many, from 1/N to N/N.")
+        str, typer.Option("--shard", metavar="I/N", help="The shard to draw, and the number of shards: 1/N to N/N.")
     ] = "1/1",
     trust: Trust = None,
     seed: Seed = 0,
@@ -54,10 +54,10 @@ def sample(
     replicate: Replicate = 0,
     version: Version = False,
 ) -> None:
-    """Draw synthetic rows of each region, in shards that put together are one big call, byte for byte.
+    """Draw synthetic rows of each region, in shards that together hold the same bytes as one call.
 
-    Every row is checked to lie in its region, with known levels and within bounds; others are drawn again within
-    a bounded budget, and the rate is written down.
+    Every row must lie in its region, with known levels and within bounds; other rows are drawn again, up to a
+    limit, and their share is in the manifest.
 
     **Writes** OUT/region~K-NAME/part-I.parquet and, last, OUT/shard-I-of-N.json.
 
@@ -70,21 +70,22 @@ def sample(
     from codsa.stages.sample import parse_shard, region_counts, write_shard
     from codsa.stages.train_generator import load_generator
 
-    part, parts = parse_shard(shard)
-    if parts > MOST_SHARDS:
+    shard_index, shards = parse_shard(shard)
+    if shards > MOST_SHARDS:
         raise CodsaError(f"--shard {shortened(shard)}: at most {MOST_SHARDS} shards")
     trained = load_generator(generator, trust or ())
     if (rows is None) == (grid is None):
         raise CodsaError("give either --rows, or --grid with --data and --split")
-    wanted = [trained.schema.regions.index(name) for name in region or trained.schema.regions.names]
+    regions = [trained.schema.regions.index(name) for name in region or trained.schema.regions.names]
     if rows is not None:
-        counts = {k: rows for k in wanted}
+        counts = {index: rows for index in regions}
     elif data is None or split is None:
         raise CodsaError("--grid needs --data and --split, from which n and p are known")
     else:
-        asked = region_counts(trained, data, split, [parse_value(text) for text in grid or []])
-        counts = {k: asked[k] for k in wanted}
-    write_shard(out, trained, counts, part, parts, seed_context(seed, experiment, replicate))
+        needed = region_counts(trained, data, split, [parse_value(text) for text in grid or []])
+        counts = {index: needed[index] for index in regions}
+    seeds = seed_context(seed, experiment, replicate)
+    write_shard(out, trained, counts, shard_index, shards=shards, seeds=seeds)
 
 
 main = runner(app)

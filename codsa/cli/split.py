@@ -1,4 +1,4 @@
-"""codsa-split: roles and ranks of the rows."""
+"""codsa-split: split the rows into training, validation and test rows."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def split(
     replicate: Replicate = 0,
     version: Version = False,
 ) -> None:
-    """Give every row one role, and every training row its place in line for S_g.
+    """Give every row one role, and every training row the least ratio r at which it belongs to S_g.
 
     Test and validation rows are drawn under Q, test first; the rest trains. Rows of one group, and byte-identical
-    rows, never straddle roles. One split serves every ratio r: S_g are the rows whose `min_ratio` is at most r, S_r
+    rows, share one role. One split serves every ratio r: S_g are the rows whose `min_ratio` is at most r, S_r
     the other training rows.
 
-    **Writes** OUT (row_id, region, role, enters, fold) and, beside it, a .json with q, p and the sizes.
+    **Writes** OUT (row_id, region, role, min_ratio, fold) and, beside it, a .json with q, p and the sizes.
 
     **Example**
 

@@ -1,4 +1,4 @@
-"""codsa summary: the tables of all reports, for the end of a run."""
+"""codsa summary: print the tables of all reports after a run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 
 
 def summary(
-    config: Annotated[Path, typer.Option("--config", help="The configuration that was run.")] = Path("config.yaml"),
+    config: Annotated[Path, typer.Option("--config", help="The configuration of the run.")] = Path("config.yaml"),
 ) -> None:
     """Print, for every experiment of a configuration, its verdict, its table and the path of its report."""
     from codsa.io.yamls import read_yaml
-    from codsa.report import summarise
     from codsa.settings.section import validated
+    from codsa.stages.report import summarise
     from codsa.workflow.config import Config, load_experiment
 
     settings = validated(Config, read_yaml(config), str(config))

@@ -46,17 +46,19 @@ def train_gen(
     fold: Fold = None,
     settings: Settings = None,
     pretrained: Annotated[
-        Path | None, typer.Option("--pretrained", help="What --pretrain made of a source set.")
+        Path | None, typer.Option("--pretrained", help="Folder that --pretrain wrote for a source set.")
     ] = None,
     pretrain: Annotated[
         str | None,
         typer.Option(
-            "--pretrain", help="Learn from --data, a source set, instead: encoder, denoiser, rows or inverter."
+            "--pretrain", help="Pretrain on --data, a source set, instead: encoder, denoiser, rows or inverter."
         ),
     ] = None,
     source_rows: Annotated[
         int | None,
-        typer.Option("--source-rows", min=1, max=MOST_ROWS, help="With --pretrain: only so many rows, at random."),
+        typer.Option(
+            "--source-rows", min=1, max=MOST_ROWS, help="With --pretrain: use this many rows, drawn at random."
+        ),
     ] = None,
     gpus: Annotated[
         int | None,
@@ -64,27 +66,27 @@ def train_gen(
             "--gpus",
             min=1,
             max=MOST_PROCESSES,
-            help="Train on so many GPUs of this machine, one process each; fail with fewer.",
+            help="Train on this many GPUs of this machine, one process each; fail with fewer.",
         ),
     ] = None,
     processes: Annotated[
         int | None,
-        typer.Option("--processes", min=1, max=MOST_PROCESSES, help="Train in so many processes on the CPU instead."),
+        typer.Option("--processes", min=1, max=MOST_PROCESSES, help="Train in this many processes on the CPU instead."),
     ] = None,
     seed: Seed = 0,
     experiment: Experiment = "study",
     replicate: Replicate = 0,
     version: Version = False,
 ) -> None:
-    """Train a generator on S_g, the first share r of every region's training rows, and on nothing else.
+    """Train a generator on S_g, the share r of every region's training rows, and on no other row.
 
     A killed run resumes from OUT.checkpoints and ends in the same bytes; SIGTERM makes it write a checkpoint first. A loss
     that is not finite is an error.
 
     **Writes** OUT/manifest.json, OUT/schema.json, and the generator's own files (safetensors, losses.csv).
 
-    **Transfer**: first learn from a source set with --pretrain, then give --pretrained. encoder: an encoder–decoder,
-    frozen, in whose codes the generator is trained. denoiser: a whole generator, whose weights are trained further
+    **Transfer**: pretrain on a source set with --pretrain, then give --pretrained. encoder: a frozen encoder–decoder,
+    in whose codes the generator is trained. denoiser: a whole generator, whose weights are trained further
     (--set tune=full, head or lora). rows: the source rows themselves, for the baseline source-rows.
 
     **Several GPUs**: with --gpus N each of N processes takes its share of every batch (--set batch must be a multiple
@@ -105,36 +107,58 @@ def train_gen(
     from codsa.io.artifacts import folder_output
     from codsa.io.checkpoints import checkpoint_dir
     from codsa.io.names import PRETRAIN, TRAIN
-    from codsa.stages.train_generator import encoder_digest, train, write_generator, write_pretrained
+    from codsa.stages.train_generator import pretrained_digest, train, write_generator
 
-    given, seeds = parse_settings(settings), seed_context(seed, experiment, replicate)
+    values, seeds = parse_settings(settings), seed_context(seed, experiment, replicate)
     if not parallel.joined():
         code = parallel.spread("codsa.cli.train_gen", "train-gen", gpus, processes)
         if code is not None:
             raise typer.Exit(code)
     folder_output(out, TRAIN if pretrain is None else PRETRAIN)
-    parameters = {"settings": given, "seed": seed, "experiment": experiment}
+    parameters = {"settings": values, "seed": seed, "experiment": experiment}
     parameters |= {"processes": parallel.world()} if parallel.joined() else {}
     if pretrain is not None:
+        from codsa.stages.pretrain import write_pretrained
+
         source = load_dataset(data)
         inputs = {"dataset": source.digest}
         parameters |= {"pretrain": pretrain, "source_rows": source_rows}
         with checkpoint_dir(out, inputs, parameters) as checkpoints:
-            place = out if parallel.is_main() else checkpoints / f"process-{parallel.rank()}"
-            write_pretrained(place, pretrain, source, given, seeds, checkpoints, inputs, parameters, source_rows)
+            folder = out if parallel.is_main() else checkpoints / f"process-{parallel.rank()}"
+            write_pretrained(
+                folder,
+                pretrain,
+                source,
+                values,
+                seeds=seeds,
+                checkpoint_dir=checkpoints,
+                inputs=inputs,
+                parameters=parameters,
+                rows=source_rows,
+            )
         return
     if split is None:
         raise CodsaError("--split is needed to know S_g; codsa-split writes it")
     dataset = open_dataset(data)
     roles = load_split(split, dataset)
     inputs = {"dataset": dataset.digest, "split": roles.digest}
-    inputs |= {"pretrained": encoder_digest(pretrained)} if pretrained else {}
+    inputs |= {"pretrained": pretrained_digest(pretrained)} if pretrained else {}
     r = FOLD_RATIO if fold is not None else r
     parameters |= {"generator": generator, "r": r, "fold": fold, "replicate": replicate}
     with checkpoint_dir(out, inputs, parameters) as checkpoints:
-        trained = train(dataset, roles, r, generator, given, seeds, checkpoints, pretrained, fold)
+        trained = train(
+            dataset,
+            roles,
+            r,
+            generator,
+            settings=values,
+            seeds=seeds,
+            checkpoint_dir=checkpoints,
+            pretrained=pretrained,
+            fold=fold,
+        )
         if parallel.is_main():
-            write_generator(out, trained, dataset.schema, inputs, parameters)
+            write_generator(out, trained, dataset.schema, inputs=inputs, parameters=parameters)
 
 
 main = runner(app)

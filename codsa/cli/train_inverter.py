@@ -1,4 +1,4 @@
-"""codsa-train-inverter: from embeddings back to words, learned from texts."""
+"""codsa-train-inverter: train a model that turns embeddings back into texts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def train_inverter(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder to write.", show_default=False)],
     data: Annotated[
-        Path | None, typer.Option("--data", help="Texts of a dataset's folder, such as a source set.")
+        Path | None, typer.Option("--data", help="Dataset folder whose texts to train on, such as a source set's.")
     ] = None,
     source: Annotated[
-        list[str] | None, typer.Argument(help="Or tables of texts, paths or a URL.", show_default=False)
+        list[str] | None, typer.Argument(help="Instead of --data: tables of texts, paths or a URL.", show_default=False)
     ] = None,
     sha256: Annotated[str | None, typer.Option("--sha256", help="Checksum; required for a URL.")] = None,
     text: Annotated[str, typer.Option("--text", help="Column that holds the texts.")] = "text",
@@ -33,15 +33,18 @@ def train_inverter(
             "--words",
             min=1,
             max=MOST_WORDS,
-            help="Cut longer texts into pieces of whole sentences, of at most so many words.",
+            help="Cut longer texts into pieces of complete sentences, of at most this many words.",
         ),
     ] = None,
     exclude_near: Annotated[
-        Path | None, typer.Option("--exclude-near", help="Leave out texts that are nearly one of this dataset's.")
+        Path | None,
+        typer.Option(
+            "--exclude-near", help="Leave out texts that are similar to one of this dataset's (near duplicates)."
+        ),
     ] = None,
     embeddings: Annotated[
         Path | None,
-        typer.Option("--embeddings", help="Folder of computed embeddings; default: beside OUT.", show_default=False),
+        typer.Option("--embeddings", help="Folder that caches embeddings; default: beside OUT.", show_default=False),
     ] = None,
     settings: Settings = None,
     seed: Seed = 0,
@@ -52,8 +55,8 @@ def train_inverter(
     Settings (--set): width, layers, heads, repeat, vocabulary, tokens, steps, corrector_steps, corrector_texts, batch,
     learning_rate, noise, no_repeat, holdout, precision. A killed run resumes from OUT.checkpoints and ends in the same bytes.
 
-    Take texts that no test or validation row is among: a source set, or any texts of the kind with --exclude-near the
-    study's dataset. It takes tens of thousands to learn from; --words makes several of a long one.
+    The texts must include no test or validation row: take a source set, or other texts with the study's dataset as
+    --exclude-near. Training needs tens of thousands of texts; --words makes several of a long one.
 
     **Writes** OUT/inversion/, OUT/corrector/, OUT/measures.json (round trip on held-out texts), OUT/manifest.json.
 
@@ -66,12 +69,13 @@ def train_inverter(
     """
     from codsa.generators.texts.inverting import Corpus, read_own, write_inverter
 
-    given = parse_settings(settings)
+    values = parse_settings(settings)
     corpus = Corpus(source or (), data, text, sha256, words, exclude_near)
     texts, inputs = read_own(corpus, out.parent / "raw")
     seeds = seed_context(seed, "inverter", 0)
-    found = write_inverter(out, texts, encoder, embeddings or out.parent / "embeddings", given, seeds, inputs)
-    typer.echo("held-out texts: " + ", ".join(f"{name} {value:.3f}" for name, value in sorted(found.items())))
+    cache = embeddings or out.parent / "embeddings"
+    scores = write_inverter(out, texts, encoder, cache, values, seeds, inputs)
+    typer.echo("held-out texts: " + ", ".join(f"{name} {value:.3f}" for name, value in sorted(scores.items())))
 
 
 main = runner(app)

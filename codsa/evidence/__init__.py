@@ -1,1 +1,1 @@
-"""What the figures of a study say: verdicts, intervals, and the words for them."""
+"""What the results of a study show: verdicts, paired intervals, and their wording."""

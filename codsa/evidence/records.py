@@ -1,4 +1,4 @@
-"""What `metrics.json` holds, as types: an evaluation is read only where every value is of its kind."""
+"""The types of `metrics.json`: an evaluation is read only where every value has its type."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Figures = dict[str, Figure]
 
 @dataclass(frozen=True)
 class ChosenRecord:
-    """The chosen arm λ̂, as the row of its fits says."""
+    """The chosen grid point λ̂, as its row of `fits.parquet` says."""
 
     m: int
     m_ratio: float

@@ -1,4 +1,4 @@
-"""The evaluations of one experiment, read back and checked."""
+"""The results of one experiment: all its evaluations, read back and checked."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from codsa.io.tables import read_parquet
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """One method on one replicate.
+class EvaluationResults:
+    """The results of one method on one replicate.
 
     Attributes
     ----------
     metrics : dict
         The content of `metrics.json`.
     fits : DataFrame
-        One row per arm over all r, with its validation figure.
+        One row per grid point over all r, with its validation figure.
     grid : DataFrame, optional
-        The same arms with their test figures, where every arm was kept.
+        The same grid points with their test figures, where the fits kept every estimator.
     digest : str
-        Of the evaluation's manifest.
+        SHA-256 of the evaluation's manifest.
     """
 
     metrics: dict[str, Any]
@@ -57,25 +57,25 @@ class Evaluation:
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """The chosen arm λ̂."""
-        found: dict[str, Any] = self.metrics["chosen"]
-        return found
+        """The chosen grid point λ̂."""
+        chosen: dict[str, Any] = self.metrics["chosen"]
+        return chosen
 
     def value(self, metric: str, region: str) -> float:
         """Return a test figure; NaN where it is not defined."""
-        found = self.metrics["test"].get(metric, {}).get(region)
-        return float("nan") if found is None else float(found)
+        value = self.metrics["test"].get(metric, {}).get(region)
+        return float("nan") if value is None else float(value)
 
 
 @dataclass(frozen=True)
-class Study:
-    """All evaluations of one experiment, in the order of tables: plain, simple, other, CoDSA."""
+class StudyResults:
+    """All evaluations of one experiment, in the order of tables: plain, simple, other, CoDSA, oracle."""
 
-    evaluations: Sequence[Evaluation]
+    evaluations: Sequence[EvaluationResults]
 
     @property
-    def first(self) -> Evaluation:
-        """The first evaluation, for what all of them share."""
+    def first(self) -> EvaluationResults:
+        """The first evaluation, for what all evaluations share."""
         return self.evaluations[0]
 
     @property
@@ -101,34 +101,34 @@ class Study:
     @property
     def methods(self) -> list[str]:
         """The methods in the order of tables."""
-        return list(dict.fromkeys(one.method for one in self.evaluations))
+        return list(dict.fromkeys(result.method for result in self.evaluations))
 
     @property
     def replicates(self) -> list[int]:
         """The replicates of any method."""
-        return sorted({one.replicate for one in self.evaluations})
+        return sorted({result.replicate for result in self.evaluations})
 
     @property
     def other_metrics(self) -> list[str]:
         """The test metrics other than the one that the methods are judged by."""
-        names = dict.fromkeys(name for one in self.evaluations for name in one.metrics["test"])
+        names = dict.fromkeys(name for result in self.evaluations for name in result.metrics["test"])
         return [name for name in names if name != self.metric]
 
-    def of(self, method: str) -> list[Evaluation]:
+    def of(self, method: str) -> list[EvaluationResults]:
         """Return a method's evaluations, by replicate."""
-        return [one for one in self.evaluations if one.method == method]
+        return [result for result in self.evaluations if result.method == method]
 
     def values(self, method: str, region: str = OVERALL, metric: str | None = None) -> pd.Series:
         """Return a method's test figures by replicate; NaN where a figure is not defined."""
-        found = {one.replicate: one.value(metric or self.metric, region) for one in self.of(method)}
-        return pd.Series(found, dtype=float)
+        by_replicate = {result.replicate: result.value(metric or self.metric, region) for result in self.of(method)}
+        return pd.Series(by_replicate, dtype=float)
 
     def overall(self) -> dict[str, pd.Series]:
         """Return every method's figures of the study's metric under Q."""
         return {method: self.values(method) for method in self.methods}
 
 
-def read_study(folders: Iterable[Path]) -> Study:
+def read_study(folders: Iterable[Path]) -> StudyResults:
     """Read evaluation folders and check that they belong together.
 
     Raises
@@ -137,24 +137,24 @@ def read_study(folders: Iterable[Path]) -> Study:
         For a missing or partial folder, two folders of one method and replicate, or folders of
         different experiments, metrics or regions.
     """
-    found = [(folder, _read(folder)) for folder in folders]
-    if not found:
+    results = [(folder, _read(folder)) for folder in folders]
+    if not results:
         raise CodsaError("no evaluation to report on; give --eval at least once")
-    _check_alike(found)
-    _check_distinct(found)
-    return Study(sorted((one for _, one in found), key=_place))
+    _check_alike(results)
+    _check_distinct(results)
+    return StudyResults(sorted((result for _, result in results), key=_table_order))
 
 
-def _read(folder: Path) -> Evaluation:
-    """Read an evaluation whose files are what its manifest says, and whose values are of their kinds."""
+def _read(folder: Path) -> EvaluationResults:
+    """Read an evaluation, once its files are checked against its manifest and its values against their types."""
     if not folder.is_dir():
         raise CodsaError(f"{folder}: no such folder of an evaluation; run codsa-eval first")
     record = check_folder(folder, EVALUATE)
     figures = read_as(folder / METRICS, MetricsRecord)
     _check_regions(figures, folder / METRICS)
-    fits = _read_arms(folder / FITS, "validation")
-    grid = _read_arms(folder / GRID, "validation", "test") if GRID in record.outputs else None
-    return Evaluation(read_json(folder / METRICS), fits, grid, record.digest)
+    fits = _read_grid_points(folder / FITS, "validation")
+    grid = _read_grid_points(folder / GRID, "validation", "test") if GRID in record.outputs else None
+    return EvaluationResults(read_json(folder / METRICS), fits, grid, record.digest)
 
 
 def _check_regions(record: MetricsRecord, path: Path) -> None:
@@ -171,8 +171,8 @@ def _check_regions(record: MetricsRecord, path: Path) -> None:
             raise CodsaError(f"{path}: examples lack real or generated texts; run codsa-eval again")
 
 
-def _read_arms(path: Path, *figures: str) -> pd.DataFrame:
-    """Read a table of arms that has the columns which figures are drawn from."""
+def _read_grid_points(path: Path, *figures: str) -> pd.DataFrame:
+    """Read a table of grid points that has the columns which the figures need."""
     table = read_parquet(path)
     for name in ("r", "m", "m_ratio", *figures):
         if name not in table or not pd.api.types.is_numeric_dtype(table[name]):
@@ -182,21 +182,23 @@ def _read_arms(path: Path, *figures: str) -> pd.DataFrame:
     return table
 
 
-def _check_alike(found: Sequence[tuple[Path, Evaluation]]) -> None:
-    origin, first = found[0]
-    for folder, one in found[1:]:
+def _check_alike(results: Sequence[tuple[Path, EvaluationResults]]) -> None:
+    """Raise a `CodsaError` where evaluations are of different experiments, metrics or regions."""
+    origin, first = results[0]
+    for folder, result in results[1:]:
         for key in ("experiment", "metric", "regions"):
-            a, b = first.metrics[key], one.metrics[key]
+            a, b = first.metrics[key], result.metrics[key]
             if a != b:
                 raise CodsaError(f"{folder}: {key} is {b!r}, but {a!r} in {origin}; report on one {key} at a time")
-        if one.choose_by != first.choose_by:
-            raise CodsaError(f"{folder}: λ was chosen by {one.choose_by}, but by {first.choose_by} in {origin}")
+        if result.choose_by != first.choose_by:
+            raise CodsaError(f"{folder}: λ was chosen by {result.choose_by}, but by {first.choose_by} in {origin}")
 
 
-def _check_distinct(found: Sequence[tuple[Path, Evaluation]]) -> None:
+def _check_distinct(results: Sequence[tuple[Path, EvaluationResults]]) -> None:
+    """Raise a `CodsaError` where two evaluations are of one method and replicate."""
     seen: dict[tuple[str, int], Path] = {}
-    for folder, one in found:
-        key = (one.method, one.replicate)
+    for folder, result in results:
+        key = (result.method, result.replicate)
         if key in seen:
             raise CodsaError(
                 f"{folder}: method '{key[0]}', replicate {key[1]} is in {seen[key]} as well; give each one once"
@@ -204,8 +206,8 @@ def _check_distinct(found: Sequence[tuple[Path, Evaluation]]) -> None:
         seen[key] = folder
 
 
-def _place(one: Evaluation) -> tuple[int, str, int]:
-    order = [PLAIN, *SIMPLE]
-    rank = order.index(one.method) if one.method in order else len(order) + is_codsa(one.method)
-    rank += 2 * (one.method == ORACLE)
-    return rank, one.method, one.replicate
+def _table_order(result: EvaluationResults) -> tuple[int, str, int]:
+    method, order = result.method, [PLAIN, *SIMPLE]
+    rank = order.index(method) if method in order else len(order) + is_codsa(method)
+    rank += 2 * (method == ORACLE)
+    return rank, method, result.replicate

@@ -13,7 +13,7 @@ from codsa.evidence.wording import counted, decimals_of, enough, listed, metric_
 
 PLAIN = "none"
 ORACLE = "oracle"
-"""The method whose pool are fresh true rows: no rival, but the end of the way."""
+"""The method whose pool holds fresh true rows: no rival, but an upper bound."""
 SIMPLE = ("weighted", "bootstrap", "smote", "adasyn", "smogn", "gaussian", "non-adaptive")
 Values = Mapping[str, pd.Series]
 """Method → its figures under Q, indexed by replicate."""
@@ -21,7 +21,7 @@ Values = Mapping[str, pd.Series]
 
 @dataclass(frozen=True)
 class Difference:
-    """Paired differences a − b of two methods over the replicates that both have.
+    """Paired differences a − b of two methods over their common replicates.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Difference:
     mean_a, mean_b : float
         Means of both methods over the common replicates.
     gain : float
-        The mean turned so that positive is in favour of a.
+        The mean, with the sign that makes a positive value favour a.
     """
 
     metric: str
@@ -67,7 +67,7 @@ class Verdict:
     headline : str
         The first line of the report.
     details : list of str
-        What the headline leaves out.
+        Further sentences under the headline.
     best : str, optional
         The CoDSA method with the best mean.
     rival : str, optional
@@ -90,25 +90,26 @@ def compare(metric: str, values: Values, a: str, b: str) -> Difference | None:
     """Compare two methods on their common replicates; None where there is none or one is absent."""
     if a not in values or b not in values:
         return None
-    both = pd.concat([values[a], values[b]], axis=1, join="inner").dropna().to_numpy(dtype=float)
-    if not len(both):
+    pairs = pd.concat([values[a], values[b]], axis=1, join="inner").dropna().to_numpy(dtype=float)
+    if not len(pairs):
         return None
-    each = both[:, 0] - both[:, 1]
-    mean, low, high = paired_interval(each)
-    means = both.mean(axis=0)
-    return Difference(metric, mean, low, high, tuple(each.tolist()), float(means[0]), float(means[1]))
+    differences = pairs[:, 0] - pairs[:, 1]
+    mean, low, high = paired_interval(differences)
+    mean_a, mean_b = map(float, pairs.mean(axis=0))
+    each = tuple(differences.tolist())
+    return Difference(metric, mean, low, high, each=each, mean_a=mean_a, mean_b=mean_b)
 
 
 def best_of(metric: str, values: Values, methods: Iterable[str]) -> str | None:
-    """Return the method with the best mean over the replicates that all of them have.
+    """Return the method with the best mean over the replicates that all methods have; the first of equals.
 
-    Each method's own replicates count where they share none; the first of equals is taken.
+    Where the methods share no replicate, each mean is over the method's own replicates.
     """
-    known = {name: values[name].dropna() for name in methods if name in values and values[name].notna().any()}
-    if not known:
+    defined = {name: values[name].dropna() for name in methods if name in values and values[name].notna().any()}
+    if not defined:
         return None
-    shared = pd.concat(known, axis=1, join="inner")
-    means = shared.mean() if len(shared) else pd.Series({name: one.mean() for name, one in known.items()})
+    shared = pd.concat(defined, axis=1, join="inner")
+    means = shared.mean() if len(shared) else pd.Series({name: series.mean() for name, series in defined.items()})
     return str(means.idxmax() if metric in HIGHER_IS_BETTER else means.idxmin())
 
 
@@ -118,9 +119,9 @@ def rivals_of(values: Values) -> list[str]:
 
 
 def share_of_way(metric: str, values: Values, method: str) -> float:
-    """Return how far a method's mean is on the way from the plain model's to the oracle's; NaN without an oracle.
+    """Return a method's gain over the plain model as a share of the oracle's gain; NaN without an oracle.
 
-    Means are over the replicates that all three have; 1 is as good as fresh true rows.
+    Means are over the replicates that all three have. 1 is as good as fresh true rows.
     """
     if not {PLAIN, ORACLE, method} <= set(values):
         return float("nan")
@@ -129,10 +130,10 @@ def share_of_way(metric: str, values: Values, method: str) -> float:
 
 
 def verdict_of(metric: str, values: Values) -> Verdict:
-    """Give the verdict on paired differences of the selection metric under Q.
+    """Return the verdict on paired differences of the test metric under Q.
 
-    A simple method that CoDSA does not clearly beat is named first; so is the plain model that no
-    method beats. "Clearly": the paired 95 % t-interval over replicates excludes 0.
+    The headline names a simple method that CoDSA does not clearly beat, or the plain model where no method clearly
+    beats it. "Clearly" means that the paired 95 % t-interval over replicates excludes 0.
 
     Parameters
     ----------
@@ -165,17 +166,18 @@ def _verdict_of(metric: str, values: Values) -> Verdict:
 
 def matching(metric: str, values: Values, best: str) -> list[str]:
     """Return the rivals that the best CoDSA method does not clearly beat, the best one first."""
-    found = {name: compare(metric, values, best, name) for name in rivals_of(values)}
-    open_ones = {name: one.gain for name, one in found.items() if one is not None and one.clear < 1}
-    return sorted(open_ones, key=lambda name: open_ones[name])
+    differences = {name: compare(metric, values, best, name) for name in rivals_of(values)}
+    gains = {name: d.gain for name, d in differences.items() if d is not None and d.clear < 1}
+    return sorted(gains, key=lambda name: gains[name])
 
 
 _Finding = tuple[str, str, list[str]]
+"""Kind, headline and details of a `Verdict`."""
 
 
 def _decide(metric: str, values: Values, best: str, rival: str | None, plain: Difference) -> _Finding:
     against = {name: compare(metric, values, name, PLAIN) for name in values if name not in (PLAIN, ORACLE)}
-    winners = [name for name, one in against.items() if one is not None and one.clear == 1]
+    winners = [name for name, gain in against.items() if gain is not None and gain.clear == 1]
     matches = matching(metric, values, best)
     if not winners:
         return (
@@ -185,11 +187,11 @@ def _decide(metric: str, values: Values, best: str, rival: str | None, plain: Di
         )
     if matches:
         others = [named(name) for name in matches[1:]]
-        more = [f"CoDSA does not clearly beat {listed(others)} either."] if others else []
+        further = [f"CoDSA does not clearly beat {listed(others)} either."] if others else []
         return (
             "matched",
             _matched(metric, values, best, matches[0]),
-            _against_plain(metric, values, [best, matches[0]]) + more,
+            _against_plain(metric, values, [best, matches[0]]) + further,
         )
     if plain.clear < 1:
         shown = listed(named(name) for name in winners)
@@ -213,32 +215,32 @@ def _no_gain(metric: str, best: str, plain: Difference) -> str:
 
 
 def _matched(metric: str, values: Values, best: str, rival: str) -> str:
-    found = compare(metric, values, best, rival)
-    assert found is not None
-    if found.gain > 0:
+    difference = compare(metric, values, best, rival)
+    assert difference is not None
+    if difference.gain > 0:
         start = f"{named(best)} is not clearly better than {named(rival)} here"
-        reach = f"as far as {counted(len(found.each), 'replicate')} can tell"
-        return f"{start}, {reach}: {_pair(metric, best, f'with {rival}', found)}."
-    word = "does better than" if found.clear == -1 else "does as well as"
-    return f"{named(rival)} {word} CoDSA here: {_pair(metric, best, 'with it', found)}."
+        reach = f"as far as {counted(len(difference.each), 'replicate')} can tell"
+        return f"{start}, {reach}: {_pair(metric, best, f'with {rival}', difference)}."
+    word = "does better than" if difference.clear == -1 else "does as well as"
+    return f"{named(rival)} {word} CoDSA here: {_pair(metric, best, 'with it', difference)}."
 
 
-def _pair(metric: str, best: str, other: str, found: Difference) -> str:
-    decimals = _decimals(found)
-    b, a = number(found.mean_b, decimals), number(found.mean_a, decimals)
+def _pair(metric: str, best: str, other: str, difference: Difference) -> str:
+    decimals = _decimals(difference)
+    b, a = number(difference.mean_b, decimals), number(difference.mean_a, decimals)
     return (
         f"{metric_name(metric)} under Q is {b} {other} and {a} with {named(best)}, "
-        f"a difference of {number(found.mean, decimals, signed=True)}{_interval(found)}"
+        f"a difference of {number(difference.mean, decimals, signed=True)}{_interval(difference)}"
     )
 
 
 def _against_plain(metric: str, values: Values, methods: Iterable[str]) -> list[str]:
-    found = [(name, compare(metric, values, name, PLAIN)) for name in methods]
-    return [f"Against the plain model, {_shift(metric, name, one)}." for name, one in found if one is not None]
+    gains = [(name, compare(metric, values, name, PLAIN)) for name in methods]
+    return [f"Against the plain model, {_shift(metric, name, gain)}." for name, gain in gains if gain is not None]
 
 
 def _single(metric: str, values: Values, best: str, rival: str | None, plain: Difference) -> _Finding:
-    """Give the figures of one replicate, and name who does as well as CoDSA in it."""
+    """Return the figures of one replicate, and which method does as well as CoDSA in it."""
     other = compare(metric, values, best, rival) if rival else None
     decimals = _decimals(plain)
     shown = [f"{number(plain.mean_b, decimals)} without augmentation"]
@@ -269,33 +271,34 @@ def _noun(rival: str | None) -> str:
     return "simple" if rival in SIMPLE else "other"
 
 
-def _decimals(found: Difference) -> int:
-    return enough(decimals_of([found.mean_a, found.mean_b]), found.mean)
+def _decimals(difference: Difference) -> int:
+    return enough(decimals_of([difference.mean_a, difference.mean_b]), difference.mean)
 
 
-def _interval(found: Difference) -> str:
-    if not np.isfinite(found.low):
+def _interval(difference: Difference) -> str:
+    if not np.isfinite(difference.low):
         return " (one replicate, no interval)"
-    decimals = enough(_decimals(found), found.low, found.high)
-    return f" (95 % CI {number(found.low, decimals)} to {number(found.high, decimals)})"
+    decimals = enough(_decimals(difference), difference.low, difference.high)
+    return f" (95 % CI {number(difference.low, decimals)} to {number(difference.high, decimals)})"
 
 
-def _by(found: Difference, relative: bool = False) -> str:
+def _by(difference: Difference, relative: bool = False) -> str:
     """Write a gain as an amount: '0.12 (95 % CI 0.10 to 0.14; 21 %)'."""
-    low, high = sorted((abs(found.low), abs(found.high)))
-    decimals = enough(_decimals(found), found.mean, low)
-    share = f"; {percent(abs(found.mean / found.mean_b))}" if relative and found.mean_b else ""
-    return f"{number(abs(found.mean), decimals)} (95 % CI {number(low, decimals)} to {number(high, decimals)}{share})"
+    low, high = sorted((abs(difference.low), abs(difference.high)))
+    decimals = enough(_decimals(difference), difference.mean, low)
+    share = f"; {percent(abs(difference.mean / difference.mean_b))}" if relative and difference.mean_b else ""
+    interval = f"95 % CI {number(low, decimals)} to {number(high, decimals)}"
+    return f"{number(abs(difference.mean), decimals)} ({interval}{share})"
 
 
-def _moved(metric: str, found: Difference, relative: bool = False) -> str:
-    verb = "raises" if found.mean > 0 else "lowers"
-    return f"{verb} {metric_name(metric)} under Q by {_by(found, relative)}"
+def _moved(metric: str, difference: Difference, relative: bool = False) -> str:
+    verb = "raises" if difference.mean > 0 else "lowers"
+    return f"{verb} {metric_name(metric)} under Q by {_by(difference, relative)}"
 
 
-def _shift(metric: str, method: str, found: Difference) -> str:
-    decimals = _decimals(found)
+def _shift(metric: str, method: str, difference: Difference) -> str:
+    decimals = _decimals(difference)
     return (
         f"{named(method)} changes {metric_name(metric)} under Q by "
-        f"{number(found.mean, decimals, signed=True)}{_interval(found)}"
+        f"{number(difference.mean, decimals, signed=True)}{_interval(difference)}"
     )

@@ -1,4 +1,4 @@
-"""How numbers, methods and metrics are written for a reader."""
+"""Numbers, methods and metrics as a reader sees them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def number(value: float | None, decimals: int, signed: bool = False) -> str:
 
 
 def decimals_of(values: Iterable[float]) -> int:
-    """Return how many decimals suit values of this size: about three figures that matter."""
+    """Return the decimals that show values of this size with about three significant figures."""
     sizes = sorted(abs(v) for v in values if math.isfinite(v) and v != 0)
     if not sizes:
         return 3
@@ -81,7 +81,7 @@ def decimals_of(values: Iterable[float]) -> int:
 
 
 def enough(decimals: int, *values: float) -> int:
-    """Return decimals, or up to three more, so that no value other than zero is written as zero."""
+    """Return `decimals`, or up to three more, so that only zero is written as zero."""
     for more in range(decimals, decimals + 3):
         if all(v == 0 or not math.isfinite(v) or abs(v) >= 0.5 * 10**-more for v in values):
             return more

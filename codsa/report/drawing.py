@@ -1,4 +1,4 @@
-"""What the figures share: palette, type, new figures and their bytes."""
+"""Shared by all figures: colours, fonts, layout, and the bytes of SVG and PNG files."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Colours that colour-blind readers tell apart (Okabe and Ito)."""
 MARKERS = "osD^vP"
-INK, GREY, LIGHT = "#1f2937", "#6b7280", "#e5e7eb"
-STACK = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
+INK, GREY, LIGHT_GREY = "#1f2937", "#6b7280", "#e5e7eb"
+FONT_STACK = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
 
-STYLE: Any = {  # names of the data are text: a dollar sign in one starts no mathematics
+STYLE: Any = {  # names of the data are plain text: a dollar sign does not start mathematics
     "axes.edgecolor": "#9ca3af",
     "axes.labelcolor": INK,
     "axes.labelsize": 9,
@@ -45,7 +45,7 @@ STYLE: Any = {  # names of the data are text: a dollar sign in one starts no mat
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Make and write figures in this style, whatever was set before, and put that back at the end."""
+    """Draw and write figures in this style, whatever matplotlib's settings are, and restore these at the end."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
@@ -58,9 +58,9 @@ def new_figure(width: float, height: float, gap: float = 0.02) -> Figure:
 
 
 def label(text: str, most: int | None = None) -> str:
-    """Return a text of the data as a figure can hold it: without control characters, and cut where it is longer."""
-    plain = "".join(c if c.isprintable() else " " for c in text)
-    return plain if most is None or len(plain) <= most else plain[: most - 1] + "…"
+    """Return a text of the data for a figure: without control characters, and cut to `most` characters."""
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return printable if most is None or len(printable) <= most else printable[: most - 1] + "…"
 
 
 def is_number(text: str) -> bool:
@@ -73,19 +73,19 @@ def is_number(text: str) -> bool:
 
 
 def short_ticks(axes: Axes, side: str, labels: Sequence[str], most: int) -> None:
-    """Label categories 0, 1, … along 'x' or 'y', leaving out some numbers where there are too many."""
+    """Label categories 0, 1, … along 'x' or 'y', leaving out some numbers where there are more than `most`."""
     numbers = sum(map(is_number, labels))
     step = max(1, -(-numbers // max(most - (len(labels) - numbers), 1)))
-    places = [k for k, label in enumerate(labels) if k % step == 0 or not is_number(label)]
-    shown = [label(labels[k], 16) for k in places]
-    (axes.set_xticks if side == "x" else axes.set_yticks)(places, shown, parse_math=False)
+    positions = [k for k, text in enumerate(labels) if k % step == 0 or not is_number(text)]
+    texts = [label(labels[k], 16) for k in positions]
+    (axes.set_xticks if side == "x" else axes.set_yticks)(positions, texts, parse_math=False)
 
 
 def svg_uri(figure: Figure) -> str:
-    """Return a figure as a data URI of an SVG, its type set in the reader's own font."""
+    """Return a figure as a data URI of an SVG, its text in the reader's own font."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, facecolor="none")
-    text = buffer.getvalue().replace("'DejaVu Sans'", STACK)
+    text = buffer.getvalue().replace("'DejaVu Sans'", FONT_STACK)
     return "data:image/svg+xml;base64," + base64.b64encode(text.encode()).decode()
 
 

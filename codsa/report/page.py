@@ -1,32 +1,27 @@
-"""The page: one self-contained HTML file, with the tables and figures beside it as files."""
+"""The page: one self-contained HTML file with the tables and figures of a study."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from codsa.evidence.studies import Evaluation, Study
-from codsa.evidence.verdict import PLAIN, Verdict, verdict_of
+from codsa.evidence.studies import EvaluationResults, StudyResults
+from codsa.evidence.verdict import PLAIN, Verdict
 from codsa.evidence.wording import arrow, better_word, counted, listed, method_name, metric_name
-from codsa.io.artifacts import files_output, new_files
-from codsa.io.manifests import write_manifest
-from codsa.io.names import FIGURES, METRICS_TABLE, PAGE, REPORT, REPORT_MANIFEST, SUMMARY_TABLE, SUMMARY_TEXT
 from codsa.report import tables
 from codsa.report.drawing import png_bytes, style, svg_uri
-from codsa.report.figures import COLUMNS, differences_figure, marginals_figure, richest_region
+from codsa.report.figures import MAX_COLUMNS, differences_figure, marginals_figure, richest_region
 from codsa.report.panels import first_panels, panels_figure
 from codsa.report.surfaces import surface_figure, sweep_figure
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure: its file name, and for the page its SVG as a data URI and what it shows."""
+    """One figure: its file name and PNG, and for the page its SVG as a data URI and its alternative text."""
 
     name: str
     png: bytes
@@ -36,51 +31,7 @@ class Picture:
     """In CSS pixels, 96 to the inch."""
 
 
-def write_report(out: Path, study: Study, title: str | None = None) -> Verdict:
-    """Write `report.html`, `metrics.csv`, `summary.csv`, `summary.txt`, `figures/*.png` and their manifest, together.
-
-    The same study gives the same bytes.
-
-    Parameters
-    ----------
-    out : Path
-        Folder to write to; what else is in it stays.
-    study : Study
-    title : str, optional
-        Of the page; default: the experiment's name.
-
-    Returns
-    -------
-    Verdict
-    """
-    verdict = verdict_of(study.metric, study.overall())
-    with style():
-        pictures = list(_pictures(study, verdict))
-    html = render(study, verdict, pictures, title or study.experiment)
-    inputs = {f"{one.method} {one.replicate}": one.digest for one in study.evaluations}
-    with new_files(out / REPORT_MANIFEST, REPORT) as staged:
-        _write_csv(staged / METRICS_TABLE, tables.metrics_table(study))
-        _write_csv(staged / SUMMARY_TABLE, tables.summary_table(study))
-        (staged / FIGURES).mkdir()
-        for picture in pictures:
-            (staged / FIGURES / f"{picture.name}.png").write_bytes(picture.png)
-        text = f"{tables.plain_text(study)}\n\n{verdict.headline}\n"
-        (staged / SUMMARY_TEXT).write_text(text, encoding="utf-8")
-        (staged / PAGE).write_text(html, encoding="utf-8")
-        write_manifest(staged / REPORT_MANIFEST, REPORT, inputs, {"title": title})
-    return verdict
-
-
-def report_output(out: Path) -> None:
-    """Raise a `CodsaError` where a report cannot be written because of files that this stage has not made."""
-    files_output(out / REPORT_MANIFEST, REPORT, (PAGE, METRICS_TABLE, SUMMARY_TABLE, SUMMARY_TEXT))
-
-
-def _write_csv(path: Path, frame: pd.DataFrame) -> None:
-    frame.to_csv(path, index=False, lineterminator="\n")
-
-
-def render(study: Study, verdict: Verdict, pictures: list[Picture], title: str) -> str:
+def render(study: StudyResults, verdict: Verdict, pictures: list[Picture], title: str) -> str:
     """Return the page as HTML; all text from the data is escaped."""
     from jinja2 import Environment, StrictUndefined
 
@@ -90,7 +41,7 @@ def render(study: Study, verdict: Verdict, pictures: list[Picture], title: str) 
         title=title,
         study=study,
         verdict=verdict,
-        figures={one.name: one for one in pictures},
+        figures={picture.name: picture for picture in pictures},
         facts=_facts(study),
         remarks=pairing_notes(study),
         notes=_notes(study),
@@ -103,14 +54,20 @@ def render(study: Study, verdict: Verdict, pictures: list[Picture], title: str) 
         main=tables.main_table(study, verdict),
         others=tables.other_metrics(study),
         chosen=[
-            (m, method_name(m), f"surface-{_file_name(m)}", tables.chosen_table(study, m), tables.edge_note(study, m))
-            for m in tables.codsa_methods(study)
+            (
+                method,
+                method_name(method),
+                f"surface-{_file_name(method)}",
+                tables.chosen_table(study, method),
+                tables.edge_note(study, method),
+            )
+            for method in tables.codsa_methods(study)
         ],
         quality=tables.quality_table(study),
         arrays=tables.arrays_table(study),
         texts=tables.texts_table(study),
         examples=list(_examples(study)),
-        panels=[(method_name(m), f"images-{_file_name(m)}") for m in study.methods],
+        panels=[(method_name(method), f"images-{_file_name(method)}") for method in study.methods],
         indices=tables.index_table(study),
         marginals=_marginals_of(study, verdict),
         sizes=tables.sizes_table(study),
@@ -120,15 +77,16 @@ def render(study: Study, verdict: Verdict, pictures: list[Picture], title: str) 
     return text.lstrip() + "\n"
 
 
-def _facts(study: Study) -> list[tuple[str, str]]:
-    seeds = sorted({str(one.metrics["seed"]) for one in study.evaluations if "seed" in one.metrics})
+def _facts(study: StudyResults) -> list[tuple[str, str]]:
+    seeds = sorted({str(result.metrics["seed"]) for result in study.evaluations if "seed" in result.metrics})
     task = str(study.first.metrics.get("task", ""))
     facts = [("Experiment", study.experiment), ("Task", task), ("Chosen by", metric_name(study.choose_by))]
     facts += [("Methods", str(len(study.methods))), ("Replicates", str(len(study.replicates)))]
-    return [(k, v) for k, v in [*facts, ("Seed", ", ".join(seeds))] if v]
+    facts += [("Seed", ", ".join(seeds))]
+    return [(name, text) for name, text in facts if text]
 
 
-def pairing_notes(study: Study) -> list[str]:
+def pairing_notes(study: StudyResults) -> list[str]:
     """Say which methods lack replicates, and which replicates have no figure under Q."""
     notes = []
     for method, values in study.overall().items():
@@ -145,68 +103,74 @@ def pairing_notes(study: Study) -> list[str]:
     return notes
 
 
-def _notes(study: Study) -> list[str]:
-    found = dict.fromkeys(str(n) for one in study.evaluations for n in one.metrics.get("notes") or [])
-    sizes = [one.metrics["sizes"] for one in study.evaluations]
+def _notes(study: StudyResults) -> list[str]:
+    notes = dict.fromkeys(str(note) for result in study.evaluations for note in result.metrics.get("notes") or [])
+    sizes = [result.metrics["sizes"] for result in study.evaluations]
     differ = any(size != sizes[0] for size in sizes)
-    more = f"Sizes differ between replicates; those of replicate {study.first.replicate} are shown."
-    return [*found, more] if differ else list(found)
+    size_note = f"Sizes differ between replicates; those of replicate {study.first.replicate} are shown."
+    return [*notes, size_note] if differ else list(notes)
 
 
-def _shown(study: Study, verdict: Verdict) -> tuple[Evaluation, str] | None:
+def _with_marginals(study: StudyResults, verdict: Verdict) -> tuple[EvaluationResults, str] | None:
     """Return the first replicate of the best CoDSA method that has marginals, and its richest region."""
-    for one in study.of(verdict.best) if verdict.best else []:
-        region = richest_region(one.metrics)
+    for result in study.of(verdict.best) if verdict.best else []:
+        region = richest_region(result.metrics)
         if region is not None:
-            return one, region
+            return result, region
     return None
 
 
-def _marginals_of(study: Study, verdict: Verdict) -> dict[str, Any] | None:
-    shown = _shown(study, verdict)
+def _marginals_of(study: StudyResults, verdict: Verdict) -> dict[str, Any] | None:
+    shown = _with_marginals(study, verdict)
     if shown is None:
         return None
-    one, region = shown
-    total = len(one.metrics["marginals"][region])
+    result, region = shown
+    total = len(result.metrics["marginals"][region])
     return {
-        "method": method_name(one.method),
-        "replicate": one.replicate,
+        "method": method_name(result.method),
+        "replicate": result.replicate,
         "region": region,
-        "left_out": counted(total - COLUMNS, "more column") if total > COLUMNS else "",
+        "left_out": counted(total - MAX_COLUMNS, "more column") if total > MAX_COLUMNS else "",
     }
 
 
-def _pictures(study: Study, verdict: Verdict) -> Iterator[Picture]:
+def pictures_of(study: StudyResults, verdict: Verdict) -> list[Picture]:
+    """Draw every figure of the page, in its order."""
+    with style():
+        return list(_pictures(study, verdict))
+
+
+def _pictures(study: StudyResults, verdict: Verdict) -> Iterator[Picture]:
     under = f"{metric_name(study.metric)} under Q"
     figure = differences_figure(study, verdict)
     yield from _picture(figure, "differences", f"Paired differences in {under} per method, with 95 % intervals")
     for method in tables.codsa_methods(study):
-        words = f"Validation {metric_name(study.choose_by)} over m/n and α for each r, {method_name(method)}"
-        yield from _picture(surface_figure(study, method), f"surface-{_file_name(method)}", words)
+        alt = f"Validation {metric_name(study.choose_by)} over m/n and α for each r, {method_name(method)}"
+        yield from _picture(surface_figure(study, method), f"surface-{_file_name(method)}", alt)
     yield from _picture(sweep_figure(study), "grid-on-test", f"Mean test {under} over m/n, α and r")
-    shown = _shown(study, verdict)
+    shown = _with_marginals(study, verdict)
     if shown is not None:
-        one, region = shown
-        figure = marginals_figure(one.metrics["marginals"][region])
+        result, region = shown
+        figure = marginals_figure(result.metrics["marginals"][region])
         yield from _picture(figure, "marginals", f"Real and synthetic marginals in region {region}")
     yield from _panels(study)
 
 
-def _examples(study: Study) -> Iterator[tuple[str, tables.Table]]:
-    """Give the texts of each method's first replicate that has some."""
+def _examples(study: StudyResults) -> Iterator[tuple[str, tables.Table]]:
+    """Yield the table of example texts of each method's first replicate that has texts."""
     for method in study.methods:
-        found = next(filter(None, map(tables.examples_table, study.of(method))), None)
-        if found is not None:
-            yield method_name(method), found
+        table = next(filter(None, map(tables.examples_table, study.of(method))), None)
+        if table is not None:
+            yield method_name(method), table
 
 
-def _panels(study: Study) -> Iterator[Picture]:
-    """Give the images of each method's first replicate that has some."""
+def _panels(study: StudyResults) -> Iterator[Picture]:
+    """Yield the images of each method's first replicate that has images."""
     for method in study.methods:
-        found = next((one for one in study.of(method) if first_panels(one.metrics)), None)
-        if found is not None:
-            words = f"Real and generated images by region, {method_name(method)}"
-            yield from _picture(panels_figure(first_panels(found.metrics)), f"images-{_file_name(method)}", words)
+        panels = next(filter(None, (first_panels(result.metrics) for result in study.of(method))), None)
+        if panels is not None:
+            alt = f"Real and generated images by region, {method_name(method)}"
+            yield from _picture(panels_figure(panels), f"images-{_file_name(method)}", alt)
 
 
 def _picture(figure: Figure | None, name: str, alt: str) -> Iterator[Picture]:

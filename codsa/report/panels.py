@@ -1,4 +1,4 @@
-"""Generated images beside real ones, region by region, for a person to judge."""
+"""Figures of real and generated images, region by region, for a person to compare."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from codsa.report.drawing import label, new_figure
 
 KINDS = {"real": "real (test)", "generated": "generated", "nearest": "nearest in training"}
-GAP = 2
-"""Pixels between images."""
+GAP_PIXELS = 2
+"""Space between images."""
 
 
 def panels_figure(panels: dict[str, dict[str, list[str]]]) -> Figure | None:
-    """Draw a block of images per region: real ones, generated ones, and the training image nearest to each of these.
+    """Draw images region by region: real ones, generated ones, and the training image nearest to each of these.
 
     Parameters
     ----------
@@ -28,16 +28,16 @@ def panels_figure(panels: dict[str, dict[str, list[str]]]) -> Figure | None:
         return None
     figure = new_figure(9.4, 0.4 + 2.9 * len(shown))
     axes = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
-    for here, (region, kinds) in zip(axes, shown.items(), strict=True):
+    for panel, (region, kinds) in zip(axes, shown.items(), strict=True):
         rows = [kind for kind in KINDS if kinds.get(kind)]
         tiles = [[_image(text) for text in kinds[kind]] for kind in rows]
-        height = tiles[0][0].shape[0] + GAP
-        here.imshow(_grid(tiles), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        here.set_yticks([height * (i + 0.5) for i in range(len(rows))], [KINDS[kind] for kind in rows])
-        here.set_xticks([])
-        here.tick_params(axis="y", length=0)
-        here.set_title(label(region), loc="left", pad=4, parse_math=False)
-        for side in here.spines.values():
+        height = tiles[0][0].shape[0] + GAP_PIXELS
+        panel.imshow(_grid(tiles), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        panel.set_yticks([height * (i + 0.5) for i in range(len(rows))], [KINDS[kind] for kind in rows])
+        panel.set_xticks([])
+        panel.tick_params(axis="y", length=0)
+        panel.set_title(label(region), loc="left", pad=4, parse_math=False)
+        for side in panel.spines.values():
             side.set_visible(False)
     return figure
 
@@ -51,15 +51,15 @@ def _image(text: str) -> np.ndarray:
 def _grid(rows: list[list[np.ndarray]]) -> np.ndarray:
     """Return images side by side and one row under the other, white between them."""
     height, width, channels = rows[0][0].shape
-    most = max(len(row) for row in rows)
-    whole = np.full(((height + GAP) * len(rows), (width + GAP) * most, channels), 255, dtype=np.uint8)
+    columns = max(len(row) for row in rows)
+    sheet = np.full(((height + GAP_PIXELS) * len(rows), (width + GAP_PIXELS) * columns, channels), 255, dtype=np.uint8)
     for i, row in enumerate(rows):
         for j, image in enumerate(row):
-            whole[i * (height + GAP) :, j * (width + GAP) :][:height, :width] = image
-    return whole[..., 0] if channels == 1 else whole
+            sheet[i * (height + GAP_PIXELS) :, j * (width + GAP_PIXELS) :][:height, :width] = image
+    return sheet[..., 0] if channels == 1 else sheet
 
 
 def first_panels(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return the panels of an evaluation; none where it has no images."""
-    found: dict[str, Any] = metrics.get("panels") or {}
-    return found
+    """Return the panels of an evaluation; empty where it has no images."""
+    panels: dict[str, Any] = metrics.get("panels") or {}
+    return panels

@@ -1,4 +1,4 @@
-"""The grid of λ as figures: the validation surface that chose, and the test figures over the grid."""
+"""Figures over the grid of λ: the validation surface, by which λ̂ was chosen, and test metrics over the grid."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from codsa.data.metrics import HIGHER_IS_BETTER
-from codsa.evidence.studies import Evaluation, Study
+from codsa.evidence.studies import EvaluationResults, StudyResults
 from codsa.evidence.verdict import PLAIN
 from codsa.evidence.wording import better_word, method_name, metric_name
-from codsa.report.drawing import COLOURS, GREY, INK, LIGHT, MARKERS, is_number, label, new_figure, short_ticks
+from codsa.report.drawing import COLOURS, GREY, INK, LIGHT_GREY, MARKERS, is_number, label, new_figure, short_ticks
 from codsa.report.tables import codsa_methods
 
 NO_ALPHA = "none"
@@ -32,23 +32,24 @@ class Panel:
     cells: pd.DataFrame
 
 
-def surface(found: Sequence[Evaluation]) -> pd.DataFrame:
-    """Return the validation figure of every arm of a method, averaged over replicates.
+def surface(results: Sequence[EvaluationResults]) -> pd.DataFrame:
+    """Return the validation metric of every grid point of a method, averaged over replicates.
 
     Returns
     -------
     DataFrame
-        Columns r, m_ratio, alpha, value and chosen: in how many replicates λ̂ was this arm.
+        Columns r, m_ratio, alpha, value and chosen: the number of replicates in which λ̂ is this grid point.
     """
-    grid_points = pd.concat([_keyed(one.fits, "validation") for one in found])
+    grid_points = pd.concat([_keyed(result.fits, "validation") for result in results])
     table = grid_points.groupby(KEYS, sort=True)["value"].mean().reset_index()
-    chosen = _keyed(pd.DataFrame([one.chosen for one in found]), None)
+    chosen = _keyed(pd.DataFrame([result.chosen for result in results]), None)
     counts = chosen.groupby(KEYS).size().rename("chosen").reset_index()
     merged = table.merge(counts, on=KEYS, how="left")
     return merged.assign(chosen=merged["chosen"].fillna(0).astype(int))
 
 
 def _keyed(frame: pd.DataFrame, value: str | None) -> pd.DataFrame:
+    """Return the columns of `KEYS`, comparable between tables, and one column as `value`."""
     keys = {"r": frame["r"].astype(float).round(6), "m_ratio": frame["m_ratio"].astype(float).round(6)}
     table = pd.DataFrame({**keys, "alpha": frame["alpha"].astype(str)})
     return table if value is None else table.assign(value=frame[value].astype(float))
@@ -63,8 +64,8 @@ def _label_order(label: str) -> tuple[bool, float, str]:
     return not is_number(label), float(label) if is_number(label) else 0.0, label
 
 
-def surface_figure(study: Study, method: str) -> Figure | None:
-    """Draw a method's validation surface over (m/n, α), a panel for each r; None with one arm only."""
+def surface_figure(study: StudyResults, method: str) -> Figure | None:
+    """Draw a method's validation surface over (m/n, α), a panel for each r; None with one grid point only."""
     table = surface(study.of(method))
     if table["value"].notna().sum() < 2:
         return None
@@ -77,8 +78,8 @@ def surface_figure(study: Study, method: str) -> Figure | None:
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     _label_surface(grid, panels)
-    everywhere = grid.ravel().tolist()
-    bar = figure.colorbar(image, ax=everywhere, shrink=0.9, pad=0.02, aspect=24, extend=_extend(study.choose_by))
+    all_axes = grid.ravel().tolist()
+    bar = figure.colorbar(image, ax=all_axes, shrink=0.9, pad=0.02, aspect=24, extend=_extend(study.choose_by))
     chooser = label(metric_name(study.choose_by))
     bar.set_label(f"validation {chooser} ({better_word(study.choose_by)} is better)", parse_math=False)
     bar.outline.set_visible(False)
@@ -89,9 +90,9 @@ def _canvas(panels: Sequence[Panel]) -> tuple[Figure, np.ndarray]:
     """Return a figure with room for the panels, at most five in a row, and its axes."""
     columns = min(len(panels), 5)
     rows = -(-len(panels) // columns)
-    tall = max(1.6, 0.34 + 0.3 * max(len(panel.labels) for panel in panels)) if rows == 1 else 1.6
+    height = max(1.6, 0.34 + 0.3 * max(len(panel.labels) for panel in panels)) if rows == 1 else 1.6
     width = 1.5 + 1.72 * columns if columns > 1 else 5.2
-    figure = new_figure(width, rows * (tall + 0.42) + 0.75)
+    figure = new_figure(width, rows * (height + 0.42) + 0.75)
     return figure, figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
 
 
@@ -106,15 +107,15 @@ def _panels(table: pd.DataFrame) -> list[Panel]:
 
 
 def _spread(part: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    """Repeat the arm m = 0, which has no α, over all rows; its mark goes on the middle one."""
-    empty = part[part["alpha"] == NO_ALPHA]
+    """Repeat the grid point m = 0, which has no α, over all rows; the middle row gets its mark."""
+    without_alpha = part[part["alpha"] == NO_ALPHA]
     middle = labels[len(labels) // 2]
-    copies = [empty.assign(row=label, chosen=empty["chosen"] * (label == middle)) for label in labels]
+    copies = [without_alpha.assign(row=text, chosen=without_alpha["chosen"] * (text == middle)) for text in labels]
     return pd.concat([part[part["alpha"] != NO_ALPHA].assign(row=lambda frame: frame["alpha"]), *copies])
 
 
 def _limits(values: pd.Series, metric: str) -> tuple[float, float]:
-    """Return colour limits from the best value to the 90 % point: very bad arms share one colour."""
+    """Return colour limits from the best value to the 90 % quantile: the worst tenth shares one colour."""
     low, high = (0.1, 1.0) if metric in HIGHER_IS_BETTER else (0.0, 0.9)
     limits = np.nanquantile(values, [low, high])
     return float(limits[0]), float(limits[1] if limits[1] > limits[0] else limits[0] + 1e-9)
@@ -125,7 +126,7 @@ def _extend(metric: str) -> str:
 
 
 def _heat(axes: Axes, panel: Panel, ratios: list[float], limits: tuple[float, float], metric: str) -> QuadMesh:
-    """Draw one panel; an arm that was not tried (m = 0 with r = 1, say) is left grey."""
+    """Draw one panel; a grid point that was not fitted (m = 0 with r = 1, say) is grey."""
     cells, labels = panel.cells, panel.labels
     table = cells.pivot_table(index="row", columns="m_ratio", values="value", dropna=False)
     shown = table.reindex(index=labels, columns=ratios)
@@ -141,11 +142,11 @@ def _heat(axes: Axes, panel: Panel, ratios: list[float], limits: tuple[float, fl
         lw=0,
     )
     for _, cell in cells[cells["chosen"] > 0].iterrows():
-        spot = (ratios.index(cell["m_ratio"]), labels.index(cell["row"]))
-        axes.plot(*spot, "o", ms=11, mfc="white", mec=INK, mew=0.9)
-        axes.annotate(str(cell["chosen"]), spot, ha="center", va="center", fontsize=7.5, color=INK)
+        position = (ratios.index(cell["m_ratio"]), labels.index(cell["row"]))
+        axes.plot(*position, "o", ms=11, mfc="white", mec=INK, mew=0.9)
+        axes.annotate(str(cell["chosen"]), position, ha="center", va="center", fontsize=7.5, color=INK)
     axes.set_title(label(panel.title), loc="left", pad=4, parse_math=False)
-    axes.set_facecolor(LIGHT)
+    axes.set_facecolor(LIGHT_GREY)
     short_ticks(axes, "x", [f"{ratio:g}" for ratio in ratios], 5)
     short_ticks(axes, "y", labels, 9)
     axes.tick_params(axis="y", labelsize=8)
@@ -157,46 +158,49 @@ def _heat(axes: Axes, panel: Panel, ratios: list[float], limits: tuple[float, fl
 
 def _label_surface(grid: np.ndarray, panels: list[Panel]) -> None:
     rows = len(grid)
-    last = len(panels) - (rows - 1) * grid.shape[1]
+    in_last_row = len(panels) - (rows - 1) * grid.shape[1]
     for k in range(grid.shape[1]):
-        bottom = grid[rows - 1 if k < last else rows - 2, k]
+        bottom = grid[rows - 1 if k < in_last_row else rows - 2, k]
         bottom.set_xlabel("m/n")
         bottom.tick_params(labelbottom=True)
     for axes in grid[:, 0]:
         axes.set_ylabel("r" if not panels[0].title.startswith("r") else "α")
 
 
-def sweeps(found: Sequence[Evaluation], metric: str) -> dict[str, pd.DataFrame]:
-    """Return, for m/n, α and r, the mean test figure with the other two at their best.
+def sweeps(results: Sequence[EvaluationResults], metric: str) -> dict[str, pd.DataFrame]:
+    """Return the mean test metric by m/n, by α and by r, each with the best values of the other two.
 
-    For figures alone: "at their best" is by the test figures themselves, so the values are
-    more favourable than any honest choice of λ can be.
+    For figures alone: the test metric itself decides which values are best, so that the curves are more favourable
+    than any choice of λ by validation can be.
 
     Returns
     -------
     dict of str to DataFrame
-        'm_ratio', 'alpha' and 'r' → columns: the key, mean, and the other two at their best.
+        'm_ratio', 'alpha' and 'r' → columns: the key, mean, and the best values of the other two.
     """
-    grid_points = pd.concat([_keyed(one.grid, "test") for one in found if one.grid is not None and len(one.grid)])
+    grids = [result.grid for result in results if result.grid is not None and len(result.grid)]
+    grid_points = pd.concat([_keyed(grid, "test") for grid in grids])
     table = grid_points.groupby(KEYS, sort=True)["value"].mean().dropna().reset_index(name="mean")
     ascending = metric not in HIGHER_IS_BETTER
     best = {key: table.sort_values("mean", ascending=ascending, kind="stable").drop_duplicates(key) for key in KEYS}
-    return {key: one.sort_values(key).reset_index(drop=True) for key, one in best.items()}
+    return {key: curve.sort_values(key).reset_index(drop=True) for key, curve in best.items()}
 
 
-def sweep_figure(study: Study) -> Figure | None:
-    """Draw the mean test figure over m/n, α and r, one line a CoDSA method; None without a grid."""
-    found = {method: study.of(method) for method in codsa_methods(study)}
-    kept = {m: [one for one in f if one.grid is not None and len(one.grid)] for m, f in found.items()}
-    lines = {method: sweeps(one, study.metric) for method, one in kept.items() if one}
+def sweep_figure(study: StudyResults) -> Figure | None:
+    """Draw the mean test metric over m/n, α and r, one line per CoDSA method; None without a grid."""
+    with_grid = {
+        method: [result for result in study.of(method) if result.grid is not None and len(result.grid)]
+        for method in codsa_methods(study)
+    }
+    lines = {method: sweeps(results, study.metric) for method, results in with_grid.items() if results}
     if not lines:
         return None
     figure = new_figure(9.4, 3.1)
     panels = figure.subplots(1, 3, sharey=True)
-    labels = alpha_order(label for one in lines.values() for label in one["alpha"]["alpha"])
+    labels = alpha_order(alpha for curves in lines.values() for alpha in curves["alpha"]["alpha"])
     for axes, key, title in zip(panels, ("m_ratio", "alpha", "r"), ("m/n", "α", "r"), strict=True):
-        for k, (method, one) in enumerate(lines.items()):
-            _sweep(axes, one[key], key, labels, k, method)
+        for k, (method, curves) in enumerate(lines.items()):
+            _sweep(axes, curves[key], key, labels=labels, k=k, method=method)
         _plain_line(axes, study)
         axes.set_xlabel(title)
         axes.grid(axis="y", color="#e5e7eb", lw=0.8)
@@ -211,21 +215,21 @@ def sweep_figure(study: Study) -> Figure | None:
 
 
 def _sweep(axes: Axes, line: pd.DataFrame, key: str, labels: list[str], k: int, method: str) -> None:
-    """Draw one method's line; allocations that are words stand beside it as single marks."""
+    """Draw one method's line; allocations with a name (balance, say) are single marks beside it."""
     line = line[line["alpha"] != NO_ALPHA] if key == "alpha" else line
-    worded = key == "alpha" and not all(map(is_number, labels))
-    x = line[key].map(labels.index) if worded else line[key].astype(float)
+    by_name = key == "alpha" and not all(map(is_number, labels))
+    x = line[key].map(labels.index) if by_name else line[key].astype(float)
     points = pd.DataFrame({"x": x, "y": line["mean"], "joined": line[key].astype(str).map(is_number)}).sort_values("x")
-    look: dict[str, Any] = {
+    marks: dict[str, Any] = {
         "color": COLOURS[k % len(COLOURS)],
         "marker": MARKERS[k % len(MARKERS)],
         "ms": 4.5,
     }
     joined, single = points[points["joined"]], points[~points["joined"]]
-    axes.plot(joined["x"].to_numpy(), joined["y"].to_numpy(), lw=1.6, label=label(method_name(method)), **look)
-    axes.plot(single["x"].to_numpy(), single["y"].to_numpy(), lw=0, **look)
+    axes.plot(joined["x"].to_numpy(), joined["y"].to_numpy(), lw=1.6, label=label(method_name(method)), **marks)
+    axes.plot(single["x"].to_numpy(), single["y"].to_numpy(), lw=0, **marks)
 
 
-def _plain_line(axes: Axes, study: Study) -> None:
+def _plain_line(axes: Axes, study: StudyResults) -> None:
     if PLAIN in study.methods and study.values(PLAIN).notna().any():
         axes.axhline(study.values(PLAIN).mean(), color=GREY, ls=(0, (4, 3)), lw=1.3, label=method_name(PLAIN))

@@ -1,9 +1,9 @@
-"""The tables of the report: tidy ones for files, and worded ones for the page."""
+"""The tables of the report: tidy ones for CSV files, and formatted ones for the page."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,20 +11,20 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.metrics import HIGHER_IS_BETTER, OVERALL
-from codsa.evidence.studies import Evaluation, Study
+from codsa.evidence.studies import EvaluationResults, StudyResults
 from codsa.evidence.verdict import ORACLE, PLAIN, Difference, Verdict, compare, is_codsa, share_of_way
 from codsa.evidence.wording import DASH, arrow, counted, decimals_of, enough, method_name, metric_name, number, percent
 from codsa.report.drawing import is_number
 
-METRICS = ["experiment", "method", "replicate", "region", "metric", "value", "m", "r", "alpha"]
+METRICS_COLUMNS = ["experiment", "method", "replicate", "region", "metric", "value", "m", "r", "alpha"]
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a text begins with that a spreadsheet computes."""
-SUMMARY = ["experiment", "method", "region", "metric", "mean", "sd", "replicates"]
+"""A spreadsheet takes a text that begins with one of these for a formula."""
+SUMMARY_COLUMNS = ["experiment", "method", "region", "metric", "mean", "sd", "replicates"]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its text, a smaller text after it, and how it is shown.
+    """One cell: its text, a smaller text after it, and its highlighting.
 
     Attributes
     ----------
@@ -45,30 +45,30 @@ class Table:
     rows: list[list[Cell]]
     caption: str = ""
     groups: set[int] = field(default_factory=set)
-    """Places of rows that a new group starts with."""
+    """Indices of the rows that start a new group."""
 
 
-def metrics_table(study: Study) -> pd.DataFrame:
-    """Return every test figure, one a row, with the λ̂ that it belongs to."""
+def metrics_table(study: StudyResults) -> pd.DataFrame:
+    """Return every test figure, one per row, with its λ̂."""
     rows = [
         (
             study.experiment,
-            one.method,
-            one.replicate,
+            result.method,
+            result.replicate,
             region,
             metric,
-            one.value(metric, region),
-            *_lambda(one),
+            result.value(metric, region),
+            *_lambda(result),
         )
-        for one in study.evaluations
-        for metric in one.metrics["test"]
+        for result in study.evaluations
+        for metric in result.metrics["test"]
         for region in [*study.regions, OVERALL]
     ]
-    return pd.DataFrame([tuple(map(spreadsheet_cell, row)) for row in rows], columns=METRICS)
+    return pd.DataFrame([tuple(map(spreadsheet_cell, row)) for row in rows], columns=METRICS_COLUMNS)
 
 
 def spreadsheet_cell(value: Any) -> Any:
-    """Return a cell of a CSV file as a spreadsheet shows it, and does not compute it.
+    """Return a cell of a CSV file that a spreadsheet shows as text and does not compute.
 
     A text that a spreadsheet would take for a formula (it begins with =, +, -, @, a tab or a line break) gets a `'`
     in front. Numbers, and texts that are numbers, stay as they are.
@@ -78,30 +78,28 @@ def spreadsheet_cell(value: Any) -> Any:
     return "'" + value
 
 
-def _lambda(one: Evaluation) -> tuple[Any, Any, Any]:
-    return one.chosen["m"], one.chosen["r"], one.chosen["alpha"]
+def _lambda(result: EvaluationResults) -> tuple[Any, Any, Any]:
+    return result.chosen["m"], result.chosen["r"], result.chosen["alpha"]
 
 
-def summary_table(study: Study) -> pd.DataFrame:
+def summary_table(study: StudyResults) -> pd.DataFrame:
     """Return mean, sd and number of replicates of every method, region and metric.
 
-    Figures that are not defined are left out and not counted.
+    Undefined figures are left out and not counted.
     """
     groups = metrics_table(study).groupby(["experiment", "method", "region", "metric"], sort=False)["value"]
-    found = groups.agg(mean="mean", sd="std", replicates="count").reset_index()
-    return found[SUMMARY]
+    summary = groups.agg(mean="mean", sd="std", replicates="count").reset_index()
+    return summary[SUMMARY_COLUMNS]
 
 
-def plain_text(study: Study) -> str:
+def plain_text(study: StudyResults) -> str:
     """Return the table of methods by regions for a terminal."""
     decimals = _decimals(study, study.metric)
     columns = [*study.regions, OVERALL]
-    head = [f"{metric_name(study.metric)} {arrow(study.metric)}", *columns]
-    rows = [
-        [method, *(_terse(study.values(method, region), decimals) for region in columns)] for method in study.methods
-    ]
-    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
-    return "\n".join(_line(row, widths) for row in [head, ["-" * width for width in widths], *rows])
+    header = [f"{metric_name(study.metric)} {arrow(study.metric)}", *columns]
+    rows = [[method, *(_mean_text(study.values(method, c), decimals) for c in columns)] for method in study.methods]
+    widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
+    return "\n".join(_line(row, widths) for row in [header, ["-" * width for width in widths], *rows])
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
@@ -112,80 +110,81 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cells).rstrip()
 
 
-def _terse(values: pd.Series, decimals: int) -> str:
+def _mean_text(values: pd.Series, decimals: int) -> str:
     cell = _mean_cell(values, decimals)
     return f"{cell.text} {cell.small}".strip()
 
 
-def _decimals(study: Study, metric: str) -> int:
+def _decimals(study: StudyResults, metric: str) -> int:
     return decimals_of(study.values(method, OVERALL, metric).mean() for method in study.methods)
 
 
 def _mean_cell(values: pd.Series, decimals: int, best: float = np.nan) -> Cell:
-    known = values.dropna()
-    if not len(known):
+    defined = values.dropna()
+    if not len(defined):
         return Cell(DASH)
-    mean, sd = float(known.mean()), float(known.std())
-    small = f"({number(sd, decimals)})" if len(known) > 1 else ""
+    mean, sd = float(defined.mean()), float(defined.std())
+    small = f"({number(sd, decimals)})" if len(defined) > 1 else ""
     return Cell(number(mean, decimals), small, "best" if mean == best else "")
 
 
 def _best(means: Iterable[float], metric: str) -> float:
-    """Return the best mean; NaN, so that nothing is marked, where all are equal."""
-    known = [value for value in means if np.isfinite(value)]
-    if len(set(known)) < 2:
+    """Return the best mean; NaN where all are equal, so that no cell is marked."""
+    defined = [mean for mean in means if np.isfinite(mean)]
+    if len(set(defined)) < 2:
         return float("nan")
-    return max(known) if metric in HIGHER_IS_BETTER else min(known)
+    return max(defined) if metric in HIGHER_IS_BETTER else min(defined)
 
 
 def name_cell(method: str) -> Cell:
-    """Return the cell that names a method: its title and its key."""
+    """Return the cell with a method's title and its key."""
     title = method_name(method)
     return Cell(title, method if title.lower() != method.lower() else "")
 
 
-def main_table(study: Study, verdict: Verdict) -> Table:
+def main_table(study: StudyResults, verdict: Verdict) -> Table:
     """Return methods × regions, with paired differences to the plain model and the best rival."""
     metric, decimals = study.metric, _decimals(study, study.metric)
     columns = [*study.regions, OVERALL]
-    rivals = [one for one in study.methods if one != ORACLE]
-    means = {c: _best((study.values(one, c).mean() for one in rivals), metric) for c in columns}
+    compared = [method for method in study.methods if method != ORACLE]
+    best_means = {c: _best((study.values(method, c).mean() for method in compared), metric) for c in columns}
     against = [name for name in (PLAIN, verdict.rival) if name in study.methods]
     rows = []
     for method in study.methods:
-        cells = [_mean_cell(study.values(method, c), decimals, means[c]) for c in columns]
-        way = [Cell(percent(share_of_way(metric, study.overall(), method)))] if ORACLE in study.methods else []
-        rows.append([name_cell(method), *cells, *(difference_cell(study, method, other) for other in against), *way])
+        cells = [_mean_cell(study.values(method, c), decimals, best_means[c]) for c in columns]
+        oracle_share = [Cell(percent(share_of_way(metric, study.overall(), method)))] if ORACLE in study.methods else []
+        differences = [difference_cell(study, method, other) for other in against]
+        rows.append([name_cell(method), *cells, *differences, *oracle_share])
     interval = "with 95 % CI" if len(study.replicates) > 1 else ""
-    heads = [Cell(f"Difference to {against_name(one)}", interval) for one in against]
+    heads = [Cell(f"Difference to {against_name(method)}", interval) for method in against]
     heads += [Cell("Way to the oracle")] if ORACLE in study.methods else []
     return Table([Cell("Method"), *(Cell(c) for c in study.regions), Cell("Under Q"), *heads], rows)
 
 
 def against_name(method: str) -> str:
-    """Return what a difference is taken to, in words."""
+    """Return the name of the method to which a difference is taken."""
     return "no augmentation" if method == PLAIN else method_name(method)
 
 
-def difference_cell(study: Study, method: str, other: str) -> Cell:
+def difference_cell(study: StudyResults, method: str, other: str) -> Cell:
     """Return a paired difference under Q with its interval."""
-    found = compare(study.metric, study.overall(), method, other) if method != other else None
-    if found is None:
+    difference = compare(study.metric, study.overall(), method, other) if method != other else None
+    if difference is None:
         return Cell(DASH)
-    decimals = enough(_decimals(study, study.metric), found.mean)
-    tone = {1: "good", -1: "bad", 0: ""}[found.clear]
-    return Cell(number(found.mean, decimals, signed=True), interval_text(found, decimals), tone)
+    decimals = enough(_decimals(study, study.metric), difference.mean)
+    tone = {1: "good", -1: "bad", 0: ""}[difference.clear]
+    return Cell(number(difference.mean, decimals, signed=True), interval_text(difference, decimals), tone)
 
 
-def interval_text(found: Difference, decimals: int) -> str:
-    """Write an interval as '[−0.14, −0.10]'; nothing where there is none."""
-    if not np.isfinite(found.low):
+def interval_text(difference: Difference, decimals: int) -> str:
+    """Write an interval as '[−0.14, −0.10]'; an empty text where there is none."""
+    if not np.isfinite(difference.low):
         return ""
-    decimals = enough(decimals, found.low, found.high)
-    return f"[{number(found.low, decimals)}, {number(found.high, decimals)}]"
+    decimals = enough(decimals, difference.low, difference.high)
+    return f"[{number(difference.low, decimals)}, {number(difference.high, decimals)}]"
 
 
-def other_metrics(study: Study) -> Table | None:
+def other_metrics(study: StudyResults) -> Table | None:
     """Return the other test metrics under Q; None where there is none."""
     names = study.other_metrics
     if not names:
@@ -201,105 +200,117 @@ def other_metrics(study: Study) -> Table | None:
     return Table([Cell("Method"), *(Cell(f"{metric_name(n)} {arrow(n)}") for n in names)], rows)
 
 
-def chosen_table(study: Study, method: str) -> Table:
-    """Return λ̂ of every replicate, and the validation figure that it was chosen by."""
-    found = study.of(method)
-    figures = pd.Series([_known(one.metrics.get("validation", {}).get(OVERALL)) for one in found], dtype=float)
+def chosen_table(study: StudyResults, method: str) -> Table:
+    """Return λ̂ of every replicate, and its validation metric."""
+    results = study.of(method)
+    figures = pd.Series([_or_nan(result.metrics.get("validation", {}).get(OVERALL)) for result in results], dtype=float)
     decimals = decimals_of(figures.dropna())
-    lines: list[tuple[str, Callable[[Evaluation], str]]] = [
-        ("r", lambda one: f"{one.chosen['r']:g}"),
-        ("m/n", lambda one: f"{one.chosen['m_ratio']:g}"),
-        ("α", lambda one: DASH if one.chosen["m"] == 0 else str(one.chosen["alpha"])),
+    lines: list[tuple[str, Callable[[EvaluationResults], str]]] = [
+        ("r", lambda result: f"{result.chosen['r']:g}"),
+        ("m/n", lambda result: f"{result.chosen['m_ratio']:g}"),
+        ("α", lambda result: DASH if result.chosen["m"] == 0 else str(result.chosen["alpha"])),
     ]
-    rows = [[Cell(name), *(Cell(say(one)) for one in found)] for name, say in lines]
+    rows = [[Cell(name), *(Cell(text_of(result)) for result in results)] for name, text_of in lines]
     rows.append([Cell("Validation " + metric_name(study.choose_by)), *(Cell(number(v, decimals)) for v in figures)])
-    return Table([Cell("Replicate"), *(Cell(str(one.replicate)) for one in found)], rows)
+    return Table([Cell("Replicate"), *(Cell(str(result.replicate)) for result in results)], rows)
 
 
-def edge_note(study: Study, method: str) -> str:
-    """Say where λ̂ mostly lies at the end of the grid of m, beyond which nothing was tried; else nothing."""
-    found = study.of(method)
-    most = max(float(one.fits["m_ratio"].max()) for one in found)
-    tried = {ratio for one in found for ratio in one.fits["m_ratio"] if ratio > 0}
-    there = sum(float(one.chosen["m_ratio"]) == most for one in found)
-    if len(tried) < 2 or 2 * there <= len(found):
+def edge_note(study: StudyResults, method: str) -> str:
+    """Return a sentence where most λ̂ lie at the largest m of the grid; otherwise an empty text."""
+    results = study.of(method)
+    largest = max(float(result.fits["m_ratio"].max()) for result in results)
+    ratios = {ratio for result in results for ratio in result.fits["m_ratio"] if ratio > 0}
+    at_edge = sum(float(result.chosen["m_ratio"]) == largest for result in results)
+    if len(ratios) < 2 or 2 * at_edge <= len(results):
         return ""
     return (
-        f"In {there} of {counted(len(found), 'replicate')} λ̂ has the most synthetic rows that were tried "
-        f"(m/n = {most:g}); more may be better still."
+        f"In {at_edge} of {counted(len(results), 'replicate')} λ̂ has the most synthetic rows that were tried "
+        f"(m/n = {largest:g}); more may be better still."
     )
 
 
-def _known(value: float | None) -> float:
+def _or_nan(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 
-def quality_table(study: Study) -> Table | None:
-    """Return how near the synthetic rows of λ̂ are to real ones, by method and region."""
+def quality_table(study: StudyResults) -> Table | None:
+    """Return how close the synthetic rows of λ̂ are to real rows, by method and region."""
     rows: list[list[Cell]] = []
     groups: set[int] = set()
     for method in study.methods:
-        found = [one for one in study.of(method) if one.metrics.get("diagnostics")]
-        names = [name for name in study.regions if any(name in one.metrics["diagnostics"] for one in found)]
+        diagnosed = _diagnosed(study, method)
+        names = [name for name in study.regions if any(name in regions for regions in diagnosed)]
         groups |= {len(rows)} if names else set()
-        rows += [[name_cell(method), Cell(name), *_quality(found, name)] for name in names]
+        rows += [[name_cell(method), Cell(name), *_quality(diagnosed, name)] for name in names]
     heads = ["Method", "Region", "Synthetic rows", "Wasserstein distance", "… of real rows", "Two-sample AUC"]
     heads += ["Nearest-record ratio", "Redrawn"]
     return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
 
 
-def arrays_table(study: Study) -> Table | None:
+def arrays_table(study: StudyResults) -> Table | None:
     """Return how generated arrays cover real ones, by method and region; None without arrays."""
     keys = ("frechet", "precision", "recall", "density", "coverage")
     rows: list[list[Cell]] = []
     groups: set[int] = set()
     for method in study.methods:
-        found = [one.metrics["diagnostics"] for one in study.of(method) if one.metrics.get("diagnostics")]
-        names = [name for name in study.regions if any("frechet" in one.get(name, {}) for one in found)]
+        diagnosed = _diagnosed(study, method)
+        names = [name for name in study.regions if any("frechet" in regions.get(name, {}) for regions in diagnosed)]
         groups |= {len(rows)} if names else set()
         for name in names:
-            means = [pd.Series([_known(d.get(name, {}).get(k)) for d in found], dtype=float).mean() for k in keys]
-            rows.append([name_cell(method), Cell(name), *(Cell(number(float(mean), 2)) for mean in means)])
+            means = [_mean_diagnostic(diagnosed, name, key) for key in keys]
+            rows.append([name_cell(method), Cell(name), *(Cell(number(mean, 2)) for mean in means)])
     heads = ["Method", "Region", "Fréchet distance", "Precision", "Recall", "Density", "Coverage"]
     return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
 
 
-def texts_table(study: Study) -> Table | None:
+def texts_table(study: StudyResults) -> Table | None:
     """Return how varied generated texts are, and how many are copies, by method and region; None without texts."""
     pairs = ("distinct_1", "distinct_2", "self_overlap")
     keys = [key for pair in pairs for key in (pair, f"{pair} real")] + ["copies", "near_copies", "round_trip"]
     rows: list[list[Cell]] = []
     groups: set[int] = set()
     for method in study.methods:
-        found = [one.metrics["diagnostics"] for one in study.of(method) if one.metrics.get("diagnostics")]
-        names = [name for name in study.regions if any("copies" in one.get(name, {}) for one in found)]
+        diagnosed = _diagnosed(study, method)
+        names = [name for name in study.regions if any("copies" in regions.get(name, {}) for regions in diagnosed)]
         groups |= {len(rows)} if names else set()
         for name in names:
-            means = [pd.Series([_known(d.get(name, {}).get(k)) for d in found], dtype=float).mean() for k in keys]
-            rows.append([name_cell(method), Cell(name), *(Cell(number(float(mean), 2)) for mean in means)])
+            means = [_mean_diagnostic(diagnosed, name, key) for key in keys]
+            rows.append([name_cell(method), Cell(name), *(Cell(number(mean, 2)) for mean in means)])
     heads = ["Method", "Region", "Distinct-1", "… of real texts", "Distinct-2", "… of real texts", "Self-overlap"]
     heads += ["… of real texts", "Copies", "Near copies", "Round trip"]
     return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
 
 
-def examples_table(one: Evaluation) -> Table | None:
-    """Return real and generated texts of an evaluation by region, for a person to judge; None without texts."""
+def examples_table(result: EvaluationResults) -> Table | None:
+    """Return real and generated texts of an evaluation by region, for a person to compare; None without texts."""
     rows: list[list[Cell]] = []
     groups: set[int] = set()
-    for region, kinds in (one.metrics.get("examples") or {}).items():
+    for region, kinds in (result.metrics.get("examples") or {}).items():
         groups.add(len(rows))
-        near = kinds.get("nearest") or [""] * len(kinds["generated"])
+        nearest = kinds.get("nearest") or [""] * len(kinds["generated"])
         rows += [[Cell(region), Cell(text), *[Cell("")] * 2] for text in kinds["real"]]
-        rows += [[Cell(region), Cell(""), Cell(a), Cell(b)] for a, b in zip(kinds["generated"], near, strict=True)]
+        rows += [[Cell(region), Cell(""), Cell(a), Cell(b)] for a, b in zip(kinds["generated"], nearest, strict=True)]
     heads = ["Region", "Real (test)", "Generated", "Nearest in training"]
     return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
 
 
-def _quality(found: Sequence[Evaluation], region: str) -> list[Cell]:
-    here = [one.metrics["diagnostics"].get(region, {}) for one in found]
+Diagnostics = Mapping[str, Mapping[str, float | None]]
+"""The diagnostics of one replicate: region → name → figure."""
 
+
+def _diagnosed(study: StudyResults, method: str) -> list[Diagnostics]:
+    """Return the diagnostics of a method's replicates that have some."""
+    return [result.metrics["diagnostics"] for result in study.of(method) if result.metrics.get("diagnostics")]
+
+
+def _mean_diagnostic(diagnosed: Sequence[Diagnostics], region: str, key: str) -> float:
+    """Return the mean of a diagnostic over replicates; undefined figures are left out."""
+    return float(pd.Series([_or_nan(regions.get(region, {}).get(key)) for regions in diagnosed], dtype=float).mean())
+
+
+def _quality(diagnosed: Sequence[Diagnostics], region: str) -> list[Cell]:
     def mean(key: str) -> float:
-        return float(pd.Series([_known(d.get(key)) for d in here], dtype=float).mean())
+        return _mean_diagnostic(diagnosed, region, key)
 
     rows = mean("rows")
     return [
@@ -312,26 +323,26 @@ def _quality(found: Sequence[Evaluation], region: str) -> list[Cell]:
     ]
 
 
-def index_table(study: Study) -> Table:
+def index_table(study: StudyResults) -> Table:
     """Return both indices of Theorem 1 at λ̂, and the mean λ̂, by method."""
     keys = ("domain_adaptation_index", "generation_error_index", "r", "m_ratio")
     heads = ["Domain adaptation index", "Generation error index", "Mean r", "Mean m/n"]
     rows = []
     for method in study.methods:
-        chosen = [one.chosen for one in study.of(method)]
-        values = [pd.Series([_known(c.get(key)) for c in chosen], dtype=float) for key in keys]
+        chosen = [result.chosen for result in study.of(method)]
+        values = [pd.Series([_or_nan(point.get(key)) for point in chosen], dtype=float) for key in keys]
         rows.append([name_cell(method), *(_mean_cell(v, 3 if k < 2 else 2) for k, v in enumerate(values))])
     return Table([Cell("Method"), *(Cell(h) for h in heads)], rows)
 
 
-def sizes_table(study: Study) -> Table:
-    """Return rows by role and region, and both laws."""
+def sizes_table(study: StudyResults) -> Table:
+    """Return the number of rows by role and region, and both laws."""
     metrics = study.first.metrics
     roles = [role for role in ("train", "validation", "test") if role in metrics["sizes"]]
     rows = []
     for name in study.regions:
         counts = [Cell(f"{metrics['sizes'][role].get(name, 0):,}") for role in roles]
-        laws = [Cell(number(_known(metrics[law].get(name)), 3)) for law in ("law", "training_law")]
+        laws = [Cell(number(_or_nan(metrics[law].get(name)), 3)) for law in ("law", "training_law")]
         rows.append([Cell(name), *counts, *laws])
     totals = [Cell(f"{sum(metrics['sizes'][role].values()):,}") for role in roles]
     rows.append([Cell("All"), *totals, Cell(""), Cell("")])
@@ -339,26 +350,26 @@ def sizes_table(study: Study) -> Table:
     return Table([Cell(h) for h in heads], rows, groups={len(rows) - 1})
 
 
-def settings_table(study: Study) -> Table:
+def settings_table(study: StudyResults) -> Table:
     """Return the settings of every method's first replicate."""
     rows: list[list[Cell]] = []
     groups: set[int] = set()
     for method in study.methods:
-        one = study.of(method)[0].metrics
+        metrics = study.of(method)[0].metrics
         hidden = ("experiment", "replicate", "r")
-        shown = {k: v for k, v in (one.get("settings") or {}).items() if k not in hidden}
-        groups |= {len(rows)} if shown else set()
-        rows += [[name_cell(method), Cell(str(k)), Cell(_compact(v))] for k, v in shown.items()]
+        settings = {key: value for key, value in (metrics.get("settings") or {}).items() if key not in hidden}
+        groups |= {len(rows)} if settings else set()
+        rows += [[name_cell(method), Cell(str(key)), Cell(_compact(value))] for key, value in settings.items()]
     return Table([Cell("Method"), Cell("Setting"), Cell("Value")], rows, groups=groups)
 
 
-def versions_table(study: Study) -> Table:
+def versions_table(study: StudyResults) -> Table:
     """Return the versions of the libraries; several where evaluations differ."""
-    found: dict[str, set[str]] = {}
-    for one in study.evaluations:
-        for name, version in (one.metrics.get("versions") or {}).items():
-            found.setdefault(name, set()).add(str(version))
-    rows = [[Cell(name), Cell(", ".join(sorted(found[name])))] for name in sorted(found)]
+    versions: dict[str, set[str]] = {}
+    for result in study.evaluations:
+        for name, version in (result.metrics.get("versions") or {}).items():
+            versions.setdefault(name, set()).add(str(version))
+    rows = [[Cell(name), Cell(", ".join(sorted(versions[name])))] for name in sorted(versions)]
     return Table([Cell("Library"), Cell("Version")], rows)
 
 
@@ -366,6 +377,6 @@ def _compact(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def codsa_methods(study: Study) -> list[str]:
+def codsa_methods(study: StudyResults) -> list[str]:
     """Return CoDSA's methods in the order of tables."""
     return [method for method in study.methods if is_codsa(method)]

@@ -1,4 +1,4 @@
-"""The stage that fits the estimator over the whole (m, α) grid of one pool, and judges on validation."""
+"""The stage that fits the estimator at every point (m, α) of a grid and chooses λ̂ on validation rows."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """All arms of one grid, fitted and judged on validation rows.
+    """All grid points, fitted and scored on validation rows.
 
     Attributes
     ----------
     table : DataFrame
-        One row per arm.
+        One row per grid point.
     fitted : list of Fitted or Average
+        In the order of the table.
     best : int
-        The arm with the best validation metric; the first of equals.
+        The grid point with the best validation metric; the first of equals.
     """
 
     table: pd.DataFrame
@@ -54,10 +55,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class FitFold:
-    """One estimator's part of the training rows: its real rows, its pool, and the arms of the grid.
+    """What one estimator is fitted on: its real rows, its pool, and the points of the grid.
 
-    Without cross-fitting there is one. With it there is one per fold: the fold's rows, and the
-    pool of the generator that did not see them.
+    Without cross-fitting there is one fold. With it there are `FOLDS`: each has the fold's rows, and the pool of the
+    generator that did not see them.
 
     Attributes
     ----------
@@ -66,7 +67,7 @@ class FitFold:
     rows : DataFrame
         Their modelled columns.
     pool : Pool, optional
-    points : list of Arm
+    points : list of GridPoint
     """
 
     real: np.ndarray
@@ -87,47 +88,50 @@ def fit_grid(
     weighted: bool = False,
     cores: int = 1,
 ) -> Outcome:
-    """Fit every arm on its real and synthetic rows, and measure it on the validation rows.
+    """Fit every grid point on its real and synthetic rows, and score it on the validation rows.
 
     Parameters
     ----------
     pools : sequence of Pool
-        None for a method without synthetic rows (m = 0); one; or one per fold for cross-fitting,
-        where each arm is the average of the folds' estimators (appendix D.1).
+        Empty for a method without synthetic rows (m = 0); one pool; or one per fold for cross-fitting,
+        where each grid point is the average of the folds' estimators (appendix D.1).
     r : float
-        The split ratio that the pools were made with.
+        The split ratio that the pools' generators were trained at.
     choose_by : str
-        The metric.
+        The metric of validation rows.
     weighted : bool
         Weigh each real row by q_k/p_k of its region.
     cores : int
-        So many arms are fitted side by side; the results do not depend on it.
+        Grid points that are fitted at the same time. The results do not depend on this number.
 
     Returns
     -------
     Outcome
     """
     check_ratio(r)
-    fit_folds = _fit_folds(dataset, split, pools, r, grid)
+    fit_folds = _fit_folds(dataset, split, pools, r=r, grid=grid)
     weight = (split.q / split.p)[dataset.regions()] if weighted else np.ones(len(dataset))
-    wanted, real = fit_folds[0].points, len(fit_folds[0].real)
+    grid_points, real_count = fit_folds[0].points, len(fit_folds[0].real)
     problems = [_problem(point, fit_fold, weight, dataset) for fit_fold in fit_folds for point in fit_fold.points]
     validation = evaluation_set(dataset, split, VALIDATION)
     layout = layout_of(dataset.schema, split.n)
-    log.info("fitting %s on %d arms at r = %s", spec.name, len(wanted), r)
-    # One stream for every method and r of a replicate: arms differ by their rows alone.
-    each = fit_all(spec, problems, validation.problem, layout, seeds.stream("fit"), cores)
-    fitted = [average_predictors(each[point :: len(wanted)]) for point in range(len(wanted))]
-    scores = [validation.score(choose_by, one, split.q, dataset.schema.regions.names) for one in fitted]
-    rows = [_record(point, score, r, real, split) for point, score in zip(wanted, scores, strict=True)]
-    found = pd.DataFrame(rows)
-    return Outcome(found, fitted, best_point(found["validation"].to_numpy(), choose_by))
+    log.info("fitting %s at %d grid points, r = %s", spec.name, len(grid_points), r)
+    # One stream for every method and r of a replicate: grid points differ by their rows alone.
+    fold_fits = fit_all(spec, problems, validation.problem, layout, stream=seeds.stream("fit"), cores=cores)
+    fitted = [average_predictors(fold_fits[point :: len(grid_points)]) for point in range(len(grid_points))]
+    scores = [validation.score(choose_by, predictor, split.q, dataset.schema.regions.names) for predictor in fitted]
+    records = [
+        _record(point, score, r=r, real_count=real_count, split=split)
+        for point, score in zip(grid_points, scores, strict=True)
+    ]
+    table = pd.DataFrame(records)
+    return Outcome(table, fitted, best_point(table["validation"].to_numpy(), choose_by))
 
 
 def check_pool(pool: Pool, dataset: AnyDataset, split: Split, r: float) -> None:
     """Raise a `CodsaError` unless a pool's generator was trained on S_g of this dataset, split and r.
 
-    Any other may have seen the rows that the estimator is fitted or judged on.
+    Any other generator may have seen the rows that the estimator is fitted or scored on.
     """
     if pool.dataset != dataset.digest:
         raise CodsaError("the pool comes from a generator of another dataset or schema; train and sample again")
@@ -138,18 +142,18 @@ def check_pool(pool: Pool, dataset: AnyDataset, split: Split, r: float) -> None:
 
 
 def best_point(values: np.ndarray, metric: str) -> int:
-    """Return the place of the best value; the first of equals, and never a NaN unless all are."""
+    """Return the index of the best value: the first of equals, and never a NaN unless all are NaN."""
     if np.isnan(values).all():
         return 0
     return int(np.nanargmax(values) if metric in HIGHER_IS_BETTER else np.nanargmin(values))
 
 
 def _fit_folds(dataset: AnyDataset, split: Split, pools: Sequence[Pool], r: float, grid: Grid) -> list[FitFold]:
-    """Part the training rows: one share, or one per fold where every fold has its pool."""
+    """Return one `FitFold`, or one per fold where every fold has its pool."""
     for pool in pools:
         check_pool(pool, dataset, split, r)
     folds = [pool.fold for pool in pools]
-    if len(pools) > 1 and sorted(f for f in folds if f is not None) != list(range(FOLDS)):
+    if len(pools) > 1 and sorted(fold for fold in folds if fold is not None) != list(range(FOLDS)):
         raise CodsaError(
             f"{len(pools)} pools, of folds {folds}: cross-fitting takes one pool of each fold 0 to {FOLDS - 1}; "
             "without it give one pool"
@@ -158,7 +162,8 @@ def _fit_folds(dataset: AnyDataset, split: Split, pools: Sequence[Pool], r: floa
     def fit_fold(pool: Pool | None) -> FitFold:
         fold = None if pool is None else pool.fold
         real = real_rows(split, r, grid.reserve, fold)
-        return FitFold(real, in_memory(dataset.part(real)), pool, points(grid, r, split, dataset.schema, fold))
+        grid_points = points(grid, r, split, dataset.schema, fold=fold)
+        return FitFold(real, in_memory(dataset.part(real)), pool, grid_points)
 
     return [fit_fold(pool) for pool in pools] or [fit_fold(None)]
 
@@ -175,7 +180,7 @@ def _problem(point: GridPoint, fit_fold: FitFold, weight: np.ndarray, dataset: A
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Rows on which fitted estimators are judged.
+    """Rows on which fitted estimators are scored.
 
     Attributes
     ----------
@@ -188,7 +193,8 @@ class EvaluationSet:
 
     def score(self, metric: str, fitted: Predictor, q: np.ndarray, names: list[str]) -> dict[str, float]:
         """Return the metric per region and under Q."""
-        return by_region(metric, self.problem.y, fitted.predict(self.problem.x), self.region, q, names)
+        prediction = fitted.predict(self.problem.x)
+        return by_region(metric, self.problem.y, prediction, self.region, q=q, names=names)
 
 
 def evaluation_set(dataset: AnyDataset, split: Split, role: str) -> EvaluationSet:
@@ -199,8 +205,9 @@ def evaluation_set(dataset: AnyDataset, split: Split, role: str) -> EvaluationSe
     return EvaluationSet(problem(in_memory(dataset.part(rows)), dataset.schema, law_weights(region, split.q)), region)
 
 
-def _record(point: GridPoint, score: dict[str, float], r: float, real: int, split: Split) -> dict[str, Any]:
-    pi = region_shares(point.m, real, point.alpha, split.p)
+def _record(point: GridPoint, score: dict[str, float], r: float, real_count: int, split: Split) -> dict[str, Any]:
+    """Return a grid point's row of `fits.parquet`."""
+    pi = region_shares(point.m, real_count, point.alpha, split.p)
     return {
         "r": r,
         "m": point.m,
@@ -209,7 +216,7 @@ def _record(point: GridPoint, score: dict[str, float], r: float, real: int, spli
         "alpha_vector": json.dumps([round(float(a), 9) for a in point.alpha]),
         "counts": json.dumps([int(c) for c in point.counts]),
         "exact": point.exact,
-        "real_rows": real,
+        "real_rows": real_count,
         "domain_adaptation_index": domain_adaptation_index(split.q, pi),
         "validation": score[OVERALL],
         **{f"validation: {name}": value for name, value in score.items() if name != OVERALL},
@@ -226,23 +233,23 @@ def write_fits(
     keep_grid: bool,
     choose_by: str | None = None,
 ) -> None:
-    """Write `fits.parquet`, `chosen.json`, `estimator/` and, if asked for, every arm's estimator.
+    """Write `fits.parquet`, `chosen.json`, `estimator/` and, if asked for, the estimator of every grid point.
 
     Parameters
     ----------
     metric : str
-        What test rows will be judged by.
+        The metric of test rows.
     choose_by : str, optional
-        What validation rows were judged by; default: the same.
+        The metric of validation rows; default: the same.
     keep_grid : bool
-        Also write `grid/ARM/`, so that the whole grid can be shown on test rows afterwards.
+        Also write `grid/POINT/`, so that the report can show the whole grid on test rows.
     """
-    with new_folder(folder, FIT) as part:
-        write_parquet(part / FITS, outcome.table.rename_axis("point").reset_index())
+    with new_folder(folder, FIT) as staged:
+        write_parquet(staged / FITS, outcome.table.rename_axis("point").reset_index())
         row = {str(name): value for name, value in outcome.table.iloc[outcome.best].items()}
         chosen = {"point": outcome.best, "metric": metric, "choose_by": choose_by or metric, **row}
-        write_json(part / CHOSEN, chosen)
-        save_fitted(part / "estimator", outcome.fitted[outcome.best], spec)
+        write_json(staged / CHOSEN, chosen)
+        save_fitted(staged / "estimator", outcome.fitted[outcome.best], spec)
         for point, fitted in enumerate(outcome.fitted if keep_grid else []):
-            save_fitted(part / "grid" / f"{point:04d}", fitted, spec)
-        write_manifest(part / MANIFEST, FIT, inputs, parameters)
+            save_fitted(staged / "grid" / f"{point:04d}", fitted, spec)
+        write_manifest(staged / MANIFEST, FIT, inputs, parameters)

@@ -1,6 +1,6 @@
-"""The stage that makes a dataset of a raw table: typed columns, a task, a resolved partition into regions.
+"""The stage that turns a raw table into a dataset: typed columns, a task, a partition into regions.
 
-The schema is settled on one path, wherever the table lies: in memory, or in a Parquet file that is too large for it.
+One function settles the schema, whether the table is in memory or in a Parquet file that is too large for it.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ def prepare_to(
     origin: Mapping[str, Any],
     notes: Sequence[str] = (),
 ) -> None:
-    """Prepare a table and write it as a dataset.
+    """Prepare a table and write the dataset.
 
     Parameters
     ----------
     folder : Path
     raw : DataFrame of shape (n, d), or Path
-        A path is that of a Parquet file that stays where it is.
+        A path is that of a Parquet file, which is read in chunks and stays where it is.
     declared, rule, origin, notes
         As `prepare` and `write_dataset` take them.
 
@@ -85,13 +85,13 @@ def prepare_to(
     table = StoredTable(raw)
     schema = settle_schema(table, declared, rule, notes)
     with new_files(folder / MANIFEST, PREPARE) as staged:
-        written = staged / TABLE
-        write_parquet_groups(written, table.chunks(schema.columns), arrow_types(schema.columns))
-        write_records(staged, parts_digest(stored_chunks(written, schema.columns)), schema, origin)
+        rows_path = staged / TABLE
+        write_parquet_groups(rows_path, table.chunks(schema.columns), arrow_types(schema.columns))
+        write_records(staged, parts_digest(stored_chunks(rows_path, schema.columns)), schema, origin)
 
 
 def settle_schema(table: RawTable, declared: Declared, rule: RegionRule, notes: Sequence[str] = ()) -> Schema:
-    """Settle types, roles, levels, bounds, the task and the regions, wherever the table lies.
+    """Settle types, roles, levels, bounds, the task and the regions of a table in memory or on disk.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def settle_schema(table: RawTable, declared: Declared, rule: RegionRule, notes: 
     declared : Declared
     rule : RegionRule
     notes : sequence of str
-        What the reader left out, in words.
+        Sentences about what the reader left out.
 
     Raises
     ------
@@ -109,24 +109,26 @@ def settle_schema(table: RawTable, declared: Declared, rule: RegionRule, notes: 
     """
     inferred = beside_arrays(infer_columns(table, declared), declared, rule)
     columns, task = settle_columns(table, inferred, declared)
-    columns = [_encoding(c, declared.vectors) for c in columns]
-    deciding = pd.DataFrame({c.name: table.typed(c) for c in columns if _decides(c.name, table, declared, rule)})
-    regions, pooled = resolve_regions(rule, deciding, declared.target, task)
-    more = table.notes() + column_notes(columns) + copy_notes(table, columns) + pooled
-    for note in more:
+    columns = [_with_encoder(column, declared.vectors) for column in columns]
+    region_columns = [column for column in columns if _decides_region(column.name, table, declared, rule)]
+    region_table = pd.DataFrame({column.name: table.typed(column) for column in region_columns})
+    regions, pooling_notes = resolve_regions(rule, region_table, declared.target, task)
+    schema_notes = table.notes() + column_notes(columns) + copy_notes(table, columns) + pooling_notes
+    for note in schema_notes:
         log.warning("%s", note)
-    schema = Schema(columns, task, regions, [*notes, *more])
+    schema = Schema(columns, task, regions, [*notes, *schema_notes])
     return replace(schema, normal=normal_levels(declared.normal, schema))
 
 
-def _decides(name: str, table: RawTable, declared: Declared, rule: RegionRule) -> bool:
-    """Say whether a column may be needed to part the rows, or to say that the column asked for is not there."""
+def _decides_region(name: str, table: RawTable, declared: Declared, rule: RegionRule) -> bool:
+    """Say whether the rule may read a column, or needs it to report that the rule's own column is missing."""
     if rule.expressions:
         expressions = rule.expressions.values()
         return name == declared.target or any(name in parse(e).columns(table.names) for e in expressions)
     return name in (declared.target, rule.column) or (rule.column is not None and rule.column not in table.names)
 
 
-def _encoding(column: Column, vectors: Mapping[str, tuple[str, str]]) -> Column:
+def _with_encoder(column: Column, vectors: Mapping[str, tuple[str, str]]) -> Column:
+    """Return an embedding's column with the name of its text column and of its encoder; any other column as it is."""
     text, encoder = vectors.get(column.name, (None, None))
     return column if text is None else replace(column, of=text, encoder=encoder)

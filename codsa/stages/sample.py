@@ -1,9 +1,9 @@
-"""The stage that draws the pool: per region, in blocks, so that shards do not matter.
+"""The stage that draws the pool of synthetic rows: region by region, in blocks, so that shards do not matter.
 
-Rows of a region come in blocks, each from a stream of its own. A shard is a run of whole
-blocks, so shards put together are one big call, byte for byte, and a longer pool begins with a
-shorter one. A block comes in chunks, and the last block ends with the chunk in which the rows
-asked are complete: what a pool costs follows its rows, not its blocks.
+Each block of a region's rows has a random stream of its own. A shard draws a run of complete blocks, so the shards
+together hold the same bytes as one large call, and a longer pool begins with a shorter one. A block is drawn in
+chunks. The last block stops after the chunk that completes the rows asked for, so that the cost of a pool follows its
+number of rows, not its number of blocks.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from codsa.stages.train_generator import Trained
 
 log = logging.getLogger(__name__)
 
-GROUP = 16
-"""Blocks that are in memory, and in a row group of the file, at a time."""
-ROWS = "rows"
-ATTEMPTS = 20
-"""So many draws of a block may be made to fill it with rows that lie in the region."""
+GROUP_BLOCKS = 16
+"""Blocks that are in memory at a time, and in one row group of the file."""
+PROGRESS_UNIT = "rows"
+MAX_ATTEMPTS = 20
+"""A block is drawn at most this many times to fill it with rows that lie in the region."""
 
 
 @dataclass
@@ -72,7 +72,7 @@ def draw(
     last: int,
     rows: int,
     seeds: SeedContext,
-    kept: Path | None = None,
+    block_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> Drawn:
     """Draw the blocks first..last-1 of a region's pool of `rows` rows.
@@ -83,24 +83,24 @@ def draw(
         The region's index.
     first, last : int
         Blocks; the last block of the pool is drawn until `rows` are complete.
-    kept : Path, optional
-        A folder where every block is kept once it is drawn, and taken from if it is there.
+    block_dir : Path, optional
+        A folder that stores every finished block; a block that is stored there already is not drawn again.
     progress : Progress, optional
-        Told of the rows that are drawn.
+        Counts the rows that are drawn.
     """
-    schema, made, size = trained.schema, trained.made, trained.generator.block
-    parts, drawn, refused = [], 0, 0
-    progress = progress or Progress(0, ROWS, shown=False)
+    schema, training, block_rows = trained.schema, trained.training, trained.generator.block
+    tables, drawn, refused = [], 0, 0
+    progress = progress or Progress(0, PROGRESS_UNIT, shown=False)
     for block in range(first, last):
-        names = (made.generator, part_label(made.r, made.fold), schema.regions.names[region], block)
-        wanted = shard_rows(block, block + 1, rows, size)
-        path = None if kept is None else kept / f"{region}-{block}.parquet"
-        draw_block = partial(_block, trained, region, names, seeds, wanted, progress)
-        one = _remembered(path, schema, wanted, progress, draw_block)
-        parts.append(one.rows)
-        drawn, refused = drawn + one.drawn, refused + one.refused
-    rows_drawn = pd.concat(parts, ignore_index=True) if parts else empty_table(schema.modelled)
-    return Drawn(rows_drawn, drawn, refused)
+        names = (training.generator, part_label(training.r, training.fold), schema.regions.names[region], block)
+        n_rows = shard_rows(block, block + 1, rows, block_rows)
+        path = None if block_dir is None else block_dir / f"{region}-{block}.parquet"
+        draw_block = partial(_draw_block, trained, region, names=names, seeds=seeds, n_rows=n_rows, progress=progress)
+        block_drawn = _stored_or_drawn(path, schema, n_rows, progress=progress, draw_block=draw_block)
+        tables.append(block_drawn.rows)
+        drawn, refused = drawn + block_drawn.drawn, refused + block_drawn.refused
+    all_rows = pd.concat(tables, ignore_index=True) if tables else empty_table(schema.modelled)
+    return Drawn(all_rows, drawn, refused)
 
 
 def draw_groups(
@@ -110,12 +110,13 @@ def draw_groups(
     last: int,
     rows: int,
     seeds: SeedContext,
-    kept: Path | None = None,
+    block_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Drawn]:
-    """Draw as `draw` does, but give the rows of `GROUP` blocks at a time; of no blocks, one table without rows."""
-    for start in range(first, max(last, first + 1), GROUP):
-        yield draw(trained, region, start, min(start + GROUP, last), rows, seeds, kept, progress)
+    """Draw as `draw` does, but yield the rows of `GROUP_BLOCKS` blocks at a time; without blocks, one empty table."""
+    for start in range(first, max(last, first + 1), GROUP_BLOCKS):
+        end = min(start + GROUP_BLOCKS, last)
+        yield draw(trained, region, start, end, rows=rows, seeds=seeds, block_dir=block_dir, progress=progress)
 
 
 @dataclass
@@ -133,8 +134,8 @@ class Tally:
     drawn: int = 0
     refused: int = 0
 
-    def counted(self, group: Drawn) -> pd.DataFrame:
-        """Count a group and return its rows."""
+    def add(self, group: Drawn) -> pd.DataFrame:
+        """Add a group to the sums and return its rows."""
         self.rows += len(group.rows)
         self.drawn += group.drawn
         self.refused += group.refused
@@ -143,30 +144,32 @@ class Tally:
 
 @dataclass(frozen=True)
 class BlockFacts:
-    """What is kept of a block beside its rows: as in `Drawn`, and the digest of the file."""
+    """The record beside a stored block: the counts of `Drawn`, and the digest of the block's file."""
 
     drawn: int
     refused: int
     sha256: str
 
 
-def _remembered(path: Path | None, schema: Schema, wanted: int, progress: Progress, make: Callable[[], Drawn]) -> Drawn:
-    """Return a block of so many rows from the file that an earlier run left, or make it and leave it there."""
+def _stored_or_drawn(
+    path: Path | None, schema: Schema, n_rows: int, progress: Progress, draw_block: Callable[[], Drawn]
+) -> Drawn:
+    """Return a block of `n_rows` rows from the file that an earlier run stored; otherwise draw it and store it."""
     if path is None:
-        return make()
-    kept = _kept_block(path, schema)
-    if kept is not None and len(kept.rows) == wanted:
+        return draw_block()
+    stored = _stored_block(path, schema)
+    if stored is not None and len(stored.rows) == n_rows:
         log.info("%s: drawn by an earlier run", path.name)
-        progress.skip(wanted)
-        return kept
-    block = make()
+        progress.skip(n_rows)
+        return stored
+    block = draw_block()
     write_parquet(path, block.rows)
     write_json(path.with_suffix(".json"), asdict(BlockFacts(block.drawn, block.refused, file_digest(path))))
     return block
 
 
-def _kept_block(path: Path, schema: Schema) -> Drawn | None:
-    """Return a block that an earlier run left; None where there is none, or where it is damaged."""
+def _stored_block(path: Path, schema: Schema) -> Drawn | None:
+    """Return a block that an earlier run stored; None where there is none, or where it is damaged."""
     facts_path = path.with_suffix(".json")
     if not facts_path.exists():
         return None
@@ -176,24 +179,24 @@ def _kept_block(path: Path, schema: Schema) -> Drawn | None:
             return Drawn(conform(read_parquet(path), schema), facts.drawn, facts.refused)
     except (CodsaError, OSError):
         pass
-    log.warning("%s: damaged, so it is drawn anew", path)
+    log.warning("%s: damaged, so it is drawn again", path)
     return None
 
 
-def _block(
-    trained: Trained, region: int, names: tuple[Any, ...], seeds: SeedContext, wanted: int, progress: Progress
+def _draw_block(
+    trained: Trained, region: int, names: tuple[Any, ...], seeds: SeedContext, n_rows: int, progress: Progress
 ) -> Drawn:
-    """Draw the first `wanted` rows of a block."""
-    kept: list[pd.DataFrame] = []
-    have = drawn = 0
+    """Draw the first `n_rows` rows of a block."""
+    chunks: list[pd.DataFrame] = []
+    accepted = drawn = 0
     for count, valid in _valid_chunks(trained, region, names, seeds):
-        progress.update(min(len(valid), wanted - have))
-        kept.append(valid)
-        have, drawn = have + len(valid), drawn + count
-        if have >= wanted:
-            return Drawn(pd.concat(kept, ignore_index=True).iloc[:wanted], drawn, drawn - have)
+        progress.update(min(len(valid), n_rows - accepted))
+        chunks.append(valid)
+        accepted, drawn = accepted + len(valid), drawn + count
+        if accepted >= n_rows:
+            return Drawn(pd.concat(chunks, ignore_index=True).iloc[:n_rows], drawn, drawn - accepted)
     raise CodsaError(
-        f"region '{names[2]}': {drawn - have} of {drawn} generated rows lie outside it; the generator "
+        f"region '{names[2]}': {drawn - accepted} of {drawn} generated rows lie outside it; the generator "
         f"'{names[0]}' does not know this region: train longer, raise r or change the regions"
     )
 
@@ -201,57 +204,58 @@ def _block(
 def _valid_chunks(
     trained: Trained, region: int, names: tuple[Any, ...], seeds: SeedContext
 ) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Draw a block chunk by chunk: how many rows each has, and those that lie in the region."""
-    generator, have = trained.generator, 0
-    for attempt in range(ATTEMPTS):
-        count = generator.block - have if generator.slow else generator.block
-        for rows in generator.sample_chunks(region, count, seeds.stream("sample", *names, attempt)):
-            made = conform(rows, trained.schema)
-            valid = made[(trained.schema.regions.assign(made) == region) & in_bounds(made, trained.schema)]
-            have += len(valid)
-            yield len(made), valid
-        if have >= generator.block:
+    """Draw a block chunk by chunk: yield the number of rows of each chunk, and its rows that lie in the region."""
+    generator, accepted = trained.generator, 0
+    for attempt in range(MAX_ATTEMPTS):
+        count = generator.block - accepted if generator.slow else generator.block
+        for chunk in generator.sample_chunks(region, count, seeds.stream("sample", *names, attempt)):
+            generated = conform(chunk, trained.schema)
+            in_region = trained.schema.regions.assign(generated) == region
+            valid = generated[in_region & in_bounds(generated, trained.schema)]
+            accepted += len(valid)
+            yield len(generated), valid
+        if accepted >= generator.block:
             return
 
 
-def conform(made: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+def conform(generated: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """Return generated rows in the schema's columns and types, or raise a `CodsaError`."""
-    names = [c.name for c in schema.modelled]
-    if set(made.columns) != set(names):
-        raise CodsaError(f"the generator made columns {list(made.columns)}; the schema models {names}")
-    return cast_columns(made, schema.modelled)
+    names = [column.name for column in schema.modelled]
+    if set(generated.columns) != set(names):
+        raise CodsaError(f"the generator made columns {list(generated.columns)}; the schema models {names}")
+    return cast_columns(generated, schema.modelled)
 
 
-def in_bounds(made: pd.DataFrame, schema: Schema) -> np.ndarray:
+def in_bounds(generated: pd.DataFrame, schema: Schema) -> np.ndarray:
     """Say which rows keep every column's levels and bounds, and have a target.
 
     Returns
     -------
     ndarray of bool, shape (n,)
     """
-    good = made[schema.target].notna().to_numpy(dtype=bool, copy=True)
+    valid = generated[schema.target].notna().to_numpy(dtype=bool, copy=True)
     for column in schema.modelled:
-        good &= modality_of(column).in_bounds(made[column.name], column)
-    return np.asarray(good)
+        valid &= modality_of(column).in_bounds(generated[column.name], column)
+    return np.asarray(valid)
 
 
-def shard_blocks(rows: int, shard: int, shards: int, size: int) -> tuple[int, int]:
-    """Return the run of blocks of a size that a shard (from 0) draws of a pool of `rows` rows."""
-    blocks = -(-rows // size)
+def shard_blocks(rows: int, shard: int, shards: int, block_rows: int) -> tuple[int, int]:
+    """Return the run of blocks, of `block_rows` rows each, that a shard (from 0) draws of a pool of `rows` rows."""
+    blocks = -(-rows // block_rows)
     return blocks * shard // shards, blocks * (shard + 1) // shards
 
 
-def shard_rows(first: int, last: int, rows: int, size: int) -> int:
-    """Return how many rows of a pool of `rows` rows the blocks first..last-1 of a size hold."""
-    return max(0, min(last * size, rows) - first * size)
+def shard_rows(first: int, last: int, rows: int, block_rows: int) -> int:
+    """Return how many of a pool's `rows` rows the blocks first..last-1 hold, with `block_rows` rows in each block."""
+    return max(0, min(last * block_rows, rows) - first * block_rows)
 
 
 def parse_shard(text: str) -> tuple[int, int]:
     """Read 'I/N', counted from 1, as (shard, shards), counted from 0."""
-    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
-    if not found or not 1 <= int(found[1]) <= int(found[2]):
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise CodsaError(f"--shard {text}: write I/N with I from 1 to N")
-    return int(found[1]) - 1, int(found[2])
+    return int(match[1]) - 1, int(match[2])
 
 
 def region_counts(trained: Trained, data: Path, split: Path, grids: Sequence[Mapping[str, Any]]) -> dict[int, int]:
@@ -264,20 +268,21 @@ def region_counts(trained: Trained, data: Path, split: Path, grids: Sequence[Map
     """
     dataset = open_dataset(data)
     roles = load_split(split, dataset)
-    for name, found in (("dataset", dataset.digest), ("split", roles.digest)):
-        if trained.inputs.get(name) != found:
+    for name, digest in (("dataset", dataset.digest), ("split", roles.digest)):
+        if trained.inputs.get(name) != digest:
             raise CodsaError(f"the generator was trained on another {name}; run codsa-train-gen again")
-    made = trained.made
-    counts = pool_counts([Grid.read(record, "grid") for record in grids], made.r, roles, dataset.schema, made.fold)
-    return {k: int(count) for k, count in enumerate(counts)}
+    training = trained.training
+    checked_grids = [Grid.read(record, "grid") for record in grids]
+    counts = pool_counts(checked_grids, training.r, roles, dataset.schema, fold=training.fold)
+    return {region: int(count) for region, count in enumerate(counts)}
 
 
 def write_shard(
     pool: Path, trained: Trained, counts: Mapping[int, int], shard: int, shards: int, seeds: SeedContext
 ) -> Path:
-    """Draw one shard of every region and write it, `GROUP` blocks at a time.
+    """Draw one shard of every region and write it, `GROUP_BLOCKS` blocks at a time.
 
-    A slow generator's blocks are kept until the shard is whole, so that a killed run goes on where it was.
+    The blocks of a slow generator are stored until the shard is complete, so that a killed run resumes.
 
     Parameters
     ----------
@@ -292,43 +297,45 @@ def write_shard(
         The shard's manifest, written last.
     """
     pool = real_path(pool)
-    names = [f"{region_folder(trained.schema, k)}/{part_name(shard, shards)}" for k in counts]
+    names = [f"{region_folder(trained.schema, region)}/{part_name(shard, shards)}" for region in counts]
     path = pool / shard_name(shard, shards)
     files_output(path, SAMPLE, tuple(names))
-    _forget_other_layouts(pool, shards)
-    size, regions = trained.generator.block, {}
-    blocks = {region: shard_blocks(rows, shard, shards, size) for region, rows in counts.items()}
-    total = sum(shard_rows(*blocks[region], rows, size) for region, rows in counts.items())
-    resumed, written = _checkpoints(path, trained, seeds), new_files(path, SAMPLE)
-    with Progress(total, ROWS) as progress, resumed as remembered, written as staged:
+    _remove_other_layouts(pool, shards)
+    block_rows, regions = trained.generator.block, {}
+    blocks = {region: shard_blocks(rows, shard, shards, block_rows) for region, rows in counts.items()}
+    total = sum(shard_rows(*blocks[region], rows, block_rows) for region, rows in counts.items())
+    checkpoints, output = _block_checkpoints(path, trained, seeds), new_files(path, SAMPLE)
+    with Progress(total, PROGRESS_UNIT) as progress, checkpoints as block_dir, output as staged:
         for (region, rows), name in zip(counts.items(), names, strict=True):
             tally = Tally()
             (staged / name).parent.mkdir()
-            groups = draw_groups(trained, region, *blocks[region], rows, seeds, remembered, progress)
-            write_parquet_groups(staged / name, (tally.counted(group) for group in groups))
-            regions[trained.schema.regions.names[region]] = _drawn_facts(tally, name)
+            groups = draw_groups(
+                trained, region, *blocks[region], rows=rows, seeds=seeds, block_dir=block_dir, progress=progress
+            )
+            write_parquet_groups(staged / name, (tally.add(group) for group in groups))
+            regions[trained.schema.regions.names[region]] = _region_facts(tally, name)
         parameters = {"seed": seeds.seed, "shard": shard, "shards": shards}
-        facts = {"regions": regions, **asdict(trained.made)}
+        facts = {"regions": regions, **asdict(trained.training)}
         write_manifest(staged / path.name, SAMPLE, trained.inputs, parameters, **facts)
     return path
 
 
-def _drawn_facts(tally: Tally, file: str) -> dict[str, Any]:
-    rate = 100 * tally.refused / max(tally.drawn, 1)
-    log.info("%s: %d rows, %.2f %% drawn again", file, tally.rows, rate)
+def _region_facts(tally: Tally, file: str) -> dict[str, Any]:
+    refused_percent = 100 * tally.refused / max(tally.drawn, 1)
+    log.info("%s: %d rows, %.2f %% drawn again", file, tally.rows, refused_percent)
     return asdict(RegionFacts(tally.rows, tally.drawn, tally.refused, file))
 
 
-def _checkpoints(path: Path, trained: Trained, seeds: SeedContext) -> AbstractContextManager[Path | None]:
-    """Give the folder where a slow generator's blocks are kept until the shard is whole; None for a fast one."""
+def _block_checkpoints(path: Path, trained: Trained, seeds: SeedContext) -> AbstractContextManager[Path | None]:
+    """Return the folder, as a context, that stores a slow generator's blocks; None for a fast generator."""
     if not trained.generator.slow:
         return nullcontext()
-    parameters = {**asdict(trained.made), "work": repr(seeds)}
+    parameters = {**asdict(trained.training), "work": repr(seeds)}
     return checkpoint_dir(path.with_name(f".{path.stem}"), trained.inputs, parameters)
 
 
-def _forget_other_layouts(pool: Path, shards: int) -> None:
-    """Remove the shards of a pool that was drawn in another number of them."""
+def _remove_other_layouts(pool: Path, shards: int) -> None:
+    """Remove the shards of a pool that was drawn in another number of shards."""
     for path in sorted(pool.glob("shard-*-of-*.json")):
         if not path.name.endswith(f"-of-{shards:04d}.json"):
             remove_files(path, SAMPLE)

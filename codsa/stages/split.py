@@ -1,9 +1,9 @@
-"""Roles and ranks: which rows train, validate and test, and in which order they join S_g.
+"""The stage that splits the rows: their roles (training, validation, test), and the order in which they join S_g.
 
-One split serves every ratio r: row i of region k joins the generator part S_g once r reaches its
-`min_ratio`, (rank + 1)/n_k. So S_g holds the first ⌊r·n_k⌋ ranks of each region, S_g ⊂ S_g' for
-r < r', and S_r is the complement by construction. Rows that belong together (a group's, or
-byte-identical ones) form a unit, share one role and one `min_ratio`.
+One split serves every ratio r. The training rows of region k have random ranks 0..n_k−1, and a row joins the
+generator part S_g once r reaches its `min_ratio`, (rank + 1)/n_k. So S_g holds the first ⌊r·n_k⌋ ranks of each region,
+S_g ⊂ S_g' for r < r', and S_r is the complement by construction. Rows of one group, and byte-identical rows, form a
+unit: they share one role and one `min_ratio`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from codsa.settings.limits import MOST_ROWS
 
 log = logging.getLogger(__name__)
 
-LEAST_TRAIN = 2
-"""A region needs so many training rows: one for S_g, one for S_r."""
+MIN_TRAINING_ROWS = 2
+"""Training rows that a region needs: one for S_g, one for S_r."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Size:
     Attributes
     ----------
     count : int, optional
-        Rows over all regions, shared out by q.
+        Rows over all regions, allocated by q.
     fraction : float, optional
-        The share that every region with q_k > 0 gives; metrics then weigh the rows to Q, which
-        uses more of the plentiful regions than `count` could.
+        The share of its rows that every region with q_k > 0 gives. Metrics then weigh the rows to Q, so that large
+        regions give more rows than a `count` could take of them.
     """
 
     count: int | None = None
@@ -62,19 +62,19 @@ def parse_size(text: str | float) -> Size:
     CodsaError
         For anything else.
     """
-    written = str(text)
-    number = parse_decimal(written) or -1.0
+    size_text = str(text)
+    number = parse_decimal(size_text) or -1.0
     if 0 < number < 1:
         return Size(fraction=number)
     if number > MOST_ROWS:
-        raise CodsaError(f"size '{shortened(written)}': more than {MOST_ROWS} rows; lower it")
+        raise CodsaError(f"size '{shortened(size_text)}': more than {MOST_ROWS} rows; lower it")
     if number >= 1 and number.is_integer():
         return Size(count=int(number))
-    raise CodsaError(f"size '{shortened(written)}': give a whole number of rows, or a share between 0 and 1")
+    raise CodsaError(f"size '{shortened(size_text)}': give a whole number of rows, or a share between 0 and 1")
 
 
 def target_law(law: str | Mapping[str, float], schema: Schema, regions: np.ndarray) -> np.ndarray:
-    """Return the region weights q of the law that the model will be judged under.
+    """Return the region weights q of the law Q under which the model is evaluated.
 
     Parameters
     ----------
@@ -107,14 +107,14 @@ def target_law(law: str | Mapping[str, float], schema: Schema, regions: np.ndarr
 
 
 def units(dataset: AnyDataset) -> np.ndarray:
-    """Return a number for each set of rows that must stay together: same group, or byte-identical.
+    """Return the unit of every row as a number: rows of one group, and byte-identical rows, share one.
 
-    Rows with the same array (an image, say) are the same, whatever is said about them.
+    Rows with the same array (an image, say) are identical, whatever their other columns.
 
     Returns
     -------
     ndarray of int64, shape (n,)
-        Equal where rows belong together, directly or through others.
+        Equal where rows belong together, directly or through other rows.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -134,13 +134,13 @@ def units(dataset: AnyDataset) -> np.ndarray:
 def split(
     dataset: AnyDataset, q: np.ndarray, validation: Size, test: Size, random: np.random.Generator
 ) -> pd.DataFrame:
-    """Give every row a role, and every training row its entry and fold.
+    """Give every row a role, and every training row its `min_ratio` and fold.
 
     Parameters
     ----------
     dataset : AnyDataset
     q : ndarray of shape (K,)
-        The law that validation and test are drawn under.
+        The weights of Q, by which validation and test rows are drawn.
     validation, test : Size
     random : numpy.random.Generator
 
@@ -158,12 +158,12 @@ def split(
     region = dataset.regions()
     strata = _strata(dataset, region, q)
     available = np.bincount(strata.index, minlength=len(strata.names))
-    wanted = {TEST: test.rows(available, strata.q), VALIDATION: validation.rows(available, strata.q)}
-    _refuse_short(strata, available, wanted)
+    counts = {TEST: test.rows(available, strata.q), VALIDATION: validation.rows(available, strata.q)}
+    _check_enough_rows(strata, available, counts)
     unit = units(dataset)
     shuffled = random.permutation(int(unit.max()) + 1)[unit]
-    role = assign_roles(strata.index, shuffled, wanted)
-    _refuse_unfilled(strata, role, wanted)
+    role = assign_roles(strata.index, shuffled, counts)
+    _check_roles_filled(strata, role, counts)
     role[(role == TRAIN) & strata.anomalous[strata.index]] = UNUSED
     frame = pd.DataFrame(
         {
@@ -177,9 +177,9 @@ def split(
 
 @dataclass(frozen=True)
 class Strata:
-    """The sets of rows that validation and test are drawn from, each its share: the regions.
+    """The sets of rows from which validation and test rows are drawn: one stratum per region.
 
-    For detection each region is two strata of equal weight, its normal and its anomalous rows.
+    For detection each region has two strata of equal weight: its normal rows and its anomalous rows.
 
     Attributes
     ----------
@@ -187,6 +187,7 @@ class Strata:
     index : ndarray of int64, shape (n,)
         Each row's stratum.
     q : ndarray of shape (S,)
+        Weights of the strata under Q.
     anomalous : ndarray of bool, shape (S,)
     """
 
@@ -201,37 +202,38 @@ def _strata(dataset: AnyDataset, region: np.ndarray, q: np.ndarray) -> Strata:
     names = [f"region '{name}'" for name in schema.regions.names]
     if schema.task != "detection":
         return Strata(names, region, q, np.zeros(len(q), dtype=bool))
-    odd = ~dataset.column(schema.target).isin(schema.normal).to_numpy(dtype=bool)
-    both = [f"{name}, {kind}" for name in names for kind in ("normal", "anomalous")]
-    return Strata(both, 2 * region + odd, np.repeat(q / 2, 2), np.tile([False, True], len(q)))
+    anomalous = ~dataset.column(schema.target).isin(schema.normal).to_numpy(dtype=bool)
+    stratum_names = [f"{name}, {kind}" for name in names for kind in ("normal", "anomalous")]
+    return Strata(stratum_names, 2 * region + anomalous, np.repeat(q / 2, 2), np.tile([False, True], len(q)))
 
 
-def _refuse_short(strata: Strata, available: np.ndarray, wanted: Mapping[str, np.ndarray]) -> None:
+def _check_enough_rows(strata: Strata, available: np.ndarray, counts: Mapping[str, np.ndarray]) -> None:
+    """Raise a `CodsaError` where a stratum has fewer rows than its roles need."""
     for k, name in enumerate(strata.names):
-        test, validation = int(wanted[TEST][k]), int(wanted[VALIDATION][k])
-        least = 0 if strata.anomalous[k] else LEAST_TRAIN
-        need = test + validation + least
-        if available[k] < need:
+        test, validation = int(counts[TEST][k]), int(counts[VALIDATION][k])
+        training = 0 if strata.anomalous[k] else MIN_TRAINING_ROWS
+        needed = test + validation + training
+        if available[k] < needed:
             raise CodsaError(
-                f"{name} has {available[k]} rows; {need} are needed ({test} test, {validation} "
-                f"validation, {least} training): lower the counts, or allow pooling of small regions"
+                f"{name} has {available[k]} rows; {needed} are needed ({test} test, {validation} "
+                f"validation, {training} training): lower the counts, or allow pooling of small regions"
             )
-    for role, counts in wanted.items():
-        if counts.sum() == 0:
+    for role, role_counts in counts.items():
+        if role_counts.sum() == 0:
             raise CodsaError(f"{role} would have no rows; raise its count or fraction")
 
 
-def assign_roles(region: np.ndarray, unit: np.ndarray, wanted: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Fill test, then validation, with whole units in shuffled order; the rest trains.
+def assign_roles(region: np.ndarray, unit: np.ndarray, counts: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Fill test, then validation, with complete units in shuffled order; the other rows train.
 
-    A unit that would overfill a region is passed over, so roles are filled exactly where most
-    units are single rows.
+    A unit that would overfill a region is skipped, so that roles are filled exactly where most units are single rows.
 
     Parameters
     ----------
     region, unit : ndarray of int64, shape (n,)
         `unit` numbers the units in shuffled order.
-    wanted : mapping of role to ndarray of shape (K,)
+    counts : mapping of role to ndarray of shape (K,)
+        Rows of each region that the role needs.
 
     Returns
     -------
@@ -240,29 +242,30 @@ def assign_roles(region: np.ndarray, unit: np.ndarray, wanted: Mapping[str, np.n
     role = np.full(len(region), TRAIN, dtype=object)
     sizes = np.unique(unit, return_counts=True)[1]
     rows = np.split(np.argsort(unit, kind="stable"), np.cumsum(sizes)[:-1])
-    for name, counts in wanted.items():
-        left = counts.copy()
-        for members in rows:
-            if left.sum() == 0:
+    for role_name, role_counts in counts.items():
+        missing = role_counts.copy()
+        for unit_rows in rows:
+            if missing.sum() == 0:
                 break
-            need = np.bincount(region[members], minlength=len(left))
-            if role[members[0]] == TRAIN and (need <= left).all():
-                role[members] = name
-                left -= need
+            unit_counts = np.bincount(region[unit_rows], minlength=len(missing))
+            if role[unit_rows[0]] == TRAIN and (unit_counts <= missing).all():
+                role[unit_rows] = role_name
+                missing -= unit_counts
     return role
 
 
-def _refuse_unfilled(strata: Strata, role: np.ndarray, wanted: Mapping[str, np.ndarray]) -> None:
-    """Refuse a split whose groups leave a region no row of a role it needs; warn where it gets fewer than asked."""
+def _check_roles_filled(strata: Strata, role: np.ndarray, counts: Mapping[str, np.ndarray]) -> None:
+    """Raise where groups leave a region no row of a role it needs; warn where it gets fewer rows than asked for."""
+    needed_counts = [*counts.items(), (TRAIN, np.where(strata.anomalous, 0, 1))]
     for k, name in enumerate(strata.names):
-        here = role[strata.index == k]
-        for part, counts in [*wanted.items(), (TRAIN, np.where(strata.anomalous, 0, 1))]:
-            got = int((here == part).sum())
-            if part != TRAIN and 0 < got < counts[k]:
-                log.warning("%s gets %d of %d %s rows: groups are kept whole", name, got, counts[k], part)
-            if counts[k] > 0 and got == 0:
+        stratum_roles = role[strata.index == k]
+        for role_name, needed in needed_counts:
+            count = int((stratum_roles == role_name).sum())
+            if role_name != TRAIN and 0 < count < needed[k]:
+                log.warning("%s gets %d of %d %s rows: groups are kept whole", name, count, needed[k], role_name)
+            if needed[k] > 0 and count == 0:
                 raise CodsaError(
-                    f"{name} gets no {part} rows: its {len(here)} rows lie in groups too large to "
+                    f"{name} gets no {role_name} rows: its {len(stratum_roles)} rows lie in groups too large to "
                     "part; use smaller groups or larger validation and test sets"
                 )
 
@@ -270,10 +273,10 @@ def _refuse_unfilled(strata: Strata, role: np.ndarray, wanted: Mapping[str, np.n
 def _is_large(unit: np.ndarray) -> np.ndarray:
     """Say of each row whether its unit holds more than a tenth of the rows, ndarray of bool.
 
-    Such units come last: as the first one a unit of over half the rows would leave S_g empty at r = 0.5.
+    Such units are ranked last: a unit of over half the rows, ranked first, would leave S_g empty at r = 0.5.
     """
-    _, place, sizes = np.unique(unit, return_inverse=True, return_counts=True)
-    return sizes[place] > max(len(unit) / 10, 1)
+    _, index, sizes = np.unique(unit, return_inverse=True, return_counts=True)
+    return sizes[index] > max(len(unit) / 10, 1)
 
 
 def rank_training(region: np.ndarray, unit: np.ndarray, train: np.ndarray) -> dict[str, np.ndarray]:
@@ -289,9 +292,9 @@ def rank_training(region: np.ndarray, unit: np.ndarray, train: np.ndarray) -> di
         rows = np.flatnonzero(train & (region == k))
         rows = rows[np.lexsort((unit[rows], _is_large(unit[rows])))]
         min_ratio[rows] = (np.arange(len(rows)) + 1) / len(rows)
-    last = pd.Series(min_ratio).groupby(unit).transform("max").to_numpy()
-    dense = pd.Series(np.where(train, unit, -1)).rank(method="dense").to_numpy().astype(np.int64)
+    unit_ratio = pd.Series(min_ratio).groupby(unit).transform("max").to_numpy()
+    unit_rank = pd.Series(np.where(train, unit, -1)).rank(method="dense").to_numpy().astype(np.int64)
     return {
-        "min_ratio": np.where(train, last, np.nan),
-        "fold": np.where(train, dense % FOLDS, -1),
+        "min_ratio": np.where(train, unit_ratio, np.nan),
+        "fold": np.where(train, unit_rank % FOLDS, -1),
     }

@@ -1,8 +1,9 @@
 """Digests of the code behind a stage, so that a workflow re-runs a stage whose code has changed.
 
 Snakemake sees a rule's command, not the library that it calls. The digest covers the modules that a stage names, and
-all that these import, directly or through others: modules of the package, and the user's own. It also covers what a
-registered name stands for that a call takes (`Judge("mlp")`). Comments, docstrings and layout do not count.
+every module that these import, directly or through others: modules of the package, and the user's own. Where a call
+takes a registered name (`EstimatorSpec("mlp")`), the digest also covers the module that this name stands for. Comments,
+docstrings and layout do not count.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from codsa.settings.registry import ESTIMATORS, GENERATORS
 
 PACKAGE = Path(codsa.__file__).parent
 IMAGES, TEXTS, DIAGNOSTICS = "images", "texts", "diagnostics"
-"""What a stage names where its data hold images, or texts; and where it compares synthetic rows with real ones."""
+"""Optional code, which a stage names where its data hold images or texts, or where it diagnoses synthetic rows."""
 OPTIONAL = {
+    "codsa.stages.pretrain": "codsa.stages.pretrain",
     "codsa.nn.autoencoder": "codsa.nn.autoencoder",
     "codsa.generators.texts.inverting": "codsa.generators.texts.inverting",
     "codsa.readers.images": IMAGES,
@@ -35,7 +37,7 @@ OPTIONAL = {
     "codsa.encoders.sentences": TEXTS,
     "codsa.modalities.texts": TEXTS,
 }
-"""Modules that functions import for some studies only: they count where a stage names what stands beside them."""
+"""Modules that functions import in some studies only. Each counts where a stage names its value in this mapping."""
 REGISTERED = {**ESTIMATORS, **GENERATORS}
 
 
@@ -56,7 +58,7 @@ class Reference:
 
 @cache
 def stage_digest(*modules: str) -> str:
-    """Return the digest of modules and all that they import from the package and from the user's own code.
+    """Return the digest of modules and of all that they import from the package and from the user's own code.
 
     Parameters
     ----------
@@ -70,14 +72,14 @@ def stage_digest(*modules: str) -> str:
 
 def package_digest() -> str:
     """Return the digest of all files of the package, wherever it is installed and by whatever Python."""
-    found = hashlib.sha256()
-    for path in sorted(p for p in PACKAGE.rglob("*") if p.suffix in (".py", ".html", ".css")):
-        found.update(f"{path.relative_to(PACKAGE).as_posix()}\0".encode() + path.read_bytes() + b"\0")
-    return found.hexdigest()[:16]
+    digest = hashlib.sha256()
+    for path in sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".html", ".css")):
+        digest.update(f"{path.relative_to(PACKAGE).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 def closure(modules: Iterable[str]) -> set[str]:
-    """Return modules and all that they import, directly or not, with the packages that hold them."""
+    """Return modules and all modules that they import, directly or not, with the packages that hold them."""
     named = set(modules)
     reached: set[str] = set()
     waiting = list(named)
@@ -87,18 +89,20 @@ def closure(modules: Iterable[str]) -> set[str]:
             continue
         reached.add(name)
         waiting += [parent] if (parent := name.rpartition(".")[0]) and _path(parent) else []
-        waiting += [r.module for r in _references(name) if not r.deferred or _counts(r.module, named)]
+        for reference in _references(name):
+            if not reference.deferred or _counts(reference.module, named):
+                waiting.append(reference.module)
     return reached
 
 
 def forget() -> None:
-    """Read the files anew from now on."""
+    """Forget the files that were read, so that the next digest reads them again."""
     for cached in (stage_digest, _path, _tree, _references, _code):
         cached.cache_clear()
 
 
 def _counts(module: str, named: set[str]) -> bool:
-    """Say whether what a function of the package imports belongs to a stage that names these modules."""
+    """Say whether a module that a function imports belongs to a stage that names `named`."""
     return module not in OPTIONAL or OPTIONAL[module] in named
 
 
@@ -113,7 +117,8 @@ def _path(module: str) -> Path | None:
         file = module_file(module)
         return None if file is None or is_installed(file) else file
     base = PACKAGE.parent.joinpath(*module.split("."))
-    return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((path for path in candidates if path.is_file()), None)
 
 
 @cache
@@ -133,13 +138,13 @@ def _references(module: str) -> list[Reference]:
     if path is None or tree is None:
         return []
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    found = [Reference(name, deferred and _is_ours(module)) for name, deferred in _imports(tree, package)]
-    found += [Reference(REGISTERED[name].partition(":")[0]) for name in _registered_names(tree)]
-    return [one for one in dict.fromkeys(found) if _path(one.module)]
+    references = [Reference(name, deferred and _is_ours(module)) for name, deferred in _imports(tree, package)]
+    references += [Reference(REGISTERED[name].partition(":")[0]) for name in _registered_names(tree)]
+    return [reference for reference in dict.fromkeys(references) if _path(reference.module)]
 
 
 def _imports(tree: ast.AST, package: str, deferred: bool = False) -> Iterator[tuple[str, bool]]:
-    """Yield the names that a tree imports, and whether a function does; not those that are for type checks only."""
+    """Yield the names that a tree imports, and whether a function does it; imports for type checks are left out."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from ((name, deferred) for alias in node.names for name in _with_parents(alias.name))
@@ -150,8 +155,8 @@ def _imports(tree: ast.AST, package: str, deferred: bool = False) -> Iterator[tu
         elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             yield from _imports(ast.Module(node.orelse, []), package, deferred)
         else:
-            inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-            yield from _imports(node, package, deferred or inside)
+            in_function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            yield from _imports(node, package, deferred or in_function)
 
 
 def _with_parents(name: str) -> list[str]:
@@ -163,28 +168,29 @@ def _imported_from(node: ast.ImportFrom, package: str) -> str:
     """Return the absolute name of what a `from … import` names."""
     if not node.level:
         return node.module or ""
-    above = package.split(".")[: len(package.split(".")) - node.level + 1]
-    return ".".join([*above, *([node.module] if node.module else [])])
+    parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+    return ".".join([*parents, *([node.module] if node.module else [])])
 
 
 def _registered_names(tree: ast.AST) -> set[str]:
-    """Return the registered names that a call takes first, or as its `name`."""
+    """Return the registered names that a call takes as its first argument, or as its `name`."""
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     values = [call.args[0] for call in calls if call.args]
     values += [keyword.value for call in calls for keyword in call.keywords if keyword.arg == "name"]
-    return {v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str)} & set(REGISTERED)
+    texts = {node.value for node in values if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return texts & set(REGISTERED)
 
 
 @cache
 def _code(module: str) -> str:
-    """Return what changes when a module's code does."""
+    """Return a text that changes exactly when a module's code does."""
     path, tree = _path(module), _tree(module)
     if tree is None:
         return installed_version(module) if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            body[:] = [part for part in body if not _is_docstring(part)] or [ast.Pass()]
+            body[:] = [statement for statement in body if not _is_docstring(statement)] or [ast.Pass()]
     return ast.dump(tree)
 
 

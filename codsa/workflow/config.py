@@ -45,23 +45,23 @@ class Data(Section):
     )
     normal: list[str] = Field(default=[], description="levels of the target that are normal, for detection")
     classes: list[str] = Field(default=[], description="the only levels that the target may have")
-    group: str | None = Field(default=None, description="column whose values may not straddle roles")
+    group: str | None = Field(default=None, description="column whose values keep their rows in one role")
     columns: dict[str, ColumnConfig] = Field(default={}, description="corrections by column name")
 
     @model_validator(mode="after")
     def _one_origin(self) -> Data:
-        given = [k for k in ("path", "url", "parts", "simulation") if getattr(self, k) is not None]
-        if len(given) != 1:
-            raise CodsaError(f"data: give exactly one of path, url, parts, simulation (given: {given or 'none'})")
+        origins = [key for key in ("path", "url", "parts", "simulation") if getattr(self, key) is not None]
+        if len(origins) != 1:
+            raise CodsaError(f"data: give exactly one of path, url, parts, simulation (given: {origins or 'none'})")
         return self
 
 
 class PretrainConfig(Section):
-    """What is learned from the source set, for the methods that transfer it."""
+    """Settings of what is pretrained on the source set, for the methods with a transfer."""
 
     section: ClassVar[str] = "pretrain"
     encoder: dict[str, Any] = Field(default={}, description="settings of the encoder–decoder")
-    denoiser: dict[str, Any] = Field(default={}, description="the generator fitted on the source, and its settings")
+    denoiser: dict[str, Any] = Field(default={}, description="the generator to pretrain, and its settings")
     inverter: dict[str, Any] = Field(default={}, description="settings of the inverter of the source's embeddings")
 
 
@@ -74,17 +74,17 @@ class Method(Section):
     settings: dict[str, Any] = Field(default={}, description="over the experiment's generators section")
     transfer: Literal["encoder", "denoiser", "rows", "fresh"] | None = Field(
         default=None,
-        description="what is carried over from the source set (see codsa-train-gen --pretrain); fresh: the fresh rows",
+        description="what is pretrained on the source set (see codsa-train-gen --pretrain); fresh: the fresh rows",
     )
     source_rows: int | None = Field(
-        default=None, ge=1, le=MOST_ROWS, description="so many of the source set's rows; default: all"
+        default=None, ge=1, le=MOST_ROWS, description="number of the source set's rows to use; default: all"
     )
     weighted: bool = Field(default=False, description="weigh real rows by q/p")
     reserve: Literal["disjoint", "all"] = Field(
         default="disjoint", description="real rows of the estimator: S_r, or all, which uses rows twice"
     )
     choose_from: list[Name] | None = Field(
-        default=None, description="fit nothing, but choose choose_from these methods' fits on validation"
+        default=None, description="fit nothing, but let validation choose λ among these methods' fits"
     )
     cross_fit: bool = Field(default=False, description="average one estimator per fold (D.1); r is 0.8")
     r: list[Ratio] | None = Field(default=None, description="default: the experiment's grid")
@@ -124,7 +124,7 @@ class Experiment(Section):
     replicates: int = Field(default=5, ge=1, le=10_000, description="independent splits")
     data: Data
     source: Data | None = Field(default=None, description="independent related rows, for transfer")
-    fresh: Data | None = Field(default=None, description="more real rows of the data's own law: what an oracle has")
+    fresh: Data | None = Field(default=None, description="more real rows of the data's own law, for the oracle")
     regions: RegionRule = RegionRule()
     split: SplitOptions = SplitOptions()
     methods: list[Method] = Field(default=[], validate_default=True)
@@ -132,7 +132,7 @@ class Experiment(Section):
     generators: dict[str, dict[str, Any]] = Field(default={}, description="settings by generator")
     pretrain: PretrainConfig = PretrainConfig()
     estimator: EstimatorSpec = EstimatorSpec()
-    metric: str | None = Field(default=None, description="by which all is judged; default: cross-entropy or mse")
+    metric: str | None = Field(default=None, description="metric of test rows; default: cross-entropy or mse")
     choose_by: str | None = Field(default=None, description="metric by which validation chooses λ; default: metric")
     keep_grid: bool = Field(default=False, description="measure the whole grid on test rows, for figures")
     shards: int = Field(default=1, ge=1, le=MOST_SHARDS, description="sampling jobs per pool")
@@ -146,10 +146,10 @@ class Experiment(Section):
 
     @field_validator("methods", mode="before")
     @classmethod
-    def _presets(cls, given: Any) -> Any:
-        if given is not None and not isinstance(given, list):
-            raise CodsaError(f"methods = {shortened(repr(given))}: give a list, as [none, codsa]")
-        return [_expand(method) for method in given or ["none", "weighted", "bootstrap", "smote", "codsa"]]
+    def _presets(cls, methods: Any) -> Any:
+        if methods is not None and not isinstance(methods, list):
+            raise CodsaError(f"methods = {shortened(repr(methods))}: give a list, as [none, codsa]")
+        return [_expand(method) for method in methods or ["none", "weighted", "bootstrap", "smote", "codsa"]]
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
@@ -158,36 +158,46 @@ class Experiment(Section):
         if twice:
             raise CodsaError(f"experiment: method '{twice[0]}' stands twice; give one another name")
         for method in self.methods:
-            strange = [name for name in method.choose_from or [] if name not in names or name == method.name]
-            if strange:
-                raise CodsaError(
-                    f"method '{method.name}': choose_from: no other method '{strange[0]}' in the experiment"
-                )
-            if method.source_rows is not None and method.transfer is None:
-                raise CodsaError(f"method '{method.name}': source_rows without transfer; say what is carried over")
-            if method.transfer == "fresh" and self.fresh is None:
-                raise CodsaError(f"method '{method.name}' takes fresh rows; give fresh")
-            if method.transfer not in (None, "fresh") and self.source is None:
-                raise CodsaError(f"method '{method.name}' transfers from a source set; give source")
-            if method.cross_fit and (method.generator is None or method.r is not None):
-                raise CodsaError(f"method '{method.name}': cross_fit takes a generator and no r; it leaves out folds")
-            if any(self._method(name).choose_from for name in method.choose_from or []):
-                raise CodsaError(f"method '{method.name}': choose_from takes methods that are fitted")
-            real = method.generator is None or method.cross_fit or method.reserve == "all"
-            if not real and not any(method.m or self.grid.m) and set(method.r or self.grid.r) == {1.0}:
-                raise CodsaError(f"method '{method.name}': m = 0 with r = 1 leaves no row to fit on")
+            self._check_choose_from(method, names)
+            self._check_transfer(method)
+            self._check_rows(method)
         used = {method.generator for method in self.methods}
         for name in self.generators:
             if name not in used:
                 raise CodsaError(f"generators: no method uses '{name}'; {suggest(name, filter(None, used))}")
         return self
 
+    def _check_choose_from(self, method: Method, names: list[str]) -> None:
+        candidates = method.choose_from or []
+        unknown = [name for name in candidates if name not in names or name == method.name]
+        if unknown:
+            raise CodsaError(f"method '{method.name}': choose_from: no other method '{unknown[0]}' in the experiment")
+        if any(self._method(name).choose_from for name in candidates):
+            raise CodsaError(f"method '{method.name}': choose_from takes methods that are fitted")
+
+    def _check_transfer(self, method: Method) -> None:
+        if method.source_rows is not None and method.transfer is None:
+            raise CodsaError(f"method '{method.name}': source_rows without transfer; say what is carried over")
+        if method.transfer == "fresh" and self.fresh is None:
+            raise CodsaError(f"method '{method.name}' takes fresh rows; give fresh")
+        if method.transfer not in (None, "fresh") and self.source is None:
+            raise CodsaError(f"method '{method.name}' transfers from a source set; give source")
+
+    def _check_rows(self, method: Method) -> None:
+        """Raise where a method has no rows to fit on, or leaves out folds and rows by r at once."""
+        if method.cross_fit and (method.generator is None or method.r is not None):
+            raise CodsaError(f"method '{method.name}': cross_fit takes a generator and no r; it leaves out folds")
+        has_real = method.generator is None or method.cross_fit or method.reserve == "all"
+        has_synthetic = any(method.m or self.grid.m)
+        if not has_real and not has_synthetic and set(method.r or self.grid.r) == {1.0}:
+            raise CodsaError(f"method '{method.name}': m = 0 with r = 1 leaves no row to fit on")
+
     def _method(self, name: str) -> Method:
         return next(method for method in self.methods if method.name == name)
 
 
 def _expand(method: Any) -> Any:
-    """Turn a method's name into its preset, and fill a preset's name with what is said besides."""
+    """Return the preset of a method's name; where a mapping names a preset, its other keys override the preset's."""
     if isinstance(method, str):
         if method not in PRESETS:
             raise CodsaError(f"methods: no method '{method}'; {suggest(method, PRESETS)}")
@@ -198,12 +208,12 @@ def _expand(method: Any) -> Any:
 
 
 class Config(Section):
-    """`config.yaml`: which experiments to run, at which scale, and where to."""
+    """`config.yaml`: which experiments to run, at which scale, and into which folder."""
 
     section: ClassVar[str] = "config"
     results: FolderPath = Field(
         default="results",
-        description="folder of everything produced; letters, digits, blanks and . _ - + @ = , in its path, no .. or ~",
+        description="folder of all results; letters, digits, blanks and . _ - + @ = , in its path, no .. or ~",
     )
     scale: Name = Field(default="quick", description="which of the experiments' scales")
     container: ImageAddress | None = Field(
@@ -214,27 +224,27 @@ class Config(Section):
 
     @field_validator("results", mode="before")
     @classmethod
-    def _plain(cls, given: Any) -> Any:
-        if not isinstance(given, str):
-            return given
-        if not re.fullmatch(FOLDER_PATH, given):
+    def _plain(cls, results: Any) -> Any:
+        if not isinstance(results, str):
+            return results
+        if not re.fullmatch(FOLDER_PATH, results):
             allowed = "letters, digits, blanks and . _ - + @ = , in folders that '/' parts; not '..', not '~'"
-            raise CodsaError(f"results = {given!r}: a folder's path has {allowed}")
-        return os.path.normpath(given)
+            raise CodsaError(f"results = {results!r}: a folder's path has {allowed}")
+        return os.path.normpath(results)
 
     @field_validator("container", mode="before")
     @classmethod
-    def _no_container(cls, given: Any) -> Any:
-        return None if given in ("", "none") else given
+    def _no_container(cls, container: Any) -> Any:
+        return None if container in ("", "none") else container
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping with another laid over it, section by section."""
-    made = dict(base)
+    """Return a mapping in which the values of `over` replace those of `base`, section by section."""
+    merged = dict(base)
     for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(made.get(key), Mapping)
-        made[key] = merge(made[key], value) if both else value
-    return made
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
 
 
 def load_experiment(path: Path, scale: str) -> tuple[str, Experiment]:
@@ -250,10 +260,9 @@ def load_experiment(path: Path, scale: str) -> tuple[str, Experiment]:
     scales = content.get("scales") if isinstance(content, Mapping) else None
     if scales and scale not in scales:
         raise CodsaError(f"{path}: no scale '{scale}'; {suggest(scale, scales)}")
-    over = scales[scale] if isinstance(scales, Mapping) and scales else None
-    experiment: Experiment = validated(
-        Experiment, merge(content, over) if isinstance(over, Mapping) else content, str(path)
-    )
+    overrides = scales[scale] if isinstance(scales, Mapping) and scales else None
+    merged = merge(content, overrides) if isinstance(overrides, Mapping) else content
+    experiment: Experiment = validated(Experiment, merged, str(path))
     return (f"{experiment.name}-{scale}" if scales else experiment.name), experiment
 
 

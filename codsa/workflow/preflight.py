@@ -1,6 +1,6 @@
-"""What must be there before a run submits its first job: Slurm, Apptainer, the right image, large enough nodes.
+"""Checks before a run submits its first job: Slurm, Apptainer, the right image, large enough nodes.
 
-Each check raises a `CodsaError` that says which of them is missing and what to do.
+Each check raises a `CodsaError` that says what is missing and what to do.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from codsa import __version__
 from codsa.errors import CodsaError, suggest
 from codsa.workflow.code_digests import package_digest
 
-TIMEOUT = 60
-"""Seconds that a command of the cluster may take to answer."""
-GPUS = re.compile(r"\bgpu:(?:[^:,()\s]+:)?(\d+)")
-"""A kind of GPUs as sinfo lists it: 'gpu:2', 'gpu:a100:4(S:0-1)'."""
+TIMEOUT_SECONDS = 60
+"""Time that a command of the cluster may take to answer."""
+GRES_GPUS = re.compile(r"\bgpu:(?:[^:,()\s]+:)?(\d+)")
+"""The GPUs of a node as sinfo lists them: 'gpu:2', 'gpu:a100:4(S:0-1)'."""
 VERSION_LABEL = "org.opencontainers.image.version"
 CODE_LABEL = "codsa.code"
 """The image's label with the digest of the code that it holds (see `containers/codsa.def`)."""
@@ -30,10 +30,10 @@ CODE_LABEL = "codsa.code"
 def answer(*command: str) -> str | None:
     """Return what a command prints, or None where it is missing, fails or does not answer."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return result.stdout if result.returncode == 0 else None
 
 
 def check_slurm() -> None:
@@ -49,11 +49,13 @@ def check_slurm() -> None:
 
 
 def check_partition(partition: str | None) -> None:
-    """Raise where a partition is named that the cluster lacks."""
-    known = [name.rstrip("*") for name in (answer("sinfo", "--noheader", "--format=%P") or "").split()]
+    """Raise where the cluster has no partition of this name."""
+    partitions = [name.rstrip("*") for name in (answer("sinfo", "--noheader", "--format=%P") or "").split()]
     for name in (partition or "").split(","):
-        if name and name not in known:
-            raise CodsaError(f"the cluster has no partition '{name}'; {suggest(name, known)} (workflow/profiles/slurm)")
+        if name and name not in partitions:
+            raise CodsaError(
+                f"the cluster has no partition '{name}'; {suggest(name, partitions)} (workflow/profiles/slurm)"
+            )
 
 
 def longest_minutes(partition: str | None) -> int | None:
@@ -71,7 +73,7 @@ def longest_minutes(partition: str | None) -> int | None:
 
 @dataclass(frozen=True)
 class Node:
-    """What a node has.
+    """The resources of a node.
 
     Attributes
     ----------
@@ -87,14 +89,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Request:
-    """What a job asks for of one node.
+    """The resources that a job requests on one node.
 
     Attributes
     ----------
     job : str
-        What it is called in messages: its rule or group.
+        The job's name in messages: its rule or group.
     partition : str, optional
-        None is the default partition; several are parted by commas.
+        None is the default partition; commas separate several.
     cpus, megabytes, gpus : int
     """
 
@@ -106,7 +108,7 @@ class Request:
 
 
 def nodes_of(partition: str | None) -> list[Node]:
-    """Return the nodes of a partition, equal ones once: none where Slurm does not tell.
+    """Return the different kinds of node of a partition: none where Slurm does not list them.
 
     Parameters
     ----------
@@ -119,7 +121,7 @@ def nodes_of(partition: str | None) -> list[Node]:
     if partition is None:
         names = {name.rstrip("*") for name, *_ in lines if name.endswith("*")} or {name for name, *_ in lines}
     return [
-        Node(_digits(cpus), _digits(memory), sum(map(int, GPUS.findall(gres))))
+        Node(_digits(cpus), _digits(memory), sum(map(int, GRES_GPUS.findall(gres))))
         for name, cpus, memory, gres in dict.fromkeys(map(tuple, lines))
         if name.rstrip("*") in names
     ]
@@ -131,11 +133,11 @@ def _digits(count: str) -> int:
 
 
 def check_slurm_gpus(wanted: int, partition: str | None) -> None:
-    """Raise where more GPUs are asked for than a node of the partition has."""
-    there = max((node.gpus for node in nodes_of(partition)), default=0)
-    if wanted > there:
+    """Raise where a job requests more GPUs than any node of the partition has."""
+    available = max((node.gpus for node in nodes_of(partition)), default=0)
+    if wanted > available:
         raise CodsaError(
-            f"gpus: {wanted} was asked for, but no node of {_named(partition)} has more than {there}: set "
+            f"gpus: {wanted} was asked for, but no node of {_named(partition)} has more than {available}: set "
             "gpu_partition in workflow/profiles/slurm/config.yaml, or lower gpus in the experiment (0: train without)"
         )
 
@@ -145,17 +147,18 @@ def _named(partition: str | None) -> str:
 
 
 def check_requests(requests: Iterable[Request]) -> None:
-    """Raise where a job asks for more than any node of its partition has: it would wait for ever.
+    """Raise where a job requests more than any node of its partition has, since it would wait for ever.
 
-    The widest job is looked at, and named, first.
+    The job with most CPUs is checked, and named, first.
     """
     nodes = cache(nodes_of)
     for request in sorted(requests, key=lambda r: (-r.cpus, -r.megabytes, r.job)):
-        there = nodes(request.partition)
-        if there and not any(_fits(request, node) for node in there):
+        partition_nodes = nodes(request.partition)
+        if partition_nodes and not any(_fits(request, node) for node in partition_nodes):
+            largest = _written(_largest(partition_nodes))
             raise CodsaError(
                 f"{request.job} asks for {_written(request)} of one node, but no node of {_named(request.partition)} "
-                f"has that: the largest has {_written(_largest(there))}; name a partition with larger nodes in "
+                f"has that: the largest has {largest}; name a partition with larger nodes in "
                 "workflow/profiles/slurm/config.yaml, lower group_slots there, or use --set-resources and --set-threads"
             )
 
@@ -175,13 +178,13 @@ def _written(amount: Request | Node) -> str:
 
 
 def check_local_gpus(wanted: int) -> None:
-    """Raise where this machine has fewer GPUs than are asked for."""
+    """Raise where this machine has fewer GPUs than a job requests."""
     import torch
 
-    there = torch.cuda.device_count()
-    if wanted > there:
+    available = torch.cuda.device_count()
+    if wanted > available:
         raise CodsaError(
-            f"gpus: {wanted} was asked for, but torch sees {there} on this machine; "
+            f"gpus: {wanted} was asked for, but torch sees {available} on this machine; "
             "lower gpus in the experiment (0: train on what is there)"
         )
 
@@ -205,23 +208,23 @@ def check_image(image: str) -> None:
     """
     if "://" in image:
         return
-    how = f"build it with 'make image', or set container in config.yaml (this is codsa {__version__})"
+    remedy = f"build it with 'make image', or set container in config.yaml (this is codsa {__version__})"
     if not Path(image).exists():
-        raise CodsaError(f"{image}: no such image; {how}")
+        raise CodsaError(f"{image}: no such image; {remedy}")
     labels = image_labels(image)
     version = labels.get(VERSION_LABEL)
     if version != __version__:
-        raise CodsaError(f"{image}: holds codsa {version or 'of no known version'}, not {__version__}; {how}")
+        raise CodsaError(f"{image}: holds codsa {version or 'of no known version'}, not {__version__}; {remedy}")
     if labels.get(CODE_LABEL) not in (None, package_digest()):
-        raise CodsaError(f"{image}: holds codsa {version}, but other code than this folder; {how}")
+        raise CodsaError(f"{image}: holds codsa {version}, but other code than this folder; {remedy}")
 
 
 def image_labels(image: str) -> dict[str, str]:
     """Return the labels of an image."""
     command = "apptainer" if shutil.which("apptainer") else "singularity"
-    found = answer(command, "inspect", "--json", "--labels", image)
+    inspected = answer(command, "inspect", "--json", "--labels", image)
     try:
-        labels: dict[str, str] = json.loads(found or "")["data"]["attributes"]["labels"]
+        labels: dict[str, str] = json.loads(inspected or "")["data"]["attributes"]["labels"]
     except (ValueError, KeyError, TypeError):
         raise CodsaError(f"{image}: not an image that Apptainer reads; build it with 'make image'") from None
     return labels or {}

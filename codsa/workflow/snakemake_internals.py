@@ -1,7 +1,7 @@
-"""What the rules ask Snakemake that its documented interface does not say, in one place.
+"""All that the rules read of Snakemake beyond its documented interface.
 
-The interface for rules promises neither these attributes nor their types. tests/test_snakemake_internals.py runs each
-function in a workflow and fails where a release of Snakemake has changed what it reads.
+Snakemake promises neither these attributes nor their types. tests/workflow/test_snakemake_internals.py runs each
+function in a workflow and fails where a release of Snakemake has changed what the function reads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def is_main(workflow: Any) -> bool:
 
 
 def executor_name(workflow: Any) -> str:
-    """Return what runs the jobs: 'local', 'dryrun', 'slurm'."""
+    """Return the name of the executor that runs the jobs: 'local', 'dryrun', 'slurm'."""
     return str(workflow.executor_plugin.name)
 
 
@@ -29,26 +29,26 @@ def uses_containers(workflow: Any) -> bool:
 
 
 def group_components(workflow: Any, group: str) -> int:
-    """Return how many members a job of a group holds: `--group-components`."""
+    """Return the number of members in a job of a group: `--group-components`."""
     return int(workflow.group_settings.group_components.get(group, 1))
 
 
 def limit(workflow: Any, resource: str) -> int | None:
-    """Return how much of a resource there is for the run, `--resources`; None for no limit."""
+    """Return the limit of a resource for the run, `--resources`; None for no limit."""
     value = workflow.global_resources.get(resource).value
     return None if value is None else int(value)
 
 
 def default_resource(workflow: Any, resource: str) -> str | None:
-    """Return what `--default-resources` says of a resource, as text; None where it says nothing."""
+    """Return the value of a resource in `--default-resources`, as text; None where it has none."""
     defaults = workflow.resource_settings.default_resources or {}
     return str(defaults[resource].raw).strip("'\"") if resource in defaults else None
 
 
 def planned_jobs(workflow: Any) -> Iterator[tuple[Any, list[Any]]]:
-    """Give what will be submitted, each with the jobs in it: a job by itself, or a group.
+    """Yield what will be submitted, a single job or a group, each with its jobs.
 
-    A group is a copy: it keeps what it once computed of its resources, and its inputs are yet to come.
+    A group is a copy, since it caches its resources, and the inputs that these depend on do not exist yet.
     """
     groups = set()
     for job in workflow.dag.needrun_jobs():

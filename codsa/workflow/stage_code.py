@@ -1,30 +1,26 @@
-"""The modules behind each stage of a study, of which the rules pass the digest on (see `codsa.workflow.code_digests`).
+"""The modules that each stage of a study runs; the rules take their digest (see `codsa.workflow.code_digests`).
 
-A stage names its command's module, what the registries or `module:Class` stand for in the experiment, and what
-functions import only for data with images or texts.
+A stage names the module of its command, the modules of the experiment's generators and estimator, and the optional
+code that functions import only for images or texts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from codsa.errors import CodsaError
 from codsa.io.module_files import module_file
-from codsa.readers.places import holds_images
-from codsa.settings.registry import MODALITIES, NAME
-from codsa.workflow.code_digests import DIAGNOSTICS, IMAGES, OPTIONAL, REGISTERED, TEXTS
+from codsa.settings.registry import NAME
+from codsa.workflow.code_digests import DIAGNOSTICS, REGISTERED
 from codsa.workflow.config import Data
+from codsa.workflow.modalities import modality_modules, optional_code, reader_code
 from codsa.workflow.study import Study
-
-TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json")
-"""What is downloaded under another name may hold images."""
 
 
 class StageCode:
-    """What each stage of a study runs, as names for `codsa.workflow.code_digests.stage_digest`.
+    """The modules that each stage of a study runs, as names for `codsa.workflow.code_digests.stage_digest`.
 
     Parameters
     ----------
@@ -35,7 +31,7 @@ class StageCode:
         self.study = study
 
     def checked(self) -> StageCode:
-        """Return this once the source of every class of the user's is found.
+        """Return this object once the source of every class of the user's is located.
 
         Raises
         ------
@@ -46,31 +42,30 @@ class StageCode:
         names = {"estimator": [experiment.estimator.name]}
         names["generator"] = [source.name for source in self.study.generators.values()]
         names["pretrain.denoiser: generator"] = [str(experiment.pretrain.denoiser.get("generator", ""))]
-        for kind, given in names.items():
-            for name in filter(NAME.fullmatch, given):
-                _refuse_missing(kind, name)
+        for role, role_names in names.items():
+            for name in filter(NAME.fullmatch, role_names):
+                _check_module_exists(role, name)
         return self
 
     def prepare(self, data: Data) -> list[str]:
         """Name the code that reads a dataset."""
-        images = [IMAGES] if data.parts is not None or _has_images(data) else []
-        return ["codsa.cli.prepare", *images, *([TEXTS] if data.texts is not None else [])]
+        return ["codsa.cli.prepare", *reader_code(data)]
 
     def split(self) -> list[str]:
         """Name the code that gives rows their roles."""
         return ["codsa.cli.split", *self._modalities]
 
     def pretrain(self, transfer: str) -> list[str]:
-        """Name the code that learns a `Source.transfer`."""
+        """Name the code that pretrains what `ConfiguredGenerator.transfer` says."""
         kind = transfer.partition("-")[0]
-        own: list[str] = []
+        learner: list[str] = []
         if kind == "encoder":
-            own = ["codsa.nn.autoencoder"]
+            learner = ["codsa.nn.autoencoder"]
         elif kind == "denoiser":
-            own = [self.study.pretrained_module(), *named_modules(self.study.experiment.pretrain.denoiser)]
+            learner = [self.study.pretrained_module(), *named_modules(self.study.experiment.pretrain.denoiser)]
         elif kind == "inverter":
-            own = ["codsa.generators.texts.inverting"]
-        return ["codsa.cli.train_gen", *own, *self._modalities]
+            learner = ["codsa.generators.texts.inverting"]
+        return ["codsa.cli.train_gen", "codsa.stages.pretrain", *learner, *self._modalities]
 
     def train(self, generator: str) -> list[str]:
         """Name the code that trains a generator."""
@@ -85,7 +80,7 @@ class StageCode:
         return ["codsa.cli.fit", *self._estimator, *self._modalities]
 
     def evaluate(self) -> list[str]:
-        """Name the code that measures the chosen estimator."""
+        """Name the code that scores λ̂ on test rows."""
         return ["codsa.cli.eval", DIAGNOSTICS, *self._estimator, *self._modalities, *self._modality_modules]
 
     def report(self) -> list[str]:
@@ -101,18 +96,13 @@ class StageCode:
 
     @cached_property
     def _modalities(self) -> list[str]:
-        """The optional packages that the study's data need."""
-        experiment = self.study.experiment
-        sets = [data for data in (experiment.data, experiment.source, experiment.fresh) if data is not None]
-        images = any(map(_has_images, sets))
-        texts = any(data.texts is not None for data in sets)
-        return [*([IMAGES] if images else []), *([TEXTS] if texts else [])]
+        """The optional code that the study's data need."""
+        return optional_code(self.study.row_sets)
 
     @property
     def _modality_modules(self) -> list[str]:
         """The modules of the registered modalities that the study's data need, tables always."""
-        modules = [entry.target.partition(":")[0] for entry in MODALITIES]
-        return [name for name in modules if OPTIONAL.get(name) in (None, *self._modalities)]
+        return modality_modules(self._modalities)
 
 
 def named_modules(settings: Mapping[str, Any]) -> list[str]:
@@ -133,26 +123,14 @@ def _texts_of(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        for below in value.values():
-            yield from _texts_of(below)
+        for item in value.values():
+            yield from _texts_of(item)
     elif isinstance(value, (list, tuple)):
-        for below in value:
-            yield from _texts_of(below)
+        for item in value:
+            yield from _texts_of(item)
 
 
-def _refuse_missing(kind: str, name: str) -> None:
+def _check_module_exists(role: str, name: str) -> None:
     module = name.partition(":")[0]
     if module_file(module) is None:
-        raise CodsaError(f"{kind} '{name}': no module '{module}' is found; put its folder on PYTHONPATH")
-
-
-def _has_images(data: Data) -> bool:
-    """Say whether a dataset's rows may have images; where its file is not there yet, go by its name."""
-    if data.url is not None:
-        return not any(suffix in Path(data.url.partition("?")[0]).suffixes for suffix in TABLES)
-    places = [part.path for part in data.parts or []] if data.path is None else [data.path]
-    return any(holds_images(Path(place)) or _may_hold_images(Path(place)) for place in places)
-
-
-def _may_hold_images(path: Path) -> bool:
-    return not path.exists() and not any(suffix in path.suffixes for suffix in TABLES)
+        raise CodsaError(f"{role} '{name}': no module '{module}' is found; put its folder on PYTHONPATH")

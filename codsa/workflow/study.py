@@ -1,12 +1,12 @@
-"""From an experiment to the values that each rule passes to its command.
+"""From an experiment to the options that each rule passes to its command.
 
-Pure functions of the configuration: a stage receives values on its command line, never the whole
-configuration, so that a changed setting re-runs the stages that it touches and no other.
+Every function depends on the configuration alone. A stage receives the values that it uses on its command line, never
+the complete configuration, so that a changed setting re-runs only the stages that use it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,52 +20,34 @@ from codsa.generators.base import generator_class
 from codsa.io.digests import digest
 from codsa.settings.registry import ESTIMATORS, GENERATORS, LIGHT, WITHOUT_GPU, locate
 from codsa.settings.types import ObjectName
-from codsa.workflow.commands import options, section_options, settings, value
+from codsa.workflow.commands import options, refuse_unwritable, section_options, settings, value
 from codsa.workflow.config import Data, Experiment, Method
+from codsa.workflow.modalities import inverter_settings, round_trip_encoder
 
 
-def own_code(name: str) -> str | None:
-    """Return what a job is told to trust, for a name of the experiment: the user's own class, if it is one."""
+def own_class(name: str) -> str | None:
+    """Return a name if it is `module:Class`, a class of the user's own that a job must trust; None otherwise."""
     return name if ":" in name else None
 
 
-def refuse_unwritable(content: Any, where: str) -> None:
-    """Raise where a configuration holds a text that no command line can carry: with NUL, or with half a character.
-
-    Raises
-    ------
-    CodsaError
-        Naming the key that leads to the text.
-    """
-    if isinstance(content, Mapping):
-        for key, below in content.items():
-            refuse_unwritable(str(key), f"{where}, a key")
-            refuse_unwritable(below, f"{where}: {key}")
-    elif isinstance(content, list | tuple):
-        for below in content:
-            refuse_unwritable(below, where)
-    elif isinstance(content, str) and ("\0" in content or any("\ud800" <= sign <= "\udfff" for sign in content)):
-        raise CodsaError(f"{where} = {content!a}: no text; take out the characters that are written with a backslash")
-
-
 def raw_files(data: Data) -> list[str]:
-    """Return the local files and folders that a dataset is made from: none for simulations and URLs.
+    """Return the local files and folders that a dataset is read from: none for simulations and URLs.
 
     Raises
     ------
     CodsaError
         Where Snakemake would take a part of a path for a wildcard.
     """
-    places = [place for part in data.parts or [] for place in (part.path, part.labels) if place]
-    paths = [data.path] if data.path is not None else [str(place) for place in places]
+    part_paths = [path for part in data.parts or [] for path in (part.path, part.labels) if path]
+    paths = [data.path] if data.path is not None else [str(path) for path in part_paths]
     for path in paths:
         if set(path) & set("{}<>"):
             raise CodsaError(f"data: path = {path!r}: Snakemake takes {{ }} < > for placeholders; rename the file")
     return paths
 
 
-def _source(data: Data) -> list[str]:
-    """Return what a dataset is read from: one source, or parts."""
+def _origin(data: Data) -> list[str]:
+    """Return the arguments that say where a dataset is read from: one path, URL or simulation, or --part options."""
     if data.parts is not None:
         return options(part=[part.model_dump(mode="json", exclude_defaults=True) for part in data.parts])
     path = f"./{data.path}" if data.path and data.path.startswith("-") else data.path  # it is no option
@@ -73,8 +55,8 @@ def _source(data: Data) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Source:
-    """A generator as a study uses it: several methods may share it and its pool.
+class ConfiguredGenerator:
+    """A generator with the settings of a study; several methods may share it and its pool.
 
     Attributes
     ----------
@@ -82,7 +64,7 @@ class Source:
         Its registered name or `module:Class`.
     settings : mapping
     transfer : str, optional
-        What is carried over from the source set, and from how many rows: 'encoder', 'encoder-3000'.
+        What is pretrained on the source set, and on how many of its rows: 'encoder', 'encoder-3000'.
     """
 
     name: str
@@ -91,7 +73,7 @@ class Source:
 
 
 class Study:
-    """An experiment with its label, as the rules of the workflow ask it.
+    """An experiment with its label: what the rules of the workflow take their inputs and options from.
 
     Parameters
     ----------
@@ -105,58 +87,61 @@ class Study:
         self.methods = {method.name: method for method in experiment.methods}
 
     def checked(self) -> Study:
-        """Return the study itself once every name, text and setting that its rules will need is known to be good.
+        """Return the study itself once every name, text and setting that its rules need is checked.
 
-        Settings are checked here where that needs no torch: those of resamplers, trees and linear models. The jobs
-        of the others check theirs before any work.
+        Settings are checked here where the check needs no torch: those of resamplers, trees and linear models. Jobs
+        check all other settings before they compute.
         """
         refuse_unwritable(self.experiment.model_dump(), f"experiment '{self.label}'")
-        for data in filter(None, (self.experiment.data, self.experiment.source, self.experiment.fresh)):
+        for data in self.row_sets:
             raw_files(data)
         spec = self.experiment.estimator
         self.estimator_module()
         self.pretrained_module()
         if spec.name in LIGHT and spec.settings:
             check_spec(spec, self.experiment.data.task)
-        for name, source in self.generators.items():
+        for name, generator in self.generators.items():
             self.generator_module(name)
-            if source.name in LIGHT and source.settings:
-                generator_class(source.name, source.settings)
-            if self.inverted(name):
+            if generator.name in LIGHT and generator.settings:
+                generator_class(generator.name, generator.settings)
+            if self.inverters(name):
                 self.auxiliary("source")
         return self
 
-    @cached_property
-    def generators(self) -> dict[str, Source]:
-        """The generators by the name of their folder."""
-        found: dict[str, Source] = {}
-        for method in self.methods.values():
-            if method.generator is not None:
-                found[self.generator_of(method)] = self._source(method)
-        return found
+    @property
+    def row_sets(self) -> list[Data]:
+        """The study's own rows, and its source and fresh sets where it has them."""
+        sets = (self.experiment.data, self.experiment.source, self.experiment.fresh)
+        return [data for data in sets if data is not None]
 
-    def _source(self, method: Method) -> Source:
+    @cached_property
+    def generators(self) -> dict[str, ConfiguredGenerator]:
+        """The generators by the name of their folder."""
+        with_generator = [method for method in self.methods.values() if method.generator is not None]
+        return {self.generator_of(method): self._configured(method) for method in with_generator}
+
+    def _configured(self, method: Method) -> ConfiguredGenerator:
         assert method.generator is not None
         locate("generator", method.generator, GENERATORS)
         common = self.experiment.generators.get(method.generator, {})
         rows = "" if method.source_rows is None else f"-{method.source_rows}"
         transfer = None if method.transfer is None else method.transfer + rows
-        return Source(method.generator, {**common, **method.settings}, transfer)
+        return ConfiguredGenerator(method.generator, {**common, **method.settings}, transfer)
 
     def generator_of(self, method: Method) -> str:
         """Return the name of a method's generator folder; equal generators share one."""
-        source = self._source(method)
-        name = source.name.replace(":", ".")
-        transfer = f"from-{source.transfer}" if source.transfer else ""
+        generator = self._configured(method)
+        name = generator.name.replace(":", ".")
+        transfer = f"from-{generator.transfer}" if generator.transfer else ""
         parts = [name, transfer, digest(method.settings)[:8] if method.settings else ""]
         return "-".join(part for part in parts if part)
 
     def gpus(self, generator: str) -> int:
-        """Return how many GPUs a generator is trained on: those of the experiment, or none where they would idle."""
+        """Return the number of GPUs that train a generator: the experiment's, or 0 for a generator that uses none."""
         return 0 if self.generators[generator].name in WITHOUT_GPU else self.experiment.gpus
 
     def pretraining_gpus(self, transfer: str) -> int:
-        """Return how many GPUs a `Source.transfer` is learned on; rows are only kept."""
+        """Return the number of GPUs that pretrain a `ConfiguredGenerator.transfer`; rows are only copied."""
         return 0 if transfer.startswith(("rows", "fresh")) else self.experiment.gpus
 
     @property
@@ -165,13 +150,13 @@ class Study:
         return max(float(m) for method in self.methods.values() for m in self.grid(method)["m"])
 
     def candidates(self, method: str) -> list[str]:
-        """Return the methods whose fits λ̂ is chosen among: the method's own, or those it names."""
+        """Return the methods from whose fits λ̂ is chosen: the method itself, or those of its `choose_from`."""
         return list(self.methods[method].choose_from or [method])
 
     def fits(self, method: Method) -> dict[str, list[str]]:
-        """Return the labels of a method's fits, and the parts S_g whose pools each draws on.
+        """Return the labels of a method's fits, each with the parts S_g whose pools it uses.
 
-        A part is written as `part_label` writes it, '0.8' or '0.8-fold2'. A fit is called by its r.
+        Labels of parts are those of `part_label`: '0.8' or '0.8-fold2'. The label of a fit is its r, or '0.8-cross'.
         """
         if method.generator is None:
             return {"1.0": []}
@@ -180,7 +165,7 @@ class Study:
         return {str(r): [str(r)] for r in self._ratios(method)}
 
     def _ratios(self, method: Method) -> list[float]:
-        """Return a method's ratios r; with α fixed to p (non-adaptive) the largest below 1."""
+        """Return a method's ratios r; where α is fixed to p (non-adaptive), only the largest below 1."""
         if method.r is None and method.alpha == ["training"]:
             below = [r for r in self.experiment.grid.r if r < 1]
             return [max(below or self.experiment.grid.r)]
@@ -196,17 +181,20 @@ class Study:
         return {"m": m, "alpha": alpha, "reserve": method.reserve, "focus": grid.focus}
 
     def stream(self, replicate: int | str | None = None) -> list[str]:
-        """Return the options that random streams derive from."""
+        """Return the options from which random streams derive."""
         return options(seed=self.experiment.seed, experiment=self.label, replicate=replicate)
 
     def prepare(self, data: Data) -> list[str]:
         """Return the arguments of codsa-prepare."""
         corrections = [
-            f"{name}={word}" for name, c in data.columns.items() for word in (c.type, c.role) if word is not None
+            f"{name}={correction}"
+            for name, column in data.columns.items()
+            for correction in (column.type, column.role)
+            if correction is not None
         ]
         sections = [self.experiment.regions, data.images, data.texts, data.simulation]
         return [
-            *_source(data),
+            *_origin(data),
             *options(
                 target=data.target,
                 sha256=data.sha256,
@@ -217,37 +205,45 @@ class Study:
                 group=data.group,
                 column=corrections,
             ),
-            *(word for section in sections if section for word in section_options(section, without=("name",))),
+            *(option for section in sections if section for option in section_options(section, without=("name",))),
         ]
 
     def auxiliary(self, name: str) -> Data:
-        """Return a further set of rows: 'source', of the transfer, or 'fresh', of the oracle."""
-        found: Data | None = getattr(self.experiment, name)
-        if found is None:
+        """Return an auxiliary set of rows: 'source' (for transfer) or 'fresh' (for the oracle)."""
+        data: Data | None = getattr(self.experiment, name)
+        if data is None:
             raise CodsaError(f"experiment '{self.label}' has no {name} set")
-        return found
+        return data
 
     def pretrain(self, transfer: str) -> list[str]:
-        """Return the arguments of codsa-train-gen --pretrain for a `Source.transfer`."""
+        """Return the arguments of codsa-train-gen --pretrain for a `ConfiguredGenerator.transfer`."""
         return [*self.pretrained_options(transfer), *self.stream()]
 
     def pretrained_options(self, transfer: str) -> list[str]:
-        """Return the options of codsa-train-gen --pretrain that say what is learned from the source set."""
+        """Return the options of codsa-train-gen --pretrain that say what is pretrained, and by which settings."""
         kind, _, rows = transfer.partition("-")
-        chosen = options(
+        what = options(
             pretrain="rows" if kind == "fresh" else kind,
             source_rows=int(rows) if rows else None,
             gpus=self.pretraining_gpus(kind) or None,
         )
-        own = getattr(self.experiment.pretrain, kind, {})
+        kind_settings = getattr(self.experiment.pretrain, kind, {})
         if kind == "inverter":
-            texts = self.auxiliary("source").texts
-            own = {**({"encoder": texts.encoder} if texts and texts.encoder else {}), **own}
-        return [*chosen, *settings(own)]
+            kind_settings = {**inverter_settings(self.auxiliary("source")), **kind_settings}
+        return [*what, *settings(kind_settings)]
 
-    def inverted(self, generator: str) -> bool:
-        """Say whether a generator decodes by the inverter that is trained on the source set."""
-        return self.generators[generator].settings.get("inverter") == "source"
+    def transfers(self, generator: str) -> list[str]:
+        """Return what a generator starts from, as pretrained on the source set: one kind, or none."""
+        transfer = self.generators[generator].transfer
+        return [] if transfer is None else [transfer]
+
+    def inverters(self, generator: str) -> list[str]:
+        """Return ['inverter'] for a generator that decodes by the inverter of the source set; else an empty list."""
+        return ["inverter"] if self.generators[generator].settings.get("inverter") == "source" else []
+
+    def inverter_options(self, folders: Iterable[str]) -> list[str]:
+        """Return the options of codsa-train-gen that name the folders of inverters."""
+        return [option for folder in folders for option in settings({"inverter": str(folder)})]
 
     def split(self, replicate: int | str) -> list[str]:
         """Return the arguments of codsa-split."""
@@ -263,12 +259,13 @@ class Study:
 
     def generator_options(self, generator: str) -> list[str]:
         """Return the options of codsa-train-gen that say what is trained, and on how many GPUs."""
-        source = self.generators[generator]
-        own = {k: v for k, v in source.settings.items() if k != "inverter" or not self.inverted(generator)}
-        return [*options(generator=source.name, gpus=self.gpus(generator) or None), *settings(own)]
+        configured = self.generators[generator]
+        elsewhere = self.inverters(generator)  # `inverter_options` sets this one
+        own_settings = {key: setting for key, setting in configured.settings.items() if key not in elsewhere}
+        return [*options(generator=configured.name, gpus=self.gpus(generator) or None), *settings(own_settings)]
 
     def part_options(self, part: str) -> list[str]:
-        """Return the option of codsa-train-gen that says on which rows: a ratio r, or all outside a fold."""
+        """Return the option of codsa-train-gen that defines S_g: a ratio r, or all rows outside a fold."""
         r, _, fold = part.partition("-fold")
         return options(fold=int(fold)) if fold else options(r=float(r))
 
@@ -277,17 +274,19 @@ class Study:
         return [*self.pool_grids(generator, part), *self.generator_trust(generator), *self.stream(replicate)]
 
     def pool_grids(self, generator: str, part: str) -> list[str]:
-        """Return the options of codsa-sample that say how many rows: the grids of all methods that share the pool."""
-        users = [
-            m
-            for m in self.methods.values()
-            if m.generator and self.generator_of(m) == generator and any(part in p for p in self.fits(m).values())
+        """Return the options of codsa-sample that set the pool's size: the grids of all methods that share it."""
+        sharing = [
+            method
+            for method in self.methods.values()
+            if method.generator
+            and self.generator_of(method) == generator
+            and any(part in parts for parts in self.fits(method).values())
         ]
-        return options(grid=sorted({value(self.grid(m)) for m in users}))
+        return options(grid=sorted({value(self.grid(method)) for method in sharing}))
 
     def generator_trust(self, generator: str) -> list[str]:
         """Return the option that lets a generator of the user's own run."""
-        return options(trust=own_code(self.generators[generator].name))
+        return options(trust=own_class(self.generators[generator].name))
 
     def fit(self, replicate: int | str, method: str, label: str) -> list[str]:
         """Return the arguments of codsa-fit."""
@@ -295,17 +294,17 @@ class Study:
         return [*grid, *estimator, *self.metric_options(), *self.stream(replicate)]
 
     def grid_options(self, method: str, label: str) -> list[str]:
-        """Return the options of codsa-fit that say which (m, α) are fitted, on which real rows."""
+        """Return the options of codsa-fit for the grid of (m, α) and the real rows."""
         chosen = self.methods[method]
         ratio = float(label.removesuffix("-cross"))
         return options(r=ratio, **self.grid(chosen), weighted=chosen.weighted, keep_grid=self.experiment.keep_grid)
 
     def estimator_options(self) -> list[str]:
-        """Return the options of codsa-fit that say what is fitted."""
+        """Return the options of codsa-fit for the estimator."""
         return section_options(self.experiment.estimator)
 
     def metric_options(self) -> list[str]:
-        """Return the options of codsa-fit that say how the fits are judged."""
+        """Return the options of codsa-fit for the metrics of test and validation rows."""
         return options(metric=self.experiment.metric, choose_by=self.experiment.choose_by)
 
     def evaluate(self, replicate: int | str) -> list[str]:
@@ -314,23 +313,20 @@ class Study:
 
     def estimator_trust(self) -> list[str]:
         """Return the option that lets an estimator of the user's own run."""
-        return options(trust=own_code(self.experiment.estimator.name))
+        return options(trust=own_class(self.experiment.estimator.name))
 
     def evaluation(self, method: str, **paths: Any) -> str:
-        """Return a method's --evaluation for codsa-eval: its name, its encoder, and the paths that are given."""
+        """Return a method's --evaluation for codsa-eval: its name, its encoder, and paths by key."""
         encoder = self._round_trip_encoder(method)
         return value({"method": method, **paths, **({"encoder": encoder} if encoder else {})})
 
     def _round_trip_encoder(self, method: str) -> str | None:
-        """Return the encoder by which generated texts are embedded again, where a method has some."""
-        texts = self.experiment.data.texts
-        if texts is None or all(self.methods[one].generator is None for one in self.candidates(method)):
-            return None
-        said = self.experiment.data.columns.get(texts.column)
-        return None if said is not None and said.role == "ignored" else texts.encoder
+        """Return the encoder that embeds a method's generated texts again; None where it generates none."""
+        generates = any(self.methods[name].generator for name in self.candidates(method))
+        return round_trip_encoder(self.experiment.data) if generates else None
 
     def pretrained_module(self) -> str:
-        """Return the module that defines the generator which is fitted on the source set."""
+        """Return the module of the generator that is pretrained on the source set."""
         return locate("generator", self._pretrained_name(), GENERATORS).partition(":")[0]
 
     def _pretrained_name(self) -> str:
@@ -341,9 +337,9 @@ class Study:
             raise CodsaError(f"pretrain.denoiser: generator = {name!r}: a registered name or module:Class") from None
 
     def generator_module(self, generator: str) -> str:
-        """Return the module that defines a generator."""
+        """Return the module of a generator."""
         return locate("generator", self.generators[generator].name, GENERATORS).partition(":")[0]
 
     def estimator_module(self) -> str:
-        """Return the module that defines the estimator."""
+        """Return the module of the estimator."""
         return locate("estimator", self.experiment.estimator.name, ESTIMATORS).partition(":")[0]

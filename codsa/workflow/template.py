@@ -20,8 +20,8 @@ from codsa.settings.section import validated
 from codsa.stages.prepare import prepare
 from codsa.workflow.config import Experiment
 
-TEXT = """\
-# {name}: {rows} rows, {task} of '{target}', made by `codsa new` and yours to edit.
+TEMPLATE = """\
+# {name}: {rows} rows, {task} of '{target}', written by `codsa new` for you to edit.
 # Unknown keys are refused, with the nearest known name; absent ones have the defaults shown.
 name: {name}
 title: {name}
@@ -32,24 +32,24 @@ data:
   path: {path}
   target: {target_text}
   task: {task}           # inferred; classification or regression
-  # group: patient_id    # rows of one value never straddle roles
+  # group: patient_id    # rows of one value share one role
   columns: {{}}            # inferred as below; to correct, drop the {{}} and the # of a line
 {columns}
 
-regions:                 # where the sample space is parted; they hold {counts} rows
+regions:                 # a partition of the sample space; they hold {counts} rows
 {regions}
 
 split:
-  law: balanced          # Q, the law you will be judged under: balanced, training, or {{region: weight}}
+  law: balanced          # Q, the law under which the model is evaluated: balanced, training, or {{region: weight}}
   validation: 0.2        # a share of every region, or a number of rows drawn under Q
   test: 0.2
 
 methods: [none, weighted, bootstrap, {neighbours}, non-adaptive, codsa]
 
-grid:                    # what is tried; the choice is made on validation rows alone
+grid:                    # the grid of λ = (r, m, α); validation rows alone choose λ
   r: [0.8, 1.0]          # share of the training rows that the generator sees
   m: [0.25, 0.5, 1.0]    # synthetic rows, as a multiple of the training rows
-  alpha: [balance, target]   # where they go: Eq. (5), as under Q, or a weight for the region in focus
+  alpha: [balance, target]   # their regions: Eq. (5), as under Q, or a weight for the region in focus
 
 generators:
   tabular-diffusion: {{steps: 2000, batch: 256}}
@@ -60,7 +60,7 @@ estimator:
 
 
 def write_experiment(table: Path, target: str, region: str | None, name: str | None, out: Path | None) -> Path:
-    """Look at a table and write its experiment file.
+    """Infer the schema of a table and write its experiment file.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def write_experiment(table: Path, target: str, region: str | None, name: str | N
     rule = RegionRule(by="column", column=region) if region else RegionRule()
     rows, schema = prepare(read_table(table), Declared(target), rule)
     counts = np.bincount(schema.regions.assign(rows)).tolist()
-    text = TEXT.format(
+    text = TEMPLATE.format(
         name=_quote(title),
         rows=len(rows),
         task=schema.task,
@@ -97,13 +97,13 @@ def write_experiment(table: Path, target: str, region: str | None, name: str | N
         neighbours="smote, adasyn" if schema.task == "classification" else "smote, smogn",
     )
     _check(text, path)
-    with atomic_write(path) as part:
-        part.write_text(text, encoding="utf-8")
+    with atomic_write(path) as staged:
+        staged.write_text(text, encoding="utf-8")
     return path
 
 
 def _quote(text: str) -> str:
-    """Return text as YAML reads it back: quoted where it is not plain, or would be a number, a truth or null."""
+    """Return text as YAML: quoted where it is not plain, or where YAML would read a number, a boolean or null."""
     if re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./-]*", text) and _reads_as_itself(text):
         return text
     return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf).strip()
@@ -114,7 +114,7 @@ def _reads_as_itself(text: str) -> bool:
 
 
 def _comment(text: str) -> str:
-    """Return text without what would end a comment."""
+    """Return text with blanks for the characters that would end a comment."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 

@@ -276,7 +276,7 @@ def test_a_study_without_labels_runs_end_to_end(tmp_path: Path, run_cli: Any) ->
     assert details["coverage"] > 0.3 and details["frechet"] > 0 and details["nearest_ratio"] == 0
     assert panels["generated"] == panels["nearest"] and len(panels["real"]) == 10  # the bootstrap copies
     page = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
-    assert "Images to judge" in page and "Fréchet" in page
+    assert "Real and generated images" in page and "Fréchet" in page
     assert (tmp_path / "r" / "figures" / "images-method.png").exists()
     roles = pd.read_parquet(tmp_path / "s.parquet")["role"]
     assert set(made.rows["y"][roles == "train"]) == {"a"} and set(made.rows["y"][roles == "unused"]) == {"b"}

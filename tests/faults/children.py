@@ -20,7 +20,7 @@ WARM = (
     "codsa.stages.train_generator",
     "codsa.stages.sample",
     "codsa.stages.evaluate",
-    "codsa.report",
+    "codsa.stages.report",
     "codsa.generators.tables.tabular_diffusion",
     "codsa.generators.tables.smote",
     "codsa.estimators.store",

@@ -467,5 +467,5 @@ def test_schema_with_a_pooled_class_is_exact_through_save(tmp_path: Path) -> Non
     (tmp_path / "g").mkdir()
     trained.generator.save(tmp_path / "g")
     again = type(trained.generator).load(tmp_path / "g", schema, TINY)
-    for one, two in zip(assert_exact(trained), assert_exact(Trained(again, schema, trained.made)), strict=True):
+    for one, two in zip(assert_exact(trained), assert_exact(Trained(again, schema, trained.training)), strict=True):
         pd.testing.assert_frame_equal(one, two)

@@ -17,8 +17,9 @@ from codsa.io import array_columns
 from codsa.io.seeds import stream
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
+from codsa.stages.pretrain import PRETRAINERS
 from codsa.stages.sample import conform, in_bounds
-from codsa.stages.train_generator import PRETRAINERS, load_generator, write_generator
+from codsa.stages.train_generator import load_generator, write_generator
 
 SMALL: dict[str, dict[str, Any]] = {
     "image-diffusion": {

@@ -19,7 +19,7 @@ from codsa.nn.tuning import MODES, plain_weights, tunable
 from codsa.readers.simulations import simulate
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
-from codsa.stages.train_generator import write_pretrained
+from codsa.stages.pretrain import write_pretrained
 
 TINY = {"steps": 20, "batch": 64, "width": 16, "depth": 2, "sampler_steps": 3, "labels": "denoiser"}
 

@@ -368,7 +368,7 @@ def test_neighbours_of_texts_are_refused(tmp_path: Path, toy: None) -> None:
 @pytest.mark.parametrize("tune", ["full", "head", "lora"])
 def test_a_pretrained_denoiser_is_trained_further(tune: str, tmp_path: Path, toy: None) -> None:
     from codsa.io.seeds import SeedContext
-    from codsa.stages.train_generator import write_pretrained
+    from codsa.stages.pretrain import write_pretrained
 
     dataset = dataset_of(tmp_path)
     settings = {"generator": "text-diffusion", **TINY["text-diffusion"]}
@@ -381,7 +381,7 @@ def test_a_pretrained_denoiser_is_trained_further(tune: str, tmp_path: Path, toy
 @pytest.mark.parametrize("name", ["text-diffusion", "text-gaussian"])
 def test_source_rows_join_those_of_the_study(name: str, tmp_path: Path, toy: None) -> None:
     from codsa.io.seeds import SeedContext
-    from codsa.stages.train_generator import write_pretrained
+    from codsa.stages.pretrain import write_pretrained
 
     dataset = dataset_of(tmp_path)
     write_pretrained(tmp_path / "p", "rows", dataset_of(tmp_path), {}, SeedContext(0, "e", 0), tmp_path / "w", {}, {})

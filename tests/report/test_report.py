@@ -15,15 +15,24 @@ from typer.testing import CliRunner
 
 from codsa.cli.report import app
 from codsa.errors import CodsaError
-from codsa.evidence.verdict import best_of, compare, rivals_of, share_of_way
+from codsa.evidence.studies import read_study
+from codsa.evidence.verdict import best_of, compare, rivals_of, share_of_way, verdict_of
 from codsa.evidence.wording import decimals_of, enough, listed, number, percent
 from codsa.io.image_codec import encode
 from codsa.io.manifests import write_manifest
 from codsa.io.records import write_json
 from codsa.io.tables import read_parquet, write_parquet
-from codsa.report import metrics_table, plain_text, read_study, summary_table, verdict_of, write_report
 from codsa.report.surfaces import alpha_order, surface, surface_figure, sweeps
-from codsa.report.tables import edge_note, main_table, quality_table, spreadsheet_cell
+from codsa.report.tables import (
+    edge_note,
+    main_table,
+    metrics_table,
+    plain_text,
+    quality_table,
+    spreadsheet_cell,
+    summary_table,
+)
+from codsa.stages.report import write_report
 
 REGIONS = ["majority", "minority"]
 LEVELS = {"none": 0.576, "bootstrap": 0.510, "smote": 0.474, "codsa": 0.464, "codsa-transfer": 0.459}

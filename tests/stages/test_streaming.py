@@ -19,7 +19,7 @@ from codsa.io.digests import frame_digest, parts_digest
 from codsa.io.seeds import SeedContext, stream
 from codsa.io.tables import read_parquet
 from codsa.stages import sample
-from codsa.stages.sample import GROUP, write_shard
+from codsa.stages.sample import GROUP_BLOCKS, write_shard
 from codsa.stages.train_generator import Trained, Training
 
 WORK = SeedContext(0, "e", 0)
@@ -44,7 +44,7 @@ def peak(trained: Trained, folder: Path, rows: int) -> int:
 def test_memory_does_not_grow_with_the_rows_of_a_shard(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sample, "GROUP", 4)
+    monkeypatch.setattr(sample, "GROUP_BLOCKS", 4)
     peak(trained, tmp_path / "warm", 8 * BLOCK)
     few, many = (peak(trained, tmp_path / str(blocks), blocks * BLOCK) for blocks in (8, 48))
     assert many < 2 * few
@@ -57,7 +57,7 @@ def test_memory_does_not_grow_with_the_rows_of_a_shard(
 def test_a_pool_has_the_same_bytes_each_time_and_the_same_digest_in_any_shards(
     trained: Trained, tmp_path: Path
 ) -> None:
-    rows = GROUP * BLOCK + 3 * BLOCK + 5
+    rows = GROUP_BLOCKS * BLOCK + 3 * BLOCK + 5
     for shards in (1, 3, 50):  # 50 shards of 20 blocks: some are empty
         for shard in range(shards):
             write_shard(tmp_path / str(shards), trained, {0: 10, 1: rows}, shard, shards, WORK)

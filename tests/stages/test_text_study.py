@@ -121,7 +121,7 @@ def test_a_study_from_raw_texts_to_the_report(study: Path, run_cli: RunCli) -> N
     ended = run_cli(codsa.cli.report.main, *folders, "--out", study / "report")
     assert ended.code == 0, ended.err
     page = (study / "report" / "report.html").read_text(encoding="utf-8")
-    assert "Texts to judge" in page and "Round trip" in page and made["examples"]["2"]["generated"][0] in page
+    assert "Real and generated texts" in page and "Round trip" in page and made["examples"]["2"]["generated"][0] in page
     figures = pd.read_csv(study / "report" / "metrics.csv")
     assert {"kappa", "quadratic-kappa"} <= set(figures["metric"]) and not figures.astype(str).isin(
         made["examples"]["2"]["real"]

@@ -70,7 +70,7 @@ def names_of(study: Study) -> dict[str, list[str]]:
         names |= {f"train {name}": code.train(name), f"sample {name}": code.sample(name)}
         if source.transfer is not None:
             names[f"pretrain {source.transfer}"] = code.pretrain(source.transfer)
-        if study.inverted(name):
+        if study.inverters(name):
             names["pretrain inverter"] = code.pretrain("inverter")
     return names
 
@@ -124,6 +124,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ("diagnostics/distances.py", {"evaluate"}),
         ("stages/fit.py", {"fit", "evaluate"}),
         ("stages/split.py", {"split"}),
+        ("stages/pretrain.py", {"pretrain encoder", "pretrain denoiser"}),
+        ("stages/report.py", {"report"}),
         ("report/page.py", {"report"}),
         ("readers/stored.py", {"prepare", "prepare source"}),
         ("generators/texts/training.py", set()),

@@ -10,10 +10,11 @@ from codsa.settings.section import validated
 from codsa.settings.types import NAME
 from codsa.workflow.code_digests import stage_digest
 from codsa.workflow.config import Config, load_experiment
+from codsa.workflow import modalities
 from codsa.workflow.stage_code import StageCode
-from codsa.workflow.study import Study, raw_files, settings
+from codsa.workflow.study import Study, raw_files
 
-# A plan of thousands of jobs is millions of objects that stay; looking for others among them took a tenth of its time.
+# The objects of a plan of thousands of jobs all stay alive. Searching them for garbage took a tenth of the planning time.
 gc.set_threshold(100_000, 50, 50)
 
 
@@ -21,14 +22,14 @@ def load_studies():
     """Read config.yaml and the experiments that it names."""
     try:
         configuration = validated(Config, config, "config.yaml")
-        found = [
+        experiments = [
             load_experiment(Path(file), configuration.scale) for file in configuration.experiments
         ]
-        studies = {label: Study(label, experiment).checked() for label, experiment in found}
+        studies = {label: Study(label, experiment).checked() for label, experiment in experiments}
         code = {label: StageCode(study).checked() for label, study in studies.items()}
     except CodsaError as error:
         raise WorkflowError(str(error)) from None
-    if len(studies) < len(found):
+    if len(studies) < len(experiments):
         raise WorkflowError("config.yaml: two experiments have the same name")
     return configuration, studies, code
 
@@ -40,7 +41,7 @@ REPLICATE = f"{STUDY}/rep~{{replicate}}"
 GENERATOR = f"{REPLICATE}/gen~{{generator}}/r~{{r}}"
 EVALUATION = f"{REPLICATE}/eval~{{method}}"
 
-# The inputs of most rules: the prepared rows, and the role that the split gives each of them.
+# The inputs of most rules: the prepared rows, and the split that gives each row its role.
 DATA = {"rows": f"{STUDY}/data/rows.parquet", "schema": f"{STUDY}/data/schema.json"}
 SPLIT_DATA = {**DATA, "split": f"{REPLICATE}/split.parquet", "laws": f"{REPLICATE}/split.json"}
 
@@ -57,7 +58,7 @@ wildcard_constraints:
     shards=r"\d\d\d\d+",
 
 
-# `logged FILE COMMAND…` runs a command with its output in a log, of which a failure shows the end.
+# `logged FILE COMMAND…` runs a command and writes its output to a log; after a failure it prints the log's last lines.
 shell.prefix("""
     set -euo pipefail
     logged() {{ local log=$1; shift; "$@" >"$log" 2>&1 || {{ tail -n 5 "$log" >&2; exit 2; }}; }}
@@ -65,39 +66,47 @@ shell.prefix("""
 
 
 def study_of(wildcards):
+    """The study that a job belongs to."""
     return STUDIES[wildcards.study]
 
 
 def code_of(wildcards):
-    """What each stage of a study runs."""
+    """The modules that each stage of a study runs."""
     return STAGE_CODE[wildcards.study]
 
 
+def data_of(wildcards):
+    """The rows that a job prepares: the study's own, or an auxiliary set."""
+    study = study_of(wildcards)
+    name = wildcards.get("auxiliary")
+    return study.auxiliary(name) if name else study.experiment.data
+
+
+def prepare_options_of(wildcards):
+    """The options of codsa-prepare that depend on the modality of the rows."""
+    return modalities.prepare_options(data_of(wildcards), RESULTS)
+
+
 def excluded_of(wildcards):
-    """What a source set of texts is kept apart from: the study's own rows."""
-    texts = study_of(wildcards).auxiliary(wildcards.auxiliary).texts
-    return [f"{STUDY}/data/rows.parquet".format(study=wildcards.study)] if texts else []
-
-
-def cache_of(data):
-    """Where computed embeddings are kept, for all studies: an option of codsa-prepare."""
-    return ["--embeddings", f"{RESULTS}/embeddings"] if data.texts else []
+    """The rows that an auxiliary set must not resemble, as a list."""
+    study_rows = f"{RESULTS}/{wildcards.study}/data/rows.parquet"
+    return modalities.excluded_rows(data_of(wildcards), study_rows)
 
 
 def pretrained_of(wildcards):
-    """What a generator takes from the source set, as a list: empty without transfer."""
-    kind = study_of(wildcards).generators[wildcards.generator].transfer
-    return [f"{RESULTS}/{wildcards.study}/pretrained~{kind}"] if kind else []
+    """The pretrained folder that a generator starts from, as a list: empty without transfer."""
+    kinds = study_of(wildcards).transfers(wildcards.generator)
+    return [f"{RESULTS}/{wildcards.study}/pretrained~{kind}" for kind in kinds]
 
 
 def inverter_of(wildcards):
     """The inverter that a generator decodes by, where it is trained on the source set, as a list."""
-    used = study_of(wildcards).inverted(wildcards.generator)
-    return [f"{RESULTS}/{wildcards.study}/pretrained~inverter"] if used else []
+    kinds = study_of(wildcards).inverters(wildcards.generator)
+    return [f"{RESULTS}/{wildcards.study}/pretrained~{kind}" for kind in kinds]
 
 
 def auxiliary_of(wildcards):
-    """The folder of the set that something is carried over from."""
+    """The folder of the auxiliary set that is pretrained on."""
     name = "fresh" if wildcards.kind.startswith("fresh") else "source"
     return f"{RESULTS}/{wildcards.study}/{name}"
 
@@ -110,7 +119,7 @@ def shards_of(study, replicate, generator, r):
 
 
 def fits_of(wildcards, method):
-    """The folders of the fits that a method is judged by, one per method and r."""
+    """The folders of the fits from which a method's λ̂ is chosen, one per method and r."""
     study = study_of(wildcards)
     folder = f"{RESULTS}/{wildcards.study}/rep~{wildcards.replicate}"
     return [
@@ -121,7 +130,7 @@ def fits_of(wildcards, method):
 
 
 def pools_at(wildcards, name, labels):
-    """The shard manifests of the pools that some of a method's fits draw on."""
+    """The shard manifests of the pools that some of a method's fits use."""
     study = study_of(wildcards)
     method = study.methods[name]
     parts = [part for label in labels for part in study.fits(method)[label]]
@@ -135,12 +144,12 @@ def pools_at(wildcards, name, labels):
 
 
 def pools_of_fit(wildcards):
-    """The shard manifests of the pools that one fit draws on: none without a generator."""
+    """The shard manifests of the pools that one fit uses: none without a generator."""
     return pools_at(wildcards, wildcards.method, [wildcards.r])
 
 
 def pools_of(wildcards, method):
-    """The shard manifests of all pools behind the fits that a method is judged by."""
+    """The shard manifests of all pools that the fits of `fits_of` use."""
     study = study_of(wildcards)
     return [
         manifest
@@ -150,7 +159,7 @@ def pools_of(wildcards, method):
 
 
 def of_all_methods(wildcards, files_of):
-    """What a function of wildcards and a method gives for all methods, each file once."""
+    """The files that a function of wildcards and a method returns for all methods, each file once."""
     methods = study_of(wildcards).methods
     return list(dict.fromkeys(file for name in methods for file in files_of(wildcards, name)))
 
@@ -166,7 +175,7 @@ def all_pools_of(wildcards):
 
 
 def evaluations_of(wildcards):
-    """What codsa-eval is asked for in a replicate, one text per method."""
+    """The values of codsa-eval's --evaluation in a replicate, one per method."""
     return [
         study_of(wildcards).evaluation(
             method,
@@ -184,8 +193,8 @@ def folders(manifests):
 
 
 def repeated(option, values):
-    """An option repeated for each value, as words that the rule quotes."""
-    return [word for value in values for word in (option, str(value))]
+    """An option repeated for each value, as arguments that the rule quotes."""
+    return [argument for value in values for argument in (option, str(value))]
 
 
 def all_metrics_of(wildcards):

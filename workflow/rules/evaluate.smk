@@ -1,5 +1,5 @@
-# One job evaluates all methods of a replicate: starting a process for each would cost more than the figures do. The
-# outputs are one set of files per method, so that there is one such rule per study.
+# One job evaluates all methods of a replicate: starting a process for each would take longer than the evaluation.
+# The number of outputs depends on the study's methods, so that each study has a rule of its own.
 for label in STUDIES:
 
     rule:
@@ -36,7 +36,7 @@ for label in STUDIES:
             stream=lambda w: study_of(w).stream(w.replicate),
             code=lambda w: stage_digest(*code_of(w).evaluate()),
         message:
-            "Measuring all methods of {wildcards.study}, replicate {wildcards.replicate}, on the test rows"
+            "Evaluating all methods of {wildcards.study}, replicate {wildcards.replicate}, on the test rows"
         shell:
             """
             logged {log:q} codsa-eval --data {params.data:q} --split {input.split:q} \

@@ -12,8 +12,8 @@ rule fit:
         FITS
     threads: 1
     resources:
-        mem_mb=memory(2000, each=20, factor=synthetic, share=lambda: 1 / abreast(FITS)),
-        runtime=minutes(120, each=1, factor=synthetic, share=lambda: 1 / turns(FITS)),
+        mem_mb=memory(2000, each=20, factor=synthetic, share=lambda: 1 / concurrent_members(FITS)),
+        runtime=minutes(120, each=1, factor=synthetic, share=lambda: 1 / rounds_of(FITS)),
         group_slots=1,
     params:
         data=subpath(input.rows, parent=True),

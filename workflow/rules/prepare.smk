@@ -1,6 +1,6 @@
 rule prepare:
     input:
-        raw=lambda w: raw_files(study_of(w).experiment.data),
+        raw=lambda w: raw_files(data_of(w)),
     output:
         rows=f"{STUDY}/data/rows.parquet",
         schema=f"{STUDY}/data/schema.json",
@@ -14,21 +14,21 @@ rule prepare:
         mem_mb=memory(1500, each=8),
         runtime=minutes(20, each=0.2),
     params:
-        source=lambda w: study_of(w).prepare(study_of(w).experiment.data),
+        source=lambda w: study_of(w).prepare(data_of(w)),
         out=subpath(output.rows, parent=True),
-        cache=lambda w: cache_of(study_of(w).experiment.data),
-        code=lambda w: stage_digest(*code_of(w).prepare(study_of(w).experiment.data)),
+        modality=prepare_options_of,
+        code=lambda w: stage_digest(*code_of(w).prepare(data_of(w))),
     message:
         "Preparing the rows of {wildcards.study}"
     shell:
         """
-        logged {log:q} codsa-prepare {params.source:q} {params.cache:q} --out {params.out:q}
+        logged {log:q} codsa-prepare {params.source:q} {params.modality:q} --out {params.out:q}
         """
 
 
 rule prepare_auxiliary:
     input:
-        raw=lambda w: raw_files(study_of(w).auxiliary(w.auxiliary)),
+        raw=lambda w: raw_files(data_of(w)),
         excluded=excluded_of,
     output:
         rows=f"{STUDY}/{{auxiliary}}/rows.parquet",
@@ -43,15 +43,15 @@ rule prepare_auxiliary:
         mem_mb=memory(1500, each=8),
         runtime=minutes(20, each=0.2),
     params:
-        source=lambda w: study_of(w).prepare(study_of(w).auxiliary(w.auxiliary)),
+        source=lambda w: study_of(w).prepare(data_of(w)),
         out=subpath(output.rows, parent=True),
-        cache=lambda w: cache_of(study_of(w).auxiliary(w.auxiliary)),
+        modality=prepare_options_of,
         excluded=lambda w, input: repeated("--exclude-near", folders(input.excluded)),
-        code=lambda w: stage_digest(*code_of(w).prepare(study_of(w).auxiliary(w.auxiliary))),
+        code=lambda w: stage_digest(*code_of(w).prepare(data_of(w))),
     message:
         "Preparing the {wildcards.auxiliary} rows of {wildcards.study}"
     shell:
         """
-        logged {log:q} codsa-prepare {params.source:q} {params.cache:q} \
+        logged {log:q} codsa-prepare {params.source:q} {params.modality:q} \
             {params.excluded:q} --out {params.out:q}
         """

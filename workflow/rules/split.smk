@@ -12,8 +12,8 @@ rule split:
         SPLITS
     threads: 1
     resources:
-        mem_mb=memory(1500, each=8, share=lambda: 1 / abreast(SPLITS)),
-        runtime=minutes(20, each=0.05, share=lambda: 1 / turns(SPLITS)),
+        mem_mb=memory(1500, each=8, share=lambda: 1 / concurrent_members(SPLITS)),
+        runtime=minutes(20, each=0.05, share=lambda: 1 / rounds_of(SPLITS)),
         group_slots=1,
     params:
         data=subpath(input.rows, parent=True),
@@ -21,7 +21,7 @@ rule split:
         stream=lambda w: study_of(w).stream(w.replicate),
         code=lambda w: stage_digest(*code_of(w).split()),
     message:
-        "Giving every row of {wildcards.study} its role in replicate {wildcards.replicate}"
+        "Splitting the rows of {wildcards.study}, replicate {wildcards.replicate}"
     shell:
         """
         logged {log:q} codsa-split --data {params.data:q} {params.sizes:q} {params.stream:q} \

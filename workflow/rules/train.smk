@@ -17,15 +17,15 @@ rule pretrain:
         slurm_partition=lambda w: partition(pretraining_gpus_of(w)),
     params:
         data=subpath(input.rows, parent=True),
-        learned=lambda w: study_of(w).pretrained_options(w.kind),
+        pretraining=lambda w: study_of(w).pretrained_options(w.kind),
         stream=lambda w: study_of(w).stream(),
         code=lambda w: stage_digest(*code_of(w).pretrain(w.kind)),
     message:
-        "Learning {wildcards.kind} for {wildcards.study}"
+        "Pretraining the {wildcards.kind} of {wildcards.study}"
     shell:
         """
-        trap : TERM # let the training write its checkpoint
-        logged {log:q} codsa-train-gen --data {params.data:q} {params.learned:q} {params.stream:q} \
+        trap : TERM # the training writes a checkpoint, then ends
+        logged {log:q} codsa-train-gen --data {params.data:q} {params.pretraining:q} {params.stream:q} \
             --out {output.pretrained:q}
         """
 
@@ -55,16 +55,14 @@ rule train_generator:
         generator=lambda w: study_of(w).generator_options(w.generator),
         part=lambda w: study_of(w).part_options(w.r),
         pretrained=lambda w, input: repeated("--pretrained", input.pretrained),
-        inverter=lambda w, input: [
-            word for folder in input.inverter for word in settings({"inverter": folder})
-        ],
+        inverter=lambda w, input: study_of(w).inverter_options(input.inverter),
         stream=lambda w: study_of(w).stream(w.replicate),
         code=lambda w: stage_digest(*code_of(w).train(w.generator)),
     message:
         "Training {wildcards.generator} at r = {wildcards.r}: {wildcards.study}, replicate {wildcards.replicate}"
     shell:
         """
-        trap : TERM # let the training write its checkpoint
+        trap : TERM # the training writes a checkpoint, then ends
         logged {log:q} codsa-train-gen --data {params.data:q} --split {input.split:q} \
             {params.pretrained:q} {params.inverter:q} {params.generator:q} {params.part:q} \
             {params.stream:q} --out {output.generator:q}
