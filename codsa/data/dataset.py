@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from codsa.data import schema as tables
-from codsa.data.columns import Declared, settle_columns
+from codsa.data.columns import settle_columns
 from codsa.data.raw_tables import HeldTable
 from codsa.data.region_rules import refuse_gaps
 from codsa.data.schema import Schema
@@ -115,7 +115,7 @@ def load_dataset(folder: Path) -> Dataset:
     rows = read_parquet(path)
     tables.check_table(rows, schema, str(path))
     table = HeldTable(rows)
-    columns, _ = settle_columns(table, schema.columns, Declared(schema.target, schema.task))
+    columns, _ = settle_columns(table, schema.columns, schema.target, schema.task)
     rows, schema = table.rows(columns), replace(schema, columns=columns)
     refuse_gaps(schema.regions, schema.regions.assign(rows))
     return Dataset(rows, schema, content_digest(frame_digest(rows), schema))

@@ -9,12 +9,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
 from codsa.data.columns import (
-    Declared,
+    Encoding,
     beside_arrays,
     column_notes,
     copy_notes,
@@ -34,13 +35,21 @@ from codsa.io.digests import parts_digest
 from codsa.io.names import MANIFEST, PREPARE, TABLE
 from codsa.io.tables import write_parquet_groups
 from codsa.readers.stored import StoredTable, arrow_types
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 
 log = logging.getLogger(__name__)
 
+NOT_ENCODED: Mapping[str, Encoding] = MappingProxyType({})
+"""The encodings of a table without vectors of texts."""
+
 
 def prepare(
-    raw: pd.DataFrame, declared: Declared, rule: RegionRule, notes: Sequence[str] = ()
+    raw: pd.DataFrame,
+    options: ColumnOptions,
+    rule: RegionRule,
+    notes: Sequence[str] = (),
+    encoded: Mapping[str, Encoding] = NOT_ENCODED,
 ) -> tuple[pd.DataFrame, Schema]:
     """Type a raw table in memory, settle the task, resolve the regions (see `settle_schema`).
 
@@ -51,17 +60,18 @@ def prepare(
     schema : Schema
     """
     table = HeldTable(*composed_table(raw))
-    schema = settle_schema(table, declared, rule, notes)
+    schema = settle_schema(table, options, rule, notes, encoded)
     return table.rows(schema.columns), schema
 
 
 def prepare_to(
     folder: Path,
     raw: pd.DataFrame | Path,
-    declared: Declared,
+    options: ColumnOptions,
     rule: RegionRule,
     origin: Mapping[str, Any],
     notes: Sequence[str] = (),
+    encoded: Mapping[str, Encoding] = NOT_ENCODED,
 ) -> None:
     """Prepare a table and write it as a dataset.
 
@@ -70,7 +80,7 @@ def prepare_to(
     folder : Path
     raw : DataFrame of shape (n, d), or Path
         A path is that of a Parquet file that stays where it is.
-    declared, rule, origin, notes
+    options, rule, origin, notes, encoded
         As `prepare` and `write_dataset` take them.
 
     Raises
@@ -79,27 +89,35 @@ def prepare_to(
         As `prepare`.
     """
     if isinstance(raw, pd.DataFrame):
-        rows, schema = prepare(raw, declared, rule, notes)
+        rows, schema = prepare(raw, options, rule, notes, encoded)
         write_dataset(folder, rows, schema, origin)
         return
     table = StoredTable(raw)
-    schema = settle_schema(table, declared, rule, notes)
+    schema = settle_schema(table, options, rule, notes, encoded)
     with new_files(folder / MANIFEST, PREPARE) as staged:
         written = staged / TABLE
         write_parquet_groups(written, table.chunks(schema.columns), arrow_types(schema.columns))
         write_records(staged, parts_digest(stored_chunks(written, schema.columns)), schema, origin)
 
 
-def settle_schema(table: RawTable, declared: Declared, rule: RegionRule, notes: Sequence[str] = ()) -> Schema:
+def settle_schema(
+    table: RawTable,
+    options: ColumnOptions,
+    rule: RegionRule,
+    notes: Sequence[str] = (),
+    encoded: Mapping[str, Encoding] = NOT_ENCODED,
+) -> Schema:
     """Settle types, roles, levels, bounds, the task and the regions, wherever the table lies.
 
     Parameters
     ----------
     table : RawTable
-    declared : Declared
+    options : ColumnOptions
     rule : RegionRule
     notes : sequence of str
         What the reader left out, in words.
+    encoded : mapping
+        Column of vectors → what they encode.
 
     Raises
     ------
@@ -107,26 +125,25 @@ def settle_schema(table: RawTable, declared: Declared, rule: RegionRule, notes: 
         For a missing, constant or partly missing target, a declared column without values, an
         unknown name, a region without rows.
     """
-    inferred = beside_arrays(infer_columns(table, declared), declared, rule)
-    columns, task = settle_columns(table, inferred, declared)
-    columns = [_encoding(c, declared.vectors) for c in columns]
-    deciding = pd.DataFrame({c.name: table.typed(c) for c in columns if _decides(c.name, table, declared, rule)})
-    regions, pooled = resolve_regions(rule, deciding, declared.target, task)
+    inferred = beside_arrays(infer_columns(table, options), options, rule)
+    columns, task = settle_columns(table, inferred, options.target, options.task, options.classes)
+    columns = [_with_encoding(c, encoded.get(c.name)) for c in columns]
+    deciding = pd.DataFrame({c.name: table.typed(c) for c in columns if _decides(c.name, table, options.target, rule)})
+    regions, pooled = resolve_regions(rule, deciding, options.target, task)
     more = table.notes() + column_notes(columns) + copy_notes(table, columns) + pooled
     for note in more:
         log.warning("%s", note)
     schema = Schema(columns, task, regions, [*notes, *more])
-    return replace(schema, normal=normal_levels(declared.normal, schema))
+    return replace(schema, normal=normal_levels(options.normal, schema))
 
 
-def _decides(name: str, table: RawTable, declared: Declared, rule: RegionRule) -> bool:
+def _decides(name: str, table: RawTable, target: str, rule: RegionRule) -> bool:
     """Say whether a column may be needed to part the rows, or to say that the column asked for is not there."""
     if rule.expressions:
         expressions = rule.expressions.values()
-        return name == declared.target or any(name in parse(e).columns(table.names) for e in expressions)
-    return name in (declared.target, rule.column) or (rule.column is not None and rule.column not in table.names)
+        return name == target or any(name in parse(e).columns(table.names) for e in expressions)
+    return name in (target, rule.column) or (rule.column is not None and rule.column not in table.names)
 
 
-def _encoding(column: Column, vectors: Mapping[str, tuple[str, str]]) -> Column:
-    text, encoder = vectors.get(column.name, (None, None))
-    return column if text is None else replace(column, of=text, encoder=encoder)
+def _with_encoding(column: Column, encoding: Encoding | None) -> Column:
+    return column if encoding is None else replace(column, of=encoding.text_column, encoder=encoding.encoder)

@@ -47,15 +47,17 @@ def _quoted(thing: Any) -> str:
         return json.dumps(thing)
 
 
-def section_options(section: Section, without: tuple[str, ...] = ()) -> list[str]:
+def section_options(section: Section, model: type[Section] | None = None, without: tuple[str, ...] = ()) -> list[str]:
     """Return the options that set a section, which `codsa.cli.sections` reads back: those that are not as by default.
 
     Parameters
     ----------
+    model : Section class, optional
+        The class that declares the keys to write, where `section` inherits from it; default: that of `section`.
     without : tuple of str
         Keys that the command takes by other means.
     """
-    default = {name: field.get_default() for name, field in type(section).model_fields.items()}
+    default = {name: field.get_default() for name, field in (model or type(section)).model_fields.items()}
     given = {name: getattr(section, name) for name in default if name not in without}
     return [word for name, v in given.items() if v != default[name] for word in _field_options(section, name, v)]
 
@@ -68,6 +70,8 @@ def _field_options(section: Section, name: str, given: Any) -> list[str]:
         return [flag.name, *map(str, given)]
     if flag.read == "pairs":
         given = [f"{key}={text}" for key, text in given.items()]
+    if flag.read == "choices":
+        given = [f"{key}={choice}" for key, entry in given.items() for _, choice in entry if choice is not None]
     positive, _, negative = flag.name.partition("/")
     if negative:
         return [positive if given else negative]

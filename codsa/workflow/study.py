@@ -18,6 +18,7 @@ from codsa.errors import CodsaError
 from codsa.estimators.base import check_spec
 from codsa.generators.base import generator_class
 from codsa.io.digests import digest
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.registry import ESTIMATORS, GENERATORS, LIGHT, WITHOUT_GPU, locate
 from codsa.settings.types import ObjectName
 from codsa.workflow.commands import options, section_options, settings, value
@@ -201,22 +202,11 @@ class Study:
 
     def prepare(self, data: Data) -> list[str]:
         """Return the arguments of codsa-prepare."""
-        corrections = [
-            f"{name}={word}" for name, c in data.columns.items() for word in (c.type, c.role) if word is not None
-        ]
         sections = [self.experiment.regions, data.images, data.texts, data.simulation]
         return [
             *_source(data),
-            *options(
-                target=data.target,
-                sha256=data.sha256,
-                task=data.task,
-                normal=data.normal,
-                **{"class": data.classes},
-                keep=data.keep,
-                group=data.group,
-                column=corrections,
-            ),
+            *options(sha256=data.sha256, keep=data.keep),
+            *section_options(data, ColumnOptions),
             *(word for section in sections if section for word in section_options(section, without=("name",))),
         ]
 
