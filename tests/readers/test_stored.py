@@ -57,8 +57,8 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The table as a Parquet file that counts as too large for memory."""
     path = tmp_path / "raw.parquet"
     awkward_table().to_parquet(path)
-    monkeypatch.setattr(stored, "STREAMED", 0)
-    monkeypatch.setattr(stored, "CHUNK", 30)
+    monkeypatch.setattr(stored, "MEMORY_CELLS", 0)
+    monkeypatch.setattr(stored, "CHUNK_ROWS", 30)
     return path
 
 
@@ -101,7 +101,7 @@ def spelt_table() -> pd.DataFrame:
 def test_schema_and_notes_are_the_same(
     declared: ColumnOptions, rule: RegionRule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "CHUNK", 30)
+    monkeypatch.setattr(stored, "CHUNK_ROWS", 30)
     path = tmp_path / "raw.parquet"
     table = spelt_table() if declared.target != "flag" else spelt_table().dropna(subset="flag").reset_index(drop=True)
     table.to_parquet(path)
@@ -156,7 +156,7 @@ def test_a_digest_is_checked(raw: Path) -> None:
 
 
 def test_infinite_values_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "STREAMED", 0)
+    monkeypatch.setattr(stored, "MEMORY_CELLS", 0)
     table = awkward_table()
     table.loc[7, "amount"] = np.inf
     table.to_parquet(tmp_path / "raw.parquet")
@@ -166,7 +166,7 @@ def test_infinite_values_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_an_estimator_is_the_same(split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held = load_dataset(tmp_path / "data")
-    monkeypatch.setattr(stored, "STREAMED", 0)
+    monkeypatch.setattr(stored, "MEMORY_CELLS", 0)
     kept = open_dataset(tmp_path / "data")
     assert isinstance(kept, StoredDataset)
     roles = load_split(tmp_path / "split.parquet", kept)

@@ -261,8 +261,8 @@ def test_regions_of_large_numbers(tmp_path: Path) -> None:
 def test_a_file_too_large_for_memory_keeps_its_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = [LARGE + i for i in range(N - 1)] + [None]
     path = as_parquet(values, tmp_path / "raw.parquet")
-    monkeypatch.setattr(stored, "STREAMED", 0)
-    monkeypatch.setattr(stored, "CHUNK", 7)
+    monkeypatch.setattr(stored, "MEMORY_CELLS", 0)
+    monkeypatch.setattr(stored, "CHUNK_ROWS", 7)
     declared = ColumnOptions(target="y", columns={"x": {"role": "feature"}})
     assert read_raw(path) == path
     prepare_to(tmp_path / "data", path, declared, RegionRule(), {})
@@ -335,7 +335,7 @@ def test_two_spellings_of_a_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_large_file_is_spelt_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "STREAMED", 0)
+    monkeypatch.setattr(stored, "MEMORY_CELLS", 0)
     frame = pd.DataFrame({"site": [COMPOSED, DECOMPOSED] * 30, "z": np.linspace(0, 1, 60), "y": ["a", "b"] * 30})
     frame.to_parquet(tmp_path / "raw.parquet")
     prepare_to(tmp_path / "data", tmp_path / "raw.parquet", ColumnOptions(target="y"), RegionRule(), {})
