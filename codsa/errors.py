@@ -8,9 +8,9 @@ import os
 import re
 from collections.abc import Iterable
 
-OUTSIDE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
-OUTSIDE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
-OUTSIDE |= {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
+SYSTEM_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
+SYSTEM_ERRORS |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
+SYSTEM_ERRORS |= {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 """Errors of the system that the user can mend: no space, no permission, a file where a folder is needed, limits."""
 NO_MEMORY = (
     "can't allocate memory",
@@ -20,11 +20,11 @@ NO_MEMORY = (
     "bad_alloc",
     "failed to map segment",
 )
-"""How libraries that have no kind of their own for it say that there is no memory left."""
+"""Messages of libraries that have no exception class for exhausted memory."""
 
 
 class CodsaError(Exception):
-    """A mistake in what the user gave: names the thing, the value seen and the fix.
+    """A mistake in the user's input: names the column, key or file, the value seen and the fix.
 
     The command line prints it as one line and ends with exit code 2, without a traceback.
     """
@@ -46,14 +46,16 @@ def suggest(name: str, known: Iterable[str]) -> str:
         "did you mean 'x'?", or the list of known names when none is near.
     """
     names = [str(k) for k in known]
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    return f"did you mean '{near[0]}'?" if near else "known: " + (", ".join(names) or "none")
+    nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    return f"did you mean '{nearest[0]}'?" if nearest else "known: " + (", ".join(names) or "none")
 
 
-def shortened(text: str, most: int = 60) -> str:
-    """Return a value as errors quote it: on one line, without control characters, a long one without its middle."""
+def shortened(text: str, max_characters: int = 60) -> str:
+    """Return a text as errors quote it: one line, no control characters, and a long one without its middle."""
     line = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in " ".join(text.split()))
-    return line if len(line) <= most else f"{line[: most * 2 // 3]}…{line[-(most // 3) :]}"
+    return (
+        line if len(line) <= max_characters else f"{line[: max_characters * 2 // 3]}…{line[-(max_characters // 3) :]}"
+    )
 
 
 def quoted_value(value: object) -> str:
@@ -65,7 +67,7 @@ def quoted_value(value: object) -> str:
 def system_reason(error: BaseException) -> str | None:
     """Say in words what an error of the system means for the user; None where the error is of another kind.
 
-    Libraries wrap such errors in kinds of their own, whose text holds the system's number.
+    Libraries wrap such errors in classes of their own, whose text holds the errno.
     """
     text = str(error)
     if isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY):
@@ -74,7 +76,7 @@ def system_reason(error: BaseException) -> str | None:
     wrapped = re.search(r"(?:os error |[Ee]rrno:? )(\d+)", text)
     if number is None and wrapped:
         number = int(wrapped[1])
-    if number not in OUTSIDE:
+    if number not in SYSTEM_ERRORS:
         return None
     place = getattr(error, "filename", None) or "output"
     return f"{place}: {os.strerror(number)}; nothing half-written was left"

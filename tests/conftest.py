@@ -19,10 +19,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from toy_texts import ToyEncoder
 
-from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset, load_dataset, write_dataset
 from codsa.data.split import Split, load_split, write_split
 from codsa.io.seeds import rng, stream
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.split import Size, target_law
@@ -115,7 +115,7 @@ def mixed_table() -> pd.DataFrame:
 
 def write_prepared(folder: Path, raw: pd.DataFrame, rule: RegionRule | None = None, **said: object) -> Dataset:
     """Prepare a table with target `y`, write it and load it back."""
-    rows, schema = prepare(raw, Declared(target="y", **said), rule or RegionRule())
+    rows, schema = prepare(raw, ColumnOptions(target="y", **said), rule or RegionRule())
     write_dataset(folder, rows, schema, {})
     return load_dataset(folder)
 

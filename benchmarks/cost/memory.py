@@ -43,8 +43,8 @@ def training(out: Section) -> None:
     megabytes = write_raw(folder / "raw.parquet")
     settings = {**SETTINGS, **PLAIN_LABELS, "steps": 200, "width": 64, "depth": 1}
     found = []
-    for name, limit in (("left in its file", "rows.STREAMED"), ("held in memory", "10**18")):
-        begin = f"from codsa import rows\nrows.STREAMED = {limit}\n"
+    for name, limit in (("left in its file", "rows.MEMORY_CELLS"), ("held in memory", "10**18")):
+        begin = f"from codsa.data import rows\nrows.MEMORY_CELLS = {limit}\n"
         for stage, arguments in stages(folder, folder / name.split()[0], settings).items():
             spent, resident, own = peaks(command(stage, arguments, begin))
             label = f"codsa-{stage.replace('_', '-')}"

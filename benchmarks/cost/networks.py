@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from shared import PLAIN_LABELS, SETTINGS, WORK, Section, Spent, simulation, timed
 
-from codsa.data.columns import Declared
 from codsa.data.metrics import by_region
 from codsa.data.schema import Schema
 from codsa.data.split import VALIDATION
@@ -24,6 +23,7 @@ from codsa.generators.base import BLOCK
 from codsa.io.devices import mixed_precision
 from codsa.io.seeds import stream
 from codsa.readers.simulations import simulate
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.regions import RegionRule
 from codsa.stages.fit import evaluation_set
@@ -113,7 +113,7 @@ def at_speed(generator: Trained, calls: int, precision: str) -> tuple[list[pd.Da
 
 def fresh_rows(schema: Schema) -> list[pd.DataFrame]:
     """Return 3,000 fresh rows of each region."""
-    rows, _ = prepare(simulate("imbalanced-classification", 3000, 3000, 99), Declared("y"), RegionRule())
+    rows, _ = prepare(simulate("imbalanced-classification", 3000, 3000, 99), ColumnOptions(target="y"), RegionRule())
     region = schema.regions.assign(rows)
     return [rows[region == k].reset_index(drop=True) for k in range(len(schema.regions))]
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from shared import Section, command, peaks, scratch
 
-from codsa.data.columns import Declared
 from codsa.data.dataset import write_dataset
 from codsa.data.region_rules import RegionRule
 from codsa.io import array_columns
+from codsa.settings.columns import ColumnOptions
 from codsa.stages.prepare import prepare
 from codsa.workflow.study import settings as words
 
@@ -56,5 +56,5 @@ def write_images(folder: Path) -> None:
     images = array_columns.column("image", pixels.astype(np.uint8))
     label = np.where(random.random(IMAGES) < 0.5, "a", "b")
     raw = pd.DataFrame({"image": images, "place": [f"p{k}" for k in place], "y": label})
-    rows, schema = prepare(raw, Declared("y"), RegionRule(by="column", column="place"))
+    rows, schema = prepare(raw, ColumnOptions(target="y"), RegionRule(by="column", column="place"))
     write_dataset(folder, rows, schema, {})

@@ -16,11 +16,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset, load_dataset, write_dataset
 from codsa.data.split import Split, load_split, write_split
 from codsa.io.seeds import SeedContext, rng, stream
 from codsa.readers.simulations import simulate
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.split import Size, target_law
@@ -85,7 +85,9 @@ class Section:
 def simulation() -> tuple[Dataset, Split]:
     """Return the simulation of 4.1 with the paper's rows, and a split with n = 4,000."""
     folder = scratch()
-    rows, schema = prepare(simulate("imbalanced-classification", 2000, 4400, 0), Declared("y"), RegionRule())
+    rows, schema = prepare(
+        simulate("imbalanced-classification", 2000, 4400, 0), ColumnOptions(target="y"), RegionRule()
+    )
     write_dataset(folder, rows, schema, {})
     dataset = load_dataset(folder)
     q = target_law("balanced", dataset.schema, dataset.regions())

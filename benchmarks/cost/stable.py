@@ -13,9 +13,9 @@ import pandas as pd
 import torch
 from shared import Section, Spent, command, peaks, scratch
 
-from codsa.data.columns import Declared
 from codsa.data.dataset import write_dataset
 from codsa.io import array_columns
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.workflow.study import settings as words
@@ -93,8 +93,10 @@ def write_faces(folder: Path) -> Path:
     pixels = random.integers(0, 256, (FACES, 64, 64, 3)).astype(np.uint8)
     age, place = random.integers(1, 90, FACES), np.arange(FACES) % 2
     raw = pd.DataFrame({"image": array_columns.column("image", pixels), "age": age, "place": place})
-    told = Declared("age", task="regression", columns={"place": {"type": "categorical", "role": "attribute"}})
-    rows, schema = prepare(raw, told, RegionRule(by="column", column="place", min_rows=2))
+    options = ColumnOptions(
+        target="age", task="regression", columns={"place": {"type": "categorical", "role": "attribute"}}
+    )
+    rows, schema = prepare(raw, options, RegionRule(by="column", column="place", min_rows=2))
     write_dataset(folder, rows, schema, {})
     return folder
 

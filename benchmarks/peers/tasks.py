@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from levels import as_codes, as_levels, code_limits
 
-from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset, load_dataset, write_dataset
 from codsa.data.grid import focus_region, pool_counts
 from codsa.data.metrics import OVERALL, default_metric
@@ -24,6 +23,7 @@ from codsa.io.seeds import SeedContext, integer, rng
 from codsa.modalities import Comparison, modalities_of
 from codsa.modalities.compare import compare
 from codsa.readers.simulations import simulate
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import Grid
 from codsa.settings.regions import RegionRule
@@ -191,7 +191,7 @@ def open_piece(task: Task, replicate: int, work_dir: Path, tables: Path) -> Piec
     data, folder = work_dir / f"task{task.name}" / "data", work_dir / f"task{task.name}" / f"rep~{replicate}"
     if not (data / "manifest.json").exists():
         raw = simulate(task.simulation, *SIZES, 0)
-        rows, schema = prepare(raw, Declared("y"), task.rule)
+        rows, schema = prepare(raw, ColumnOptions(target="y"), task.rule)
         write_dataset(data, rows, schema, {"simulation": task.simulation, "rows": list(SIZES), "seed": 0})
     dataset, file = load_dataset(data), folder / "split.parquet"
     if not file.exists():

@@ -9,7 +9,7 @@ import typer
 
 from codsa.cli.common import Version, new_app, parse_value, runner
 from codsa.cli.sections import with_sections
-from codsa.errors import CodsaError
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.images import ImageOptions
 from codsa.settings.regions import RegionRule
 from codsa.settings.sources import Part, SimulationSize
@@ -20,10 +20,16 @@ app = new_app()
 
 @app.command()
 @with_sections(
-    regions=RegionRule, images=ImageOptions, texts=TextOptions, simulation=SimulationSize, optional=("texts",)
+    columns=ColumnOptions,
+    regions=RegionRule,
+    images=ImageOptions,
+    texts=TextOptions,
+    simulation=SimulationSize,
+    optional=("texts",),
 )
 def prepare(
     out: Annotated[Path, typer.Option("--out", help="Folder to write.", show_default=False)],
+    columns: ColumnOptions,
     regions: RegionRule,
     images: ImageOptions,
     texts: TextOptions | None,
@@ -37,27 +43,10 @@ def prepare(
             show_default=False,
         ),
     ] = None,
-    target: Annotated[str, typer.Option("--target", help="Column to be predicted.")] = "y",
     sha256: Annotated[str | None, typer.Option("--sha256", help="Checksum; required for a URL.")] = None,
-    task: Annotated[
-        str | None,
-        typer.Option("--task", help="classification, regression or detection; the first two are inferred."),
-    ] = None,
-    normal: Annotated[
-        list[str] | None,
-        typer.Option("--normal", help="Detection: a level of the target that is normal; repeatable."),
-    ] = None,
     keep: Annotated[
         str | None,
         typer.Option("--keep", help="Only rows for which this expression holds, as 'useful >= 1'.", show_default=False),
-    ] = None,
-    group: Annotated[str | None, typer.Option("--group", help="Column whose values may not straddle roles.")] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option("--column", metavar="NAME=TYPE|ROLE", help="Correct an inferred type or role; repeatable."),
-    ] = None,
-    classes: Annotated[
-        list[str] | None, typer.Option("--class", help="A level that the target may have; repeatable; default: any.")
     ] = None,
     part: Annotated[
         list[str] | None,
@@ -122,7 +111,6 @@ def prepare(
 
     codsa-prepare simulation:imbalanced-classification --minority 2000 --majority 4400 --out data
     """
-    from codsa.data.columns import Declared
     from codsa.data.dataset import dataset_output
     from codsa.readers.datasets import Origin, kept, read_origin
     from codsa.stages.prepare import prepare_to
@@ -131,25 +119,11 @@ def prepare(
     parts = [Part.read(parse_value(text), "part") for text in part or []]
     origin = Origin(source, parts, sha256, labels, pattern)
     raw = kept(read_origin(origin, images, simulation, out / "raw"), keep)
-    declared = Declared(target, task, group, _columns(column or []), normal or [], classes or [])
     if texts is not None:
         from codsa.readers.texts import read_texts
 
-        raw, declared = read_texts(raw, declared, texts, embeddings or out.parent / "embeddings", exclude_near)
-    prepare_to(out, raw.table, declared, regions, raw.origin, raw.notes)
-
-
-def _columns(texts: list[str]) -> dict[str, dict[str, str]]:
-    """Read NAME=TYPE and NAME=ROLE, told apart by the known roles."""
-    from codsa.data.schema import ROLES
-
-    columns: dict[str, dict[str, str]] = {}
-    for text in texts:
-        name, _, value = text.rpartition("=")
-        if not name:
-            raise CodsaError(f"--column {text}: write it as NAME=TYPE or NAME=ROLE")
-        columns.setdefault(name, {})["role" if value in ROLES else "type"] = value
-    return columns
+        raw, columns = read_texts(raw, columns, texts, embeddings or out.parent / "embeddings", exclude_near)
+    prepare_to(out, raw.table, columns, regions, origin=raw.origin, notes=raw.notes, encoded=raw.encoded)
 
 
 main = runner(app)

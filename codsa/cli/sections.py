@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -12,11 +13,11 @@ from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
 from codsa.cli.common import parse_settings, parse_value
-from codsa.errors import CodsaError
+from codsa.errors import CodsaError, suggest
 from codsa.io.yamls import parse_decimal
 from codsa.settings.section import Flag, Section
 
-REPEATED = ("pairs", "settings")
+REPEATED = ("pairs", "choices", "settings")
 
 
 def with_sections(*, optional: tuple[str, ...] = (), **sections: type[Section]) -> Callable[..., Callable[..., Any]]:
@@ -56,12 +57,14 @@ def with_sections(*, optional: tuple[str, ...] = (), **sections: type[Section]) 
 
 
 def _key(model: type[Section], field: str) -> str:
-    return model.flag(field).name.partition("/")[0].lstrip("-").replace("-", "_")
+    """Return the name of an option's parameter: the option's own, unless that is a word of Python's."""
+    name = model.flag(field).name.partition("/")[0].lstrip("-").replace("-", "_")
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _section(model: type[Section], values: Mapping[str, Any], optional: bool) -> Section | None:
     given = {
-        field: _value(model.flag(field), text)
+        field: _value(model, field, text)
         for field in model.model_fields
         if (text := values[_key(model, field)]) not in (None, [])
     }
@@ -75,14 +78,17 @@ def _section(model: type[Section], values: Mapping[str, Any], optional: bool) ->
     raise CodsaError(f"{model.flag(alone[0]).name if alone else model.section} needs {flag}; give it")
 
 
-def _value(flag: Flag, text: Any) -> Any:
-    """Return what an option's text, or the texts of a repeated one, stand for."""
+def _value(model: type[Section], field: str, text: Any) -> Any:
+    """Return the value of an option from its text, or from the texts of a repeated option."""
+    flag = model.flag(field)
     if flag.read == "settings":
         return parse_settings(text)
     if flag.read == "pairs":
         return _pairs(flag.name, text)
+    if flag.read == "choices":
+        return _choices(flag.name, text, get_args(model.model_fields[field].annotation)[1])
     if isinstance(text, list):
-        return [_value(flag, one) for one in text]
+        return [_value(model, field, item) for item in text]
     if flag.read == "yaml":
         return parse_value(text)
     if flag.read == "number":
@@ -101,6 +107,29 @@ def _pairs(option: str, texts: list[str]) -> dict[str, str]:
             raise CodsaError(f"{option} {text}: '{name}' is given twice; give one another name")
         pairs[name] = value
     return pairs
+
+
+def _choices(option: str, texts: list[str], entry: type[Section]) -> dict[str, dict[str, str]]:
+    """Return, by name, the keys of `entry` that NAME=CHOICE sets: each key whose values include the choice."""
+    keys = {
+        choice: key
+        for key, field in entry.model_fields.items()
+        for part in _parts(field.annotation)
+        for choice in get_args(part)
+    }
+    entries: dict[str, dict[str, str]] = {}
+    for text in texts:
+        name, _, choice = text.rpartition("=")
+        if not name:
+            raise CodsaError(f"{option} {text}: write it as NAME=VALUE")
+        if choice not in keys:
+            raise CodsaError(
+                f"{option} {text}: no {' or '.join(entry.model_fields)} '{choice}'; {suggest(choice, keys)}"
+            )
+        if keys[choice] in entries.setdefault(name, {}):
+            raise CodsaError(f"{option} {text}: the {keys[choice]} of '{name}' is given twice; keep one of them")
+        entries[name][keys[choice]] = choice
+    return entries
 
 
 def _option(model: type[Section], name: str) -> Any:
@@ -142,7 +171,7 @@ def _bound(field: FieldInfo, kind: type[Ge] | type[Le]) -> Any:
 
 def _help(model: type[Section], field: FieldInfo, flag: Flag) -> str:
     text = flag.help or f"{model.section.capitalize()}: {field.description or ''}."
-    if field.is_required() or field.default in (None, {}):
+    if field.is_required() or field.default in (None, {}, []):
         return text
     default = field.default if not isinstance(field.default, list) else " ".join(map(str, field.default))
     return f"{text} [default: {default}]"

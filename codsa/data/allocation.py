@@ -1,4 +1,4 @@
-"""How many synthetic rows go to which region: Eq. (5), π, the two indices, whole counts."""
+"""How many synthetic rows go to which region: Eq. (5), π, the two indices, integer counts."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def generation_error_index(m: float, n_r: float, alpha: np.ndarray, tau: np.ndar
 
 
 def whole_counts(total: int, weights: np.ndarray) -> np.ndarray:
-    """Share out a whole number by weights, by largest remainders.
+    """Divide an integer by weights, by largest remainders.
 
     Parameters
     ----------

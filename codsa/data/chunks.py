@@ -1,4 +1,4 @@
-"""Chunks: runs of rows that go through a network together, whatever the number of rows asked."""
+"""Chunks: consecutive rows that go through a network together, whatever the number of rows asked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from collections.abc import Iterator
 
 
 def chunks(count: int, size: int) -> Iterator[slice]:
-    """Give the chunks of so many rows in order, the last one cut; of no rows, one empty chunk."""
+    """Yield slices of at most `size` of `count` rows, in order; one empty slice where there are no rows."""
     for first in range(0, max(count, 1), size):
         yield slice(first, min(first + size, count))

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from codsa.data import schema as tables
-from codsa.data.columns import Declared, settle_columns
+from codsa.data.columns import settle_columns
 from codsa.data.raw_tables import HeldTable
 from codsa.data.region_rules import refuse_gaps
 from codsa.data.schema import Schema
@@ -47,11 +48,11 @@ class Dataset:
         """Return n."""
         return len(self.rows)
 
-    def regions(self) -> Any:
+    def regions(self) -> np.ndarray:
         """Return each row's region index, ndarray of int64, shape (n,)."""
         return self.schema.regions.assign(self.rows)
 
-    def part(self, row_ids: Any) -> pd.DataFrame:
+    def part(self, row_ids: np.ndarray) -> pd.DataFrame:
         """Return the modelled columns of some rows, given by their row_ids."""
         return self.rows.iloc[row_ids][[c.name for c in self.schema.modelled]].reset_index(drop=True)
 
@@ -59,7 +60,7 @@ class Dataset:
         """Return one column."""
         return self.rows[name]
 
-    def row_hashes(self, names: list[str]) -> Any:
+    def row_hashes(self, names: list[str]) -> np.ndarray:
         """Return a hash of each row's values in some columns, ndarray of uint64, shape (n,)."""
         return pd.util.hash_pandas_object(self.rows[names], index=False).to_numpy()
 
@@ -69,6 +70,10 @@ def write_dataset(folder: Path, rows: pd.DataFrame, schema: Schema, origin: Mapp
 
     Parameters
     ----------
+    folder : Path
+    rows : DataFrame of shape (n, d)
+        In the schema's types.
+    schema : Schema
     origin : mapping
         Where the rows came from: the simulation's settings, or the file's digest.
     """
@@ -84,14 +89,14 @@ def write_records(staged: Path, rows_digest: str, schema: Schema, origin: Mappin
 
 
 def dataset_output(folder: Path) -> None:
-    """Raise a `CodsaError` where a dataset cannot be written because of files that this stage has not made."""
+    """Raise a `CodsaError` where a dataset cannot be written because of files that another stage or the user wrote."""
     files_output(folder / MANIFEST, PREPARE, (TABLE, SCHEMA))
 
 
 def check_table_file(folder: Path) -> Path:
-    """Return the path of a dataset's table once its manifest says that it is what was written.
+    """Return the path of a dataset's table, after comparing it with the manifest.
 
-    `schema.json` may differ from the manifest: it is there to be corrected.
+    `schema.json` may differ from the manifest: users correct it.
     """
     path = folder / MANIFEST
     record = read_manifest(path, PREPARE)
@@ -115,7 +120,7 @@ def load_dataset(folder: Path) -> Dataset:
     rows = read_parquet(path)
     tables.check_table(rows, schema, str(path))
     table = HeldTable(rows)
-    columns, _ = settle_columns(table, schema.columns, Declared(schema.target, schema.task))
+    columns, _ = settle_columns(table, schema.columns, schema.target, schema.task)
     rows, schema = table.rows(columns), replace(schema, columns=columns)
     refuse_gaps(schema.regions, schema.regions.assign(rows))
     return Dataset(rows, schema, content_digest(frame_digest(rows), schema))

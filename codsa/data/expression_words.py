@@ -1,4 +1,4 @@
-"""What an expression may use: methods, properties and functions, and how the rest is called in errors."""
+"""The methods, properties and functions that an expression may use, and the names of other syntax in errors."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _SPELLINGS: dict[type[ast.AST], str] = {
 
 
 def spelled(node: ast.AST) -> str:
-    """Return what a part of an expression is called by who wrote it."""
+    """Return how an expression spells a node of its syntax tree."""
     return _SPELLINGS.get(type(node), type(node).__name__)
 
 
@@ -84,7 +84,7 @@ def holds_text(value: Any) -> bool:
 
 
 def text_method(values: pd.Series, name: str, arguments: list[Any]) -> pd.Series:
-    """Return what a method of texts gives; a missing text contains nothing."""
+    """Apply a text method to a column; a missing text contains nothing."""
     options: Mapping[str, Any] = {"na": False} if name in ("contains", "startswith", "endswith") else {}
     if options and not isinstance(arguments[0], str):
         raise TypeError(f"{name} takes a text")

@@ -1,6 +1,6 @@
 """Expressions on the columns of a table: parsed, checked against a short list, and evaluated without running code.
 
-The language is the part of pandas' `DataFrame.query` that says something of each row by itself:
+The language is the part of pandas' `DataFrame.query` that evaluates each row by itself:
 
 - names of columns, in backticks where they are no Python names; numbers, texts, True, False, None;
 - comparisons (chained too), `and` `or` `not`, `&` `|` `~`, arithmetic, `in` and `not in` with a list of constants;
@@ -36,9 +36,9 @@ from codsa.data.expression_words import (
 )
 from codsa.errors import CodsaError, suggest
 
-LENGTH = 10_000
+MAX_CHARACTERS = 10_000
 """Characters of an expression, at most."""
-DEPTH = 100
+MAX_DEPTH = 100
 """Levels of nesting, at most."""
 LARGEST_POWER = 64
 """The greatest exponent between two constants."""
@@ -68,18 +68,18 @@ _WORDS = {"&": " and ", "|": " or "}
 
 
 class Expression:
-    """An expression that was parsed and found to use nothing but what is allowed.
+    """A parsed expression that uses the allowed syntax only.
 
     Parameters
     ----------
     text : str
     where : str
-        What the expression is, for errors: "keep" or "region expression".
+        The subject of error messages: "keep" or "region expression".
 
     Attributes
     ----------
     names : list of str
-        The columns that it names, in the order of their first mention.
+        The columns that it reads, in the order of their first mention.
 
     Raises
     ------
@@ -90,8 +90,8 @@ class Expression:
     def __init__(self, text: str, where: str = "region expression") -> None:
         self.where = where
         self.text = unicodedata.normalize("NFC", text).strip()
-        if len(self.text) > LENGTH:
-            raise self.error(f"is {len(self.text)} characters long; at most {LENGTH:,} are allowed")
+        if len(self.text) > MAX_CHARACTERS:
+            raise self.error(f"is {len(self.text)} characters long; at most {MAX_CHARACTERS:,} are allowed")
         plain, self._quoted = self._tokens()
         self._tree = self._parsed(plain)
         self._refuse_depth()
@@ -104,7 +104,7 @@ class Expression:
         return CodsaError(f"{self.where} '{shown}': {reason}")
 
     def _tokens(self) -> tuple[str, dict[str, str]]:
-        """Return the text with `and`, `or` and a Python name for each column in backticks, and what these stand for."""
+        """Return the text in Python's syntax, and the column in backticks that each of its new names stands for."""
         prefix = "column_"
         while prefix in self.text:
             prefix += "_"
@@ -135,16 +135,16 @@ class Expression:
 
     def _refuse_depth(self) -> None:
         level = [self._tree]
-        for _ in range(DEPTH):
+        for _ in range(MAX_DEPTH):
             level = [child for node in level for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
             if not level:
                 return
-        raise self.error(f"is nested more than {DEPTH} levels deep; write it flatter")
+        raise self.error(f"is nested more than {MAX_DEPTH} levels deep; write it flatter")
 
-    def _refusal(self, what: str, known: Iterable[str] = ()) -> CodsaError:
-        near = difflib.get_close_matches(what, list(known), n=1, cutoff=0.6)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        return self.error(f"'{what}' is not allowed in an expression; {hint}allowed: {ALLOWED}")
+    def _refusal(self, spelling: str, known: Iterable[str] = ()) -> CodsaError:
+        nearest = difflib.get_close_matches(spelling, list(known), n=1, cutoff=0.6)
+        hint = f"did you mean '{nearest[0]}'? " if nearest else ""
+        return self.error(f"'{spelling}' is not allowed in an expression; {hint}allowed: {ALLOWED}")
 
     def _check(self, node: ast.expr) -> None:
         """Raise a `CodsaError` for the first part of a tree that is not allowed."""
@@ -219,10 +219,10 @@ class Expression:
         self._check(owner.value if isinstance(owner, ast.Attribute) and known is TEXT_METHODS else owner)
 
     def _check_count(self, name: str, arguments: list[ast.expr], counts: tuple[int, int]) -> None:
-        least, most = counts
-        if not least <= len(arguments) <= most or any(isinstance(a, ast.Starred) for a in arguments):
-            wanted = str(least) if least == most else f"{least} to {most}"
-            raise self.error(f"'{name}' takes {wanted} arguments, not {len(arguments)}")
+        min_count, max_count = counts
+        if not min_count <= len(arguments) <= max_count or any(isinstance(a, ast.Starred) for a in arguments):
+            expected = str(min_count) if min_count == max_count else f"{min_count} to {max_count}"
+            raise self.error(f"'{name}' takes {expected} arguments, not {len(arguments)}")
 
     def _check_property(self, node: ast.Attribute) -> None:
         if node.attr in ("str", "dt"):
@@ -257,7 +257,7 @@ class Expression:
                 raise self.error(f"cannot be evaluated: no column '{name}'; {suggest(name, known)}")
 
     def columns(self, known: Iterable[str]) -> list[str]:
-        """Return which of a table's columns the expression reads."""
+        """Return the names of a table's columns that the expression reads."""
         names = list(known)
         return [key for key in (_key(name, names) for name in self.names) if key is not None]
 
@@ -330,10 +330,10 @@ class Expression:
         return value
 
     def _joined(self, node: ast.BoolOp, frame: pd.DataFrame) -> Any:
-        joined = operator.and_ if isinstance(node.op, ast.And) else operator.or_
+        combine = operator.and_ if isinstance(node.op, ast.And) else operator.or_
         value = self._value(node.values[0], frame)
         for other in node.values[1:]:
-            value = joined(value, self._value(other, frame))
+            value = combine(value, self._value(other, frame))
         return value
 
     def _calculated(self, symbol: ast.operator, left: Any, right: Any) -> Any:
@@ -365,7 +365,7 @@ class Expression:
 
 
 def parse(text: str, where: str = "region expression") -> Expression:
-    """Return an expression, parsed once however often it is asked for."""
+    """Return the parsed expression, from a cache where the same text was parsed before."""
     if not isinstance(text, str):
         raise CodsaError(f"{where}: {text!r} is no text; write it as for pandas' DataFrame.query")
     return _parsed(text, where)

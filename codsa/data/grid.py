@@ -1,4 +1,4 @@
-"""The grid of (m, α) over one pool: what each arm asks for, and how much the pool must hold."""
+"""The grid of (m, α) over one pool: the rows of each grid point, and how many rows the pool must hold."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def real_rows(split: Split, r: float, reserve: str, fold: int | None = None) -> 
 
 
 def points(grid: Grid, r: float, split: Split, schema: Schema, fold: int | None = None) -> list[GridPoint]:
-    """Enumerate the arms of a grid at a ratio r, or with a fold left out.
+    """Enumerate the points of a grid at a ratio r, or with a fold left out.
 
-    m = 0 makes one arm, whatever α. It is left out where there are no real rows (r = 1).
+    m = 0 makes one point, whatever α. It is left out where there are no real rows (r = 1).
 
     Raises
     ------
@@ -65,25 +65,25 @@ def points(grid: Grid, r: float, split: Split, schema: Schema, fold: int | None 
         For a negative m, an α off the simplex, or a grid of which nothing is left.
     """
     n_r = len(real_rows(split, r, grid.reserve, fold))
-    made: list[GridPoint] = []
+    grid_points: list[GridPoint] = []
     for ratio in grid.m:
         if ratio * split.n > MOST_ROWS:
             raise CodsaError(f"m = {ratio:g} times n = {split.n}: more than {MOST_ROWS} synthetic rows; lower m")
         m = round(ratio * split.n)
         if m == 0:
-            made += [] if any(point.m == 0 for point in made) else _without_synthetic(n_r, schema)
+            grid_points += [] if any(point.m == 0 for point in grid_points) else _without_synthetic(n_r, schema)
             continue
-        made += [_grid_point(m, ratio, alpha, n_r, grid, split, schema) for alpha in grid.alpha]
-    if not made:
+        grid_points += [_grid_point(m, ratio, alpha, n_r, grid, split, schema) for alpha in grid.alpha]
+    if not grid_points:
         raise CodsaError(f"m = 0 with r = {r}: there is neither a reserved nor a synthetic row to fit on")
-    return made
+    return grid_points
 
 
 def _without_synthetic(n_r: int, schema: Schema) -> list[GridPoint]:
     if n_r == 0:
         return []
-    none = np.zeros(len(schema.regions))
-    return [GridPoint(0, 0.0, "none", none, none.astype(np.int64), True)]
+    zeros = np.zeros(len(schema.regions))
+    return [GridPoint(m=0, m_ratio=0.0, label="none", alpha=zeros, counts=zeros.astype(np.int64), exact=True)]
 
 
 def _grid_point(
@@ -93,7 +93,9 @@ def _grid_point(
     if not exact:
         least = least_balancing_m(n_r, split.q, split.p)
         log.warning("alpha: balance at m = %d is clipped; Eq. (5) needs m ≥ %.0f", m, least)
-    return GridPoint(m, float(ratio), label(alpha), vector, whole_counts(m, vector), exact)
+    return GridPoint(
+        m=m, m_ratio=float(ratio), label=label(alpha), alpha=vector, counts=whole_counts(m, vector), exact=exact
+    )
 
 
 def label(alpha: AlphaValue) -> str:
@@ -142,11 +144,11 @@ def _weights(alpha: Mapping[str, float], schema: Schema) -> np.ndarray:
 
 
 def pool_counts(grids: Sequence[Grid], r: float, split: Split, schema: Schema, fold: int | None = None) -> np.ndarray:
-    """Return the rows of each region that a pool must hold so that every arm is a prefix of it.
+    """Return the rows of each region that a pool must hold so that every grid point is a prefix of it.
 
     Returns
     -------
     ndarray of int64, shape (K,)
     """
-    asked = [point.counts for grid in grids for point in points(grid, r, split, schema, fold)]
-    return np.max(asked, axis=0)
+    counts = [point.counts for grid in grids for point in points(grid, r, split, schema, fold)]
+    return np.max(counts, axis=0)

@@ -52,8 +52,8 @@ def _kappa(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray, weights: st
     if len(np.unique(y)) < 2:
         return float("nan")
     labels = np.arange(predicted.shape[1])
-    chosen = predicted.argmax(axis=1)
-    return float(cohen_kappa_score(y, chosen, labels=labels, weights=weights, sample_weight=weight))
+    predicted_class = predicted.argmax(axis=1)
+    return float(cohen_kappa_score(y, predicted_class, labels=labels, weights=weights, sample_weight=weight))
 
 
 def _quadratic_kappa(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
@@ -71,10 +71,10 @@ def _auc(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
     if predicted.ndim == 1:
         predicted = np.column_stack([-predicted, predicted])
     classes = range(predicted.shape[1]) if predicted.shape[1] > 2 else (1,)
-    here = [c for c in classes if 0 < np.count_nonzero(y == c) < len(y)]
-    if not here:
+    mixed_classes = [c for c in classes if 0 < np.count_nonzero(y == c) < len(y)]
+    if not mixed_classes:
         return float("nan")
-    return float(np.mean([roc_auc_score(y == c, predicted[:, c], sample_weight=weight) for c in here]))
+    return float(np.mean([roc_auc_score(y == c, predicted[:, c], sample_weight=weight) for c in mixed_classes]))
 
 
 def _precision(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
@@ -89,16 +89,20 @@ def _precision(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> floa
 def _balanced(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
     from sklearn.metrics import recall_score
 
-    chosen = predicted.argmax(axis=1)
-    return float(recall_score(y, chosen, labels=np.unique(y), average="macro", sample_weight=weight, zero_division=0.0))
+    predicted_class = predicted.argmax(axis=1)
+    return float(
+        recall_score(y, predicted_class, labels=np.unique(y), average="macro", sample_weight=weight, zero_division=0.0)
+    )
 
 
 def _f1(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
     """F1 averaged over the classes that occur."""
     from sklearn.metrics import f1_score
 
-    chosen = predicted.argmax(axis=1)
-    return float(f1_score(y, chosen, labels=np.unique(y), average="macro", sample_weight=weight, zero_division=0.0))
+    predicted_class = predicted.argmax(axis=1)
+    return float(
+        f1_score(y, predicted_class, labels=np.unique(y), average="macro", sample_weight=weight, zero_division=0.0)
+    )
 
 
 CLASSIFICATION: dict[str, Metric] = {
@@ -110,7 +114,7 @@ CLASSIFICATION: dict[str, Metric] = {
     "quadratic-kappa": _quadratic_kappa,
 }
 AGREEMENT = {"kappa", "quadratic-kappa"}
-"""Metrics without a value in a region of one class: there that class is judged against all others, on all rows."""
+"""Metrics that a region of one class leaves undefined: there that class is scored against all others, on all rows."""
 REGRESSION: dict[str, Metric] = {"mse": _squared, "rmse": _root}
 DETECTION: dict[str, Metric] = {"roc-auc": _auc, "average-precision": _precision}
 KNOWN = {"classification": CLASSIFICATION, "regression": REGRESSION, "detection": DETECTION}
@@ -159,20 +163,22 @@ def by_region(
         class against the others, on all rows under Q.
     """
     metric = (CLASSIFICATION | REGRESSION | DETECTION)[name]
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for k, region_name in enumerate(names):
-        here = region == k
-        found[region_name] = metric(y[here], predicted[here], np.ones(here.sum())) if here.any() else np.nan
-        if name in AGREEMENT and here.any() and (y[here] == y[here][0]).all():
-            found[region_name] = _against_others(y, predicted, int(y[here][0]), law_weights(region, q))
-    found[OVERALL] = metric(y, predicted, law_weights(region, q))
-    return found
+        in_region = region == k
+        values[region_name] = (
+            metric(y[in_region], predicted[in_region], np.ones(in_region.sum())) if in_region.any() else np.nan
+        )
+        if name in AGREEMENT and in_region.any() and (y[in_region] == y[in_region][0]).all():
+            values[region_name] = _against_others(y, predicted, int(y[in_region][0]), law_weights(region, q))
+    values[OVERALL] = metric(y, predicted, law_weights(region, q))
+    return values
 
 
 def _against_others(y: np.ndarray, predicted: np.ndarray, c: int, weight: np.ndarray) -> float:
     """Return κ of class c against all others."""
-    chosen = (predicted.argmax(axis=1) == c).astype(np.int64)
-    return _kappa((y == c).astype(np.int64), np.eye(2)[chosen], weight)
+    predicted_class = (predicted.argmax(axis=1) == c).astype(np.int64)
+    return _kappa((y == c).astype(np.int64), np.eye(2)[predicted_class], weight)
 
 
 def paired_interval(differences: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:

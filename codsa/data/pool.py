@@ -55,12 +55,12 @@ class RegionFacts:
 
 @dataclass(frozen=True)
 class ShardFacts:
-    """What a shard's manifest tells.
+    """The facts of a shard's manifest.
 
     Attributes
     ----------
     generator, settings, r, fold
-        The generator's making.
+        How the generator was trained.
     regions : dict of name to RegionFacts
     """
 
@@ -127,12 +127,12 @@ class Pool:
 
 
 def load_pool(folder: Path, schema: Schema) -> Pool:
-    """Read all shards of a pool and check that they are whole and belong together.
+    """Read all shards of a pool and check that they are complete and belong together.
 
     Raises
     ------
     CodsaError
-        For a missing shard, shards of different generators, or a file that is not what its manifest says.
+        For a missing shard, shards of different generators, or a file that differs from its manifest.
     """
     manifests = sorted(folder.glob("shard-*-of-*.json"))
     if not manifests:
@@ -149,28 +149,39 @@ def load_pool(folder: Path, schema: Schema) -> Pool:
         dataset, split = inputs["dataset"], inputs["split"]
     except KeyError as error:
         raise CodsaError(f"{manifests[0]}: names no {error} among its inputs; draw the pool again") from None
-    return Pool(rows, violations, dataset, split, frame_digest(*rows), first.r, first.fold, first.generator)
+    return Pool(
+        rows=rows,
+        violations=violations,
+        dataset=dataset,
+        split=split,
+        digest=frame_digest(*rows),
+        r=first.r,
+        fold=first.fold,
+        generator=first.generator,
+    )
 
 
 def _check_shards(
     folder: Path, manifests: Sequence[Path], records: Sequence[Manifest], facts: Sequence[ShardFacts]
 ) -> None:
     """Raise a `CodsaError` unless shards are all there, are where their names say, and come from one generator."""
-    places = [parameters_as(record, ShardParameters, path) for record, path in zip(records, manifests, strict=True)]
-    shards = places[0].shards
-    if len(records) != shards or any(place.shards != shards for place in places):
+    shard_parameters = [
+        parameters_as(record, ShardParameters, path) for record, path in zip(records, manifests, strict=True)
+    ]
+    shards = shard_parameters[0].shards
+    if len(records) != shards or any(shard.shards != shards for shard in shard_parameters):
         raise CodsaError(f"{folder}: {len(records)} of {shards} shards are there; draw the others with codsa-sample")
-    for path, place, record, fact in zip(manifests, places, records, facts, strict=True):
-        listed = {region.file for region in fact.regions.values()}
-        if path.name != shard_name(place.shard, place.shards) or listed != set(record.outputs):
+    for path, shard, record, facts_of_shard in zip(manifests, shard_parameters, records, facts, strict=True):
+        listed = {region.file for region in facts_of_shard.regions.values()}
+        if path.name != shard_name(shard.shard, shard.shards) or listed != set(record.outputs):
             raise CodsaError(f"{path}: is not the shard that it says; draw it again with codsa-sample")
-    for record, fact, place in zip(records, facts, places, strict=True):
-        same = record.inputs == records[0].inputs and place.seed == places[0].seed
-        if not same or _making(fact) != _making(facts[0]):
+    for record, facts_of_shard, shard in zip(records, facts, shard_parameters, strict=True):
+        same_inputs = record.inputs == records[0].inputs and shard.seed == shard_parameters[0].seed
+        if not same_inputs or _provenance(facts_of_shard) != _provenance(facts[0]):
             raise CodsaError(f"{folder}: its shards come from different generators; delete it and draw it again")
 
 
-def _making(fact: ShardFacts) -> tuple[Any, ...]:
+def _provenance(fact: ShardFacts) -> tuple[Any, ...]:
     return fact.generator, fact.settings, fact.r, fact.fold
 
 

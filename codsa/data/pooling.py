@@ -13,22 +13,22 @@ import pandas as pd
 from codsa.data.regions import MISSING, REST, Regions, range_name
 from codsa.errors import CodsaError
 
-NAMED = 3
-"""A pooled region of at most so many members is named after them, a larger one 'other'."""
+NAMED_MEMBERS = 3
+"""A pooled region of at most this many members is named after them, a larger one 'other'."""
 
 
-def pool_small(regions: Regions, frame: pd.DataFrame, least: int, ordered: bool) -> Regions:
-    """Join regions under `least` rows: to a neighbour where there is an order, else to 'other'.
+def pool_small(regions: Regions, frame: pd.DataFrame, min_rows: int, ordered: bool) -> Regions:
+    """Join regions under `min_rows` rows: to a neighbour where there is an order, else to 'other'.
 
-    The smallest region joins first, of equal ones the first; then what is smallest now; and so on.
+    The smallest region joins first, of equally small ones the first; then the smallest of the result; and so on.
 
     Parameters
     ----------
     regions : Regions
-        The partition before.
+        The partition to pool.
     frame : DataFrame
-        The rows that it parts.
-    least : int
+        The rows of that partition.
+    min_rows : int
         The number of rows that a region needs.
     ordered : bool
         Whether neighbours in the list of regions are alike (numbers, ranges).
@@ -39,11 +39,11 @@ def pool_small(regions: Regions, frame: pd.DataFrame, least: int, ordered: bool)
         With `pooled` saying which regions were joined, how many rows they had, and into what.
     """
     counts = np.bincount(regions.assign(frame), minlength=len(regions))
-    return _Pool(regions, counts, ordered).joined(least)
+    return _Pool(regions, counts, ordered).joined(min_rows)
 
 
 class _Pool:
-    """The regions while they are joined; each is known by its place in the partition before.
+    """The regions while they are joined; each is known by its index in the original partition.
 
     A joined region keeps the place of its first part, so places keep the order of the regions.
     """
@@ -53,7 +53,7 @@ class _Pool:
         self.counts: dict[int, int] = dict(enumerate(counts.tolist()))
         self.names = dict(enumerate(regions.names))
         self.members = {k: deque(member) for k, member in enumerate(regions.members)}
-        self.taken = Counter(regions.names)
+        self.name_counts = Counter(regions.names)
         self.by_size = [(count, k) for k, count in self.counts.items()]
         heapq.heapify(self.by_size)
         self.ordered = ordered
@@ -66,11 +66,11 @@ class _Pool:
         for i, note in enumerate(self.notes):
             self.pooled[place[note["into"]]].append(i)
 
-    def joined(self, least: int) -> Regions:
-        """Join until every region has `least` rows or one is left."""
+    def joined(self, min_rows: int) -> Regions:
+        """Join until every region has `min_rows` rows or one is left."""
         while len(self.names) > 1:
             small = self._smallest()
-            if self.counts[small] >= least:
+            if self.counts[small] >= min_rows:
                 break
             self._join(small, self._partner(small))
         for k, places in self.pooled.items():
@@ -80,26 +80,26 @@ class _Pool:
         members = [list(self.members[k]) for k in order]
         return Regions(self.regions.kind, [self.names[k] for k in order], self.regions.column, members, self.notes)
 
-    def _smallest(self, *but: int) -> int:
+    def _smallest(self, *excluded: int) -> int:
         """Return the smallest region, of equal ones the first."""
-        kept = []
+        skipped = []
         while True:
             count, k = self.by_size[0]
-            if self.counts.get(k) == count and k not in but:
+            if self.counts.get(k) == count and k not in excluded:
                 break
             entry = heapq.heappop(self.by_size)
-            kept += [entry] if self.counts.get(k) == count else []
-        for entry in kept:
+            skipped += [entry] if self.counts.get(k) == count else []
+        for entry in skipped:
             heapq.heappush(self.by_size, entry)
         return k
 
     def _partner(self, small: int) -> int:
         """Choose which region a small one joins: the smaller neighbour, or the pooled one, or the smallest."""
-        beside = [k for k in (self.before[small], self.after[small]) if k in self.names]
-        choose_from = beside
+        neighbours = [k for k in (self.before[small], self.after[small]) if k in self.names]
+        choose_from = neighbours
         if self.regions.kind != "expressions":  # these join only next to each other: the first true one decides
             in_order = self.ordered and self.names[small] != MISSING
-            choose_from = [k for k in beside if self.names[k] != MISSING] if in_order else []
+            choose_from = [k for k in neighbours if self.names[k] != MISSING] if in_order else []
             if not in_order:
                 choose_from = [k for k in self.pooled if k != small]
         if not choose_from:
@@ -109,10 +109,10 @@ class _Pool:
     def _join(self, small: int, partner: int) -> None:
         first, second = sorted((small, partner))
         rows = self.counts[small]
-        self.taken.subtract([self.names[first], self.names[second]])
+        self.name_counts.subtract([self.names[first], self.names[second]])
         name = self._join_members(first, second, rows)
-        self.taken[name] += 1
-        if self.taken[name] > 1:
+        self.name_counts[name] += 1
+        if self.name_counts[name] > 1:
             raise CodsaError(f"regions: the name '{name}' stands for two of them")
         self.notes.append({"region": self.names[small], "rows": rows, "into": name})
         parts = sorted((self.pooled.pop(first, []), self.pooled.pop(second, [])), key=len)
@@ -146,9 +146,9 @@ class _Pool:
         else:
             a.extend(b)
         joined = f"{self.names[first]}+{self.names[second]}"
-        return joined if len(self.members[first]) <= NAMED else self._rest()
+        return joined if len(self.members[first]) <= NAMED_MEMBERS else self._rest()
 
     def _rest(self) -> str:
         """Return 'other', or 'other 2' and so on where another region is called so."""
         names = itertools.chain([REST], (f"{REST} {i}" for i in itertools.count(2)))
-        return next(name for name in names if not self.taken[name])
+        return next(name for name in names if not self.name_counts[name])

@@ -1,4 +1,4 @@
-"""Raw tables whose columns are read one by one, so that what is settled of them does not depend on where they lie."""
+"""Raw tables whose columns are read one by one, so that the schema does not depend on where the table is stored."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class RawTable(ABC):
 
     @abstractmethod
     def notes(self) -> list[str]:
-        """Return in words what was spelt otherwise in the columns that were read."""
+        """Return notes on the texts that were brought to composed form, in the columns that were read."""
 
     def typed(self, column: Column) -> pd.Series:
         """Return a column in its type.
 
-        A column that is first asked for in one type and then in another, as a target of whole numbers that turns out
-        to be a class, is cast to the first and from that to the other.
+        A column may be requested first in one type and then in another, such as an integer target that turns out to
+        be a class. It is cast to the first type, and from there to the other.
         """
         first = self.inferred.setdefault(column.name, column)
         values = tables.cast(self.values(column.name), first)
@@ -51,7 +51,7 @@ class HeldTable(RawTable):
     frame : DataFrame of shape (n, d)
         With names and texts in composed form.
     respelt : sequence of str
-        What was spelt otherwise before, in words.
+        Notes on what was brought to composed form.
     """
 
     def __init__(self, frame: pd.DataFrame, respelt: Sequence[str] = ()) -> None:
@@ -64,7 +64,7 @@ class HeldTable(RawTable):
         return self.frame[name]
 
     def notes(self) -> list[str]:
-        """Return what was spelt otherwise."""
+        """Return notes on the texts that were brought to composed form."""
         return self.respelt
 
     def typed(self, column: Column) -> pd.Series:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,32 +23,32 @@ def resolve_regions(rule: RegionRule, rows: pd.DataFrame, target: str, task: str
     -------
     regions : Regions
     notes : list of str
-        What was pooled, in words.
+        Which regions were pooled.
     """
     by = rule.by or ("quantile" if task == "regression" else "class")
     if task == "detection" and (by == "class" or rule.column == target):
         raise CodsaError("regions: detection trains on normal rows only, so give regions by another column")
     column = rule.column or target
-    made = _partition(by, column, rule, rows)
-    _refuse_names(made.names)
+    regions = _partition(by, column, rule, rows)
+    _refuse_names(regions.names)
     pool = rule.pool if rule.pool is not None else by in ("class", "column", "quantile")
     if pool:
-        ordered = made.kind == "ranges" or (
-            made.kind == "values" and pd.api.types.is_numeric_dtype(rows[str(made.column)])
+        ordered = regions.kind == "ranges" or (
+            regions.kind == "values" and pd.api.types.is_numeric_dtype(rows[str(regions.column)])
         )
-        made = pool_small(made, rows, rule.min_rows, ordered)
-        if len(made) == 1 and made.pooled:
-            few = made.pooled[-1]
+        regions = pool_small(regions, rows, rule.min_rows, ordered)
+        if len(regions) == 1 and regions.pooled:
+            small = regions.pooled[-1]
             raise CodsaError(
-                f"region '{few['region']}' has {few['rows']} rows (fewer than {rule.min_rows}), and pooling it leaves "
-                "one region only; lower min_rows or give another rule"
+                f"region '{small['region']}' has {small['rows']} rows (fewer than {rule.min_rows}), and pooling it "
+                "leaves one region only; lower min_rows or give another rule"
             )
-    refuse_gaps(made, made.assign(rows))
+    refuse_gaps(regions, regions.assign(rows))
     notes = [
-        f"region '{p['region']}' has {p['rows']} rows (fewer than {rule.min_rows}): pooled into '{p['into']}'"
-        for p in made.pooled
+        f"region '{note['region']}' has {note['rows']} rows (fewer than {rule.min_rows}): pooled into '{note['into']}'"
+        for note in regions.pooled
     ]
-    return made, notes
+    return regions, notes
 
 
 def _partition(by: str, column: str, rule: RegionRule, rows: pd.DataFrame) -> Regions:
@@ -82,7 +81,7 @@ def _refuse_names(names: list[str]) -> None:
             raise CodsaError(f"regions: the name '{name}' is taken by the figures under Q; rename the region")
 
 
-def refuse_gaps(regions: Regions, index: Any) -> None:
+def refuse_gaps(regions: Regions, index: np.ndarray) -> None:
     """Raise a `CodsaError` unless every row lies in a region and every region has rows.
 
     Parameters

@@ -34,13 +34,13 @@ class Regions:
     names : list of str
         The K region names; a region's index is its place here.
     column : str, optional
-        The column that decides, for values and ranges.
+        The column of the values or ranges.
     members : list
         Per region: its values (`None` stands for missing); or its [low, high] bounds, low
         excluded and high included, `None` for unbounded; or its expressions, of which the first
         true one decides, and none for the region of the rows that no expression takes.
     pooled : list of dict
-        Which regions were joined for want of rows: region, rows, into.
+        The regions that were joined because they had too few rows: region, rows, into.
     """
 
     kind: str
@@ -65,7 +65,7 @@ class Regions:
         Parameters
         ----------
         frame : DataFrame of n rows
-            With the columns that decide, in the schema's types.
+            With the columns that the partition reads, in the schema's types.
 
         Returns
         -------
@@ -80,32 +80,34 @@ class Regions:
         return self._by_range(frame[self.column])
 
     def _by_value(self, values: pd.Series) -> np.ndarray:
-        place = {value: k for k, members in enumerate(self.members) for value in members if value is not None}
-        found = values.map(place, na_action="ignore").astype("Float64").fillna(-1).to_numpy(dtype=np.int64)
-        lost = next((k for k, members in enumerate(self.members) if None in members), -1)
-        found[values.isna().to_numpy()] = lost
-        return found
+        region_of = {
+            value: k for k, member_values in enumerate(self.members) for value in member_values if value is not None
+        }
+        region = values.map(region_of, na_action="ignore").astype("Float64").fillna(-1).to_numpy(dtype=np.int64)
+        missing_region = next((k for k, member_values in enumerate(self.members) if None in member_values), -1)
+        region[values.isna().to_numpy()] = missing_region
+        return region
 
     def _by_range(self, values: pd.Series) -> np.ndarray:
         numbers = _ordered(values)
-        found = np.full(len(values), -1, dtype=np.int64)
+        region = np.full(len(values), -1, dtype=np.int64)
         for k, member in enumerate(self.members):
             if member == [MISSING]:
-                found[np.isnan(numbers)] = k
+                region[np.isnan(numbers)] = k
                 continue
             low, high = (_bound(edge) for edge in member)
             inside = (numbers > (-np.inf if low is None else low)) & (numbers <= (np.inf if high is None else high))
-            found[inside] = k
-        return found
+            region[inside] = k
+        return region
 
     def _by_expression(self, frame: pd.DataFrame) -> np.ndarray:
-        found = np.full(len(frame), -1, dtype=np.int64)
+        region = np.full(len(frame), -1, dtype=np.int64)
         for k, expressions in enumerate(self.members):
             for expression in expressions:
-                found[(found < 0) & parse(expression).truth(frame)] = k
+                region[(region < 0) & parse(expression).truth(frame)] = k
         if [] in self.members:
-            found[found < 0] = self.members.index([])
-        return found
+            region[region < 0] = self.members.index([])
+        return region
 
     def constant(self, k: int) -> dict[str, Any]:
         """Return the column that region k fixes to one value, as {name: value}, if it does."""
@@ -120,7 +122,7 @@ class Regions:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Regions:
-        """Read a partition from what `to_dict` gave."""
+        """Read a partition from the output of `to_dict`."""
         regions = cls(**record)
         if regions.kind not in KINDS:
             raise CodsaError(f"regions: kind '{regions.kind}' is not known; {suggest(regions.kind, KINDS)}")
@@ -128,7 +130,7 @@ class Regions:
         return regions
 
     def expressions(self) -> list[Expression]:
-        """Return the expressions that part the rows, each parsed and checked; none for another kind of partition."""
+        """Return the expressions that part the rows, parsed and checked; empty for another kind of partition."""
         return [parse(text) for member in self.members for text in member] if self.kind == "expressions" else []
 
 

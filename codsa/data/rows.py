@@ -1,6 +1,6 @@
 """Rows that need not fit into memory: a prepared table that is read chunk by chunk from its Parquet file.
 
-A small table is held whole, as a DataFrame. Either way the same rows give the same results.
+A small table is held in memory, as a DataFrame. The results are the same either way.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ from codsa.io.names import SCHEMA, TABLE
 from codsa.io.processes import is_main, wait_for_all
 from codsa.io.records import read_json
 
-CHUNK = 1 << 16
+CHUNK_ROWS = 1 << 16
 """Rows in memory at a time."""
-STREAMED = 20_000_000
+MEMORY_CELLS = 20_000_000
 """A table with more cells than this is not held in memory."""
-FITTED = 1_000_000
-"""So many rows at most are what scales and ties are learned from, and so many `CELLS`."""
-CELLS = 20_000_000
+FIT_ROWS = 1_000_000
+"""At most this many rows are used to fit scalers and dependencies."""
+FIT_CELLS = 20_000_000
+"""At most this many cells are used to fit scalers and dependencies."""
+FIT_REGION_ROWS = 1000
+"""The rows to fit on include at least this many of each region, or all of a smaller region."""
 ENCODED = "encoded.f32"
 """The file of encoded rows among the checkpoints."""
-LEAST = 1000
-"""So many of them come from each region, where it has them."""
 
 
 @dataclass(frozen=True)
@@ -58,34 +59,34 @@ class StoredRows:
         return int(self.chosen.sum())
 
     def chunks(self) -> Iterator[pd.DataFrame]:
-        """Give the rows in order, some at a time."""
+        """Yield the rows in order, chunk by chunk."""
         first = 0
         for chunk in stored_chunks(self.path, self.columns):
-            here = self.chosen[first : first + len(chunk)]
+            in_chunk = self.chosen[first : first + len(chunk)]
             first += len(chunk)
-            if here.any():
-                yield chunk[here].reset_index(drop=True)
+            if in_chunk.any():
+                yield chunk[in_chunk].reset_index(drop=True)
 
 
 Rows = pd.DataFrame | StoredRows
 
 
 def stored_chunks(path: Path, columns: list[Column]) -> Iterator[pd.DataFrame]:
-    """Read columns of a Parquet file, `CHUNK` rows at a time, in the types of a schema."""
+    """Read columns of a Parquet file, `CHUNK_ROWS` rows at a time, in the types of a schema."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, pre_buffer=False) as file:
-        for batch in file.iter_batches(CHUNK, columns=[c.name for c in columns]):
+        for batch in file.iter_batches(CHUNK_ROWS, columns=[c.name for c in columns]):
             yield tables.cast_columns(arrow_frame(pa.Table.from_batches([batch])), columns)
 
 
 def chunks(rows: Rows) -> Iterator[pd.DataFrame]:
-    """Give rows some at a time, however they are held."""
+    """Yield rows chunk by chunk, from memory or from a file."""
     if isinstance(rows, StoredRows):
         yield from rows.chunks()
     else:
-        yield from (rows.iloc[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
+        yield from (rows.iloc[start : start + CHUNK_ROWS] for start in range(0, len(rows), CHUNK_ROWS))
 
 
 def in_memory(rows: Rows) -> pd.DataFrame:
@@ -95,7 +96,7 @@ def in_memory(rows: Rows) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class StoredDataset:
-    """A prepared table that stays in its file; otherwise a `Dataset`.
+    """A prepared table that stays in its file, with the methods of `Dataset`.
 
     Attributes
     ----------
@@ -126,7 +127,7 @@ class StoredDataset:
         return StoredRows(self.path, self.schema.modelled, chosen)
 
     def column(self, name: str) -> pd.Series:
-        """Return one column, whole."""
+        """Return all values of one column."""
         return pd.concat((c[name] for c in stored_chunks(self.path, [self.schema.column(name)])), ignore_index=True)
 
     def row_hashes(self, names: list[str]) -> np.ndarray:
@@ -142,7 +143,7 @@ AnyDataset = Dataset | StoredDataset
 def open_dataset(folder: Path) -> AnyDataset:
     """Read a prepared dataset as `load_dataset` does, but leave a large one in its file.
 
-    A table whose types the user has corrected is read whole: they are settled on all rows.
+    A table whose types the user has corrected is read into memory, because types are settled on all rows.
     """
     if not is_large(folder / TABLE):
         return load_dataset(folder)
@@ -156,15 +157,15 @@ def open_dataset(folder: Path) -> AnyDataset:
 
 
 def is_large(path: Path) -> bool:
-    """Say whether a Parquet file holds more than is to be held in memory."""
+    """Say whether a Parquet file has more than `MEMORY_CELLS` cells."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        facts = pq.read_metadata(path)
+        metadata = pq.read_metadata(path)
     except (pa.ArrowException, OSError):
-        return False  # whoever reads it says what is wrong
-    return bool(facts.num_rows * facts.num_columns > STREAMED)
+        return False  # the reader of the table names the fault
+    return bool(metadata.num_rows * metadata.num_columns > MEMORY_CELLS)
 
 
 def _first_rows(path: Path) -> pd.DataFrame:
@@ -172,34 +173,34 @@ def _first_rows(path: Path) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, pre_buffer=False) as file:
-        return pa.Table.from_batches([next(file.iter_batches(CHUNK))]).to_pandas()
+        return pa.Table.from_batches([next(file.iter_batches(CHUNK_ROWS))]).to_pandas()
 
 
 def _scan(path: Path, schema: Schema) -> StoredDataset:
-    """Read all rows once: what columns hold, which region each row lies in, the digest."""
+    """Read all rows once for the columns' levels and bounds, each row's region, and the digest."""
     columns: list[Column] = []
-    index: list[np.ndarray] = []
+    region_parts: list[np.ndarray] = []
 
-    def seen() -> Iterator[pd.DataFrame]:
+    def described_chunks() -> Iterator[pd.DataFrame]:
         nonlocal columns
         for chunk in stored_chunks(path, schema.columns):
-            here = [tables.describe(c, chunk[c.name]) for c in schema.columns]
-            columns = [merged(a, b) for a, b in zip(columns, here, strict=True)] if columns else here
-            index.append(schema.regions.assign(chunk))
+            described = [tables.describe(c, chunk[c.name]) for c in schema.columns]
+            columns = [merged(a, b) for a, b in zip(columns, described, strict=True)] if columns else described
+            region_parts.append(schema.regions.assign(chunk))
             yield chunk
 
-    rows_digest = parts_digest(seen())
+    rows_digest = parts_digest(described_chunks())
     target = schema.column(schema.target)
     values = pd.concat((c[target.name] for c in stored_chunks(path, [target])), ignore_index=True)
     columns, _ = settle(columns, pd.DataFrame({target.name: values}), schema.target, schema.task)
-    found = replace(schema, columns=columns)
-    region = np.concatenate(index)
-    refuse_gaps(found.regions, region)
-    return StoredDataset(path, found, content_digest(rows_digest, found), region)
+    described_schema = replace(schema, columns=columns)
+    regions = np.concatenate(region_parts)
+    refuse_gaps(described_schema.regions, regions)
+    return StoredDataset(path, described_schema, content_digest(rows_digest, described_schema), regions)
 
 
 def merged(a: Column, b: Column) -> Column:
-    """Return what two parts of a column hold together, as `schema.describe` says of each."""
+    """Return the description of a column from those of two of its parts (see `schema.describe`)."""
     lows = [c.minimum for c in (a, b) if c.minimum is not None]
     highs = [c.maximum for c in (a, b) if c.maximum is not None]
     return replace(
@@ -214,54 +215,56 @@ def merged(a: Column, b: Column) -> Column:
 def subsample(
     rows: Rows, regions: np.ndarray, columns: list[Column], random: np.random.Generator
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return rows to learn scales from: all, or some drawn of many, with every region and level.
+    """Return the rows to fit scalers on: all of few rows, or a random part of many with every region and level.
 
     Parameters
     ----------
+    rows : DataFrame or StoredRows
     regions : ndarray of int64, shape (n,)
     columns : list of Column
+    random : numpy.random.Generator
 
     Returns
     -------
-    rows : DataFrame
-    regions : ndarray of int64
+    rows : DataFrame of shape (n_fit, d)
+    regions : ndarray of int64, shape (n_fit,)
     """
-    most = min(FITTED, CELLS // max(len(columns), 1))
-    if len(rows) <= most:
+    max_rows = min(FIT_ROWS, FIT_CELLS // max(len(columns), 1))
+    if len(rows) <= max_rows:
         return in_memory(rows), regions
-    chosen = _by_region(regions, most, random)
-    known: dict[str, set[object]] = {c.name: set() for c in columns}
-    kept: list[pd.DataFrame] = []
+    chosen = _by_region(regions, max_rows, random)
+    known_levels: dict[str, set[object]] = {c.name: set() for c in columns}
+    parts: list[pd.DataFrame] = []
     first = 0
     for chunk in chunks(rows):
-        here = chosen[first : first + len(chunk)]
+        in_chunk = chosen[first : first + len(chunk)]
         for column in columns:
-            here[_new_levels(chunk[column.name], column, known[column.name])] = True
-        kept.append(chunk[here])
+            in_chunk[_new_levels(chunk[column.name], column, known_levels[column.name])] = True
+        parts.append(chunk[in_chunk])
         first += len(chunk)
-    return pd.concat(kept, ignore_index=True), regions[chosen]
+    return pd.concat(parts, ignore_index=True), regions[chosen]
 
 
 def _by_region(regions: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
-    """Choose about `count` rows, of every region its share and `LEAST` at least, ndarray of bool."""
+    """Choose about `count` rows by the regions' shares, at least `FIT_REGION_ROWS` of each, ndarray of bool."""
     chosen = np.zeros(len(regions), dtype=bool)
     for k in np.unique(regions):
         members = np.flatnonzero(regions == k)
-        size = max(count * len(members) // len(regions), min(LEAST, len(members)))
+        size = max(count * len(members) // len(regions), min(FIT_REGION_ROWS, len(members)))
         chosen[random.choice(members, size, replace=False)] = True
     return chosen
 
 
 def _new_levels(values: pd.Series, column: Column, known: set[object]) -> np.ndarray:
-    """Return the places where a level, or a missing value, occurs for the first time, and remember them."""
+    """Return the positions at which a level, or a missing value, first occurs, and add these values to `known`."""
     if is_ordered(column):
         values = values.isna()
-    firsts = np.flatnonzero(~values.duplicated().to_numpy())
-    values = values.iloc[firsts].astype(object)
-    plain = [None if pd.isna(value) else value for value in values]
-    fresh = [place for place, value in zip(firsts, plain, strict=True) if value not in known]
-    known.update(plain)
-    return np.array(fresh, dtype=np.int64)
+    first_positions = np.flatnonzero(~values.duplicated().to_numpy())
+    values = values.iloc[first_positions].astype(object)
+    hashable = [None if pd.isna(value) else value for value in values]
+    new = [position for position, value in zip(first_positions, hashable, strict=True) if value not in known]
+    known.update(hashable)
+    return np.array(new, dtype=np.int64)
 
 
 def encoded(
@@ -270,35 +273,37 @@ def encoded(
     encode: Callable[[pd.DataFrame, np.ndarray], np.ndarray],
     checkpoint_dir: Path | None,
 ) -> np.ndarray:
-    """Return encoded rows, ndarray of float32, shape (n, width): of stored rows in a file that is mapped to memory.
+    """Return encoded rows, ndarray of float32, shape (n, width): of stored rows as a memory-mapped file.
 
     Parameters
     ----------
+    rows : DataFrame or StoredRows
+    regions : ndarray of int64, shape (n,)
     encode : callable
         (rows, regions) → ndarray of float32.
     checkpoint_dir : Path, optional
-        The folder for that file; without one the array is in memory.
+        The folder for that file; default: the array is in memory.
     """
     if not isinstance(rows, StoredRows):
         return encode(rows, regions)
     if checkpoint_dir is not None and not is_main():
         wait_for_all()  # the first process writes the file
         return np.memmap(checkpoint_dir / ENCODED, dtype=np.float32, mode="r").reshape(len(rows), -1)
-    made: np.ndarray | None = None
+    encoded_rows: np.ndarray | None = None
     first = 0
     for chunk in rows.chunks():
-        here = slice(first, first + len(chunk))
-        part = encode(chunk, regions[here])
-        if made is None:
-            made = _array((len(rows), part.shape[1]), checkpoint_dir)
-        made[here] = part
+        positions = slice(first, first + len(chunk))
+        part = encode(chunk, regions[positions])
+        if encoded_rows is None:
+            encoded_rows = _array((len(rows), part.shape[1]), checkpoint_dir)
+        encoded_rows[positions] = part
         first += len(chunk)
-    if made is None:
+    if encoded_rows is None:
         raise CodsaError("S_g has no rows; raise r")
-    if isinstance(made, np.memmap):
-        made.flush()
+    if isinstance(encoded_rows, np.memmap):
+        encoded_rows.flush()
         wait_for_all()
-    return made
+    return encoded_rows
 
 
 def _array(shape: tuple[int, int], checkpoint_dir: Path | None) -> np.ndarray:

@@ -51,7 +51,7 @@ class Column:
     missing : int
         The number of missing values.
     note : str
-        Why the role or type was inferred so, where that is not obvious.
+        Why a column is left out.
     shape : list of int, optional
         Of each value of an image (height, width, channels) or vector.
     of, encoder : str, optional
@@ -95,7 +95,7 @@ class Schema:
     columns : list of Column
         In the order of the table.
     task : {'classification', 'regression', 'detection'}
-        Detection: training rows are normal, and the target says of validation and test rows whether they are.
+        In detection, training rows are normal; the target says which validation and test rows are.
     regions : Regions
         The partition of the sample space.
     normal : list
@@ -151,7 +151,7 @@ class Schema:
 
     @property
     def identity_columns(self) -> list[str]:
-        """The columns by which two rows are the same: texts or arrays where there are some, else all that are used."""
+        """The columns whose equality makes two rows the same: texts or arrays if there are any, else all in use."""
         return (
             self.texts or [c.name for c in self.array_columns] or [c.name for c in self.columns if c.role != "ignored"]
         )
@@ -160,8 +160,8 @@ class Schema:
     def generated(self) -> list[Column]:
         """The modelled columns less those that every region fixes to one value."""
         fixed = [set(self.regions.constant(k)) for k in range(len(self.regions))]
-        given = set.intersection(*fixed)
-        return [c for c in self.modelled if c.name not in given]
+        fixed_everywhere = set.intersection(*fixed)
+        return [c for c in self.modelled if c.name not in fixed_everywhere]
 
     @property
     def classes(self) -> list[Any]:
@@ -188,7 +188,7 @@ class Schema:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Schema:
-        """Read a schema from what `to_dict` gave, checking every name."""
+        """Read a schema from the output of `to_dict`, checking every name."""
         try:
             columns = [Column(**c) for c in record["columns"]]
             regions = Regions.from_dict(record["regions"])
@@ -212,9 +212,11 @@ class Schema:
 def refuse_nested(name: str, values: pd.Series) -> None:
     """Raise a `CodsaError` for a column whose values are lists or the like."""
     nested = (v for v in values if isinstance(v, (list, tuple, set, dict, np.ndarray)))
-    found = next(nested, None) if values.dtype == object else None
-    if found is not None:
-        raise CodsaError(f"column '{name}': its values are of type {type(found).__name__}; give one value per cell")
+    nested_value = next(nested, None) if values.dtype == object else None
+    if nested_value is not None:
+        raise CodsaError(
+            f"column '{name}': its values are of type {type(nested_value).__name__}; give one value per cell"
+        )
 
 
 def infer_type(values: pd.Series) -> str:
@@ -242,22 +244,22 @@ def infer_type(values: pd.Series) -> str:
     return "categorical"
 
 
-def infer_role(name: str, values: pd.Series, kind: str) -> tuple[str, str]:
-    """Infer whether a column is a feature or to be left out, and why.
+def infer_role(name: str, values: pd.Series, column_type: str) -> tuple[str, str]:
+    """Infer whether a column is a feature or ignored, and why.
 
     Returns
     -------
     (role, note) : tuple of str
     """
-    if kind in ("text", *ARRAY_TYPES):
+    if column_type in ("text", *ARRAY_TYPES):
         return "feature", ""
     distinct = int(values.nunique())
     if distinct == 0:
         return "ignored", "every value is missing"
-    if distinct == len(values) and kind in ("integer", "categorical"):
-        if _ID_NAME.search(name) or (kind == "categorical" and len(values) > 20):
+    if distinct == len(values) and column_type in ("integer", "categorical"):
+        if _ID_NAME.search(name) or (column_type == "categorical" and len(values) > 20):
             return "ignored", "identifier: every value is different"
-        if kind == "integer" and np.array_equal(np.diff(values), np.ones(len(values) - 1)):
+        if column_type == "integer" and np.array_equal(np.diff(values), np.ones(len(values) - 1)):
             return "ignored", "identifier: counts the rows"
     return "feature", ""
 
@@ -281,8 +283,8 @@ def cast(values: pd.Series, column: Column) -> pd.Series:
         if column.type == "text":
             return composed_values(values.astype("str"))[0]
         if column.type == "datetime":
-            moments = pd.to_datetime(values, utc=True, format="ISO8601")
-            return moments.dt.tz_localize(None).astype("datetime64[ns]")
+            times = pd.to_datetime(values, utc=True, format="ISO8601")
+            return times.dt.tz_localize(None).astype("datetime64[ns]")
         return _cast_levels(values, column.levels)
     except (ValueError, TypeError) as error:
         raise CodsaError(
@@ -291,9 +293,9 @@ def cast(values: pd.Series, column: Column) -> pd.Series:
 
 
 def _cast_levels(values: pd.Series, levels: list[Any] | None) -> pd.Series:
-    """Cast to the type that the levels have, where they are known: some of the rows may not show it."""
-    known = not isinstance(levels[0], str) if levels else None
-    if pd.api.types.is_numeric_dtype(values) and (are_whole(values.dropna()) if known is None else known):
+    """Cast to the type of the known levels, which some of the rows alone may not determine."""
+    are_integers = not isinstance(levels[0], str) if levels else None
+    if pd.api.types.is_numeric_dtype(values) and (are_whole(values.dropna()) if are_integers is None else are_integers):
         return to_whole(values)
     if values.dtype == TEXT:
         return composed_values(values)[0]
@@ -302,7 +304,7 @@ def _cast_levels(values: pd.Series, levels: list[Any] | None) -> pd.Series:
 
 
 def cast_columns(rows: pd.DataFrame, columns: Iterable[Column]) -> pd.DataFrame:
-    """Return these columns of a table, each cast to its storage type (see `cast`)."""
+    """Return the given columns of a table, each cast to its storage type (see `cast`)."""
     return pd.DataFrame({c.name: cast(rows[c.name], c) for c in columns})
 
 
@@ -318,14 +320,19 @@ def describe(column: Column, values: pd.Series) -> Column:
     if column.type == "text":
         return _described_texts(column, values)
     present = values.dropna()
-    facts: dict[str, Any] = {"missing": int(values.isna().sum()), "levels": None, "minimum": None, "maximum": None}
+    description: dict[str, Any] = {
+        "missing": int(values.isna().sum()),
+        "levels": None,
+        "minimum": None,
+        "maximum": None,
+    }
     if column.role == "ignored" and column.type == "categorical":
         pass  # an identifier has as many levels as rows, and nothing reads them
     elif column.type in ("categorical", "boolean"):
-        facts["levels"] = [_plain(v) for v in sorted(present.unique())]
+        description["levels"] = [_plain(v) for v in sorted(present.unique())]
     elif len(present):
-        facts["minimum"], facts["maximum"] = _plain(present.min()), _plain(present.max())
-    return replace(column, **facts)
+        description["minimum"], description["maximum"] = _plain(present.min()), _plain(present.max())
+    return replace(column, **description)
 
 
 def _described_texts(column: Column, values: pd.Series) -> Column:
@@ -345,13 +352,13 @@ def _plain(value: Any) -> Any:
 
 def check_table(frame: pd.DataFrame, schema: Schema, where: str) -> None:
     """Raise a `CodsaError` unless a table has exactly the schema's columns."""
-    expected, found = [c.name for c in schema.columns], list(frame.columns)
-    if expected == found:
+    expected, names = [c.name for c in schema.columns], list(frame.columns)
+    if expected == names:
         return
-    lacking = [name for name in expected if name not in found]
-    foreign = [name for name in found if name not in expected]
+    missing = [name for name in expected if name not in names]
+    extra = [name for name in names if name not in expected]
     raise CodsaError(
         f"{where}: its columns are not those of the schema "
-        f"(lacking: {lacking or 'none'}; not in the schema: {foreign or 'none'}); "
+        f"(lacking: {missing or 'none'}; not in the schema: {extra or 'none'}); "
         "write both with one run of codsa-prepare"
     )

@@ -24,9 +24,9 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 UNUSED = "unused"
 """The role of anomalous rows beyond those that validate and test: a detector trains on normal rows."""
 FOLDS = 5
-"""Cross-fitting parts the training rows into so many folds (appendix D.1)."""
+"""The number of folds of cross-fitting (appendix D.1)."""
 FOLD_RATIO = 1 - 1 / FOLDS
-"""The split ratio r that leaving one fold out comes to."""
+"""The split ratio r of leaving one fold out."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Split:
     q, p : ndarray of shape (K,)
         Region weights of the target law and of the training rows.
     digest : str
-        Of the table and q: what depends on a split depends on its law.
+        Of the table and q, so that a changed law changes the digest.
     """
 
     frame: pd.DataFrame
@@ -58,7 +58,7 @@ class Split:
         return self.frame.loc[self.frame["role"] == role, "row_id"].to_numpy()
 
     def generator_rows(self, r: float, fold: int | None = None) -> np.ndarray:
-        """Return the row_ids of S_g, ndarray of int64: those that enter by r, or all outside a fold."""
+        """Return the row_ids of S_g, ndarray of int64: training rows with min_ratio ≤ r, or outside a fold."""
         return self._training(self._in_generator(r, fold))
 
     def reserved_rows(self, r: float, fold: int | None = None) -> np.ndarray:
@@ -86,7 +86,7 @@ def check_ratio(r: float) -> float:
 
 
 def part_label(r: float, fold: int | None) -> str:
-    """Return how a part S_g of the training rows is written in paths and streams, '0.8' or '0.8-fold2'."""
+    """Return the name of a part S_g of the training rows in paths and streams, '0.8' or '0.8-fold2'."""
     return str(r) if fold is None else f"{r}-fold{fold}"
 
 
@@ -128,7 +128,7 @@ def split_output(path: Path) -> None:
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """The laws that a split's manifest tells.
+    """The facts of a split's manifest.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ class SplitFacts:
 
 
 def load_split(path: Path, dataset: AnyDataset) -> Split:
-    """Read a split and check that it is of this dataset, whole, and gives each row one role."""
+    """Read a split and check its files, its dataset, its row_ids and its law."""
     record = read_manifest(record_of(path), SPLIT)
     if path.name not in record.outputs:
         raise CodsaError(f"{path}: the .json beside it is not of this split; run codsa-split again")

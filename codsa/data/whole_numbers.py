@@ -1,6 +1,6 @@
-"""Whole numbers that a 64-bit float does not hold: read, cast and joined without a change of value.
+"""Integers that a float64 cannot represent: read, cast and concatenated without a change of value.
 
-Beyond ±2^53 a float64 holds not every whole number, and pandas gives whole numbers with gaps as floats.
+A float64 does not represent every integer beyond ±2^53, and pandas reads integers with missing values as floats.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import pandas as pd
 from codsa.errors import CodsaError
 
 EXACT = 2**53
-"""Whole numbers below are float64 numbers, each of them; a float64 of this size may be another one, rounded."""
+"""A float64 represents every integer below this bound; a float64 at or above it may be a rounded integer."""
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
-"""The bounds of a 64-bit whole number."""
+"""The bounds of an int64."""
 _LITERAL = re.compile(r"\s*[+-]?\d{1,400}\s*")
 
 
 def is_large(values: pd.Series) -> bool:
-    """Say whether a column of numbers has one beyond what float64 holds exactly."""
+    """Say whether a column of numbers has a value at or beyond ±2^53."""
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return False
     present = values.dropna()
@@ -33,9 +33,9 @@ def is_large(values: pd.Series) -> bool:
 
 
 def are_whole(values: pd.Series) -> bool:
-    """Say whether all of some present numbers can be stored as 64-bit whole numbers.
+    """Say whether numbers, none of them missing, can be stored as int64.
 
-    Floats from ±2^53 on cannot: what they stand for is not known to the last digit.
+    Floats at or beyond ±2^53 cannot: their last digits may be lost.
     """
     if not len(values):
         return False
@@ -46,7 +46,7 @@ def are_whole(values: pd.Series) -> bool:
 
 
 def are_floats(values: pd.Series) -> bool:
-    """Say whether all of some present numbers are float64 numbers, so that a cast changes none."""
+    """Say whether a cast to float64 changes no number."""
     if not pd.api.types.is_integer_dtype(values) or not is_large(values):
         return True
     numbers = values.dropna()
@@ -54,7 +54,7 @@ def are_floats(values: pd.Series) -> bool:
 
 
 def parsed(values: pd.Series) -> pd.Series:
-    """Return numbers, or texts that are numbers, as a column of numbers; whole ones stay whole beside gaps.
+    """Return numbers, or texts that are numbers, as a column of numbers; integers stay integers beside missing values.
 
     Raises
     ------
@@ -73,10 +73,10 @@ def parsed(values: pd.Series) -> pd.Series:
 
 
 def _with_gaps(numbers: pd.Series, absent: np.ndarray, index: pd.Index) -> pd.Series:
-    kind: Any = "UInt64" if numbers.max() > HIGHEST else "Int64"
-    places = np.full(len(absent), -1)
-    places[~absent] = np.arange(len(numbers))
-    return pd.Series(pd.array(numbers.to_numpy(), dtype=kind).take(places, allow_fill=True), index=index)
+    dtype: Any = "UInt64" if numbers.max() > HIGHEST else "Int64"
+    positions = np.full(len(absent), -1)
+    positions[~absent] = np.arange(len(numbers))
+    return pd.Series(pd.array(numbers.to_numpy(), dtype=dtype).take(positions, allow_fill=True), index=index)
 
 
 def _refuse_rounding(values: pd.Series) -> None:
@@ -106,10 +106,10 @@ def to_whole(numbers: pd.Series) -> pd.Series:
             raise ValueError(f"{present.max()} is beyond a 64-bit whole number; declare it numeric or categorical")
         return numbers.astype("Int64")
     floats = numbers.astype("Float64").round()
-    raw = floats.to_numpy(dtype=float, na_value=0.0)
-    beyond = (raw >= 2.0**63) | (raw < LOWEST)
+    as_floats = floats.to_numpy(dtype=float, na_value=0.0)
+    beyond = (as_floats >= 2.0**63) | (as_floats < LOWEST)
     if beyond.any():
-        raise ValueError(f"{raw[beyond][0]:g} is beyond a 64-bit whole number; declare it numeric")
+        raise ValueError(f"{as_floats[beyond][0]:g} is beyond a 64-bit whole number; declare it numeric")
     return floats.astype("Int64")
 
 
@@ -128,16 +128,16 @@ def to_floats(numbers: pd.Series) -> pd.Series:
 
 
 def keep_exact(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose large whole numbers are of a nullable type, so that no later gap turns them into floats."""
-    kinds = {"int64": "Int64", "uint64": "UInt64"}
-    large = [k for k, kind in enumerate(table.dtypes) if str(kind) in kinds and is_large(table.iloc[:, k])]
+    """Return a table with large integers in a nullable type, so that no later missing value turns them into floats."""
+    nullable = {"int64": "Int64", "uint64": "UInt64"}
+    large = [k for k, dtype in enumerate(table.dtypes) if str(dtype) in nullable and is_large(table.iloc[:, k])]
     if not large:
         return table
-    return table.astype({table.columns[k]: kinds[str(table.dtypes.iloc[k])] for k in large})
+    return table.astype({table.columns[k]: nullable[str(table.dtypes.iloc[k])] for k in large})
 
 
 def as_float(number: int | None) -> float:
-    """Return a whole number as float64, rounded; NaN for none."""
+    """Return an integer as float64, rounded; NaN for None."""
     try:
         return np.nan if number is None else float(number)
     except OverflowError:
@@ -145,7 +145,7 @@ def as_float(number: int | None) -> float:
 
 
 def exact_numbers(cells: Sequence[Any], floats: pd.Series, texts: pd.Series | None = None) -> tuple[pd.Series, str]:
-    """Return a column of numbers that its reader gave as floats, from what its cells say.
+    """Return a column of numbers that its reader gave as floats, with the digits of its cells.
 
     Parameters
     ----------
@@ -161,23 +161,23 @@ def exact_numbers(cells: Sequence[Any], floats: pd.Series, texts: pd.Series | No
     values : Series
         Int64 where all cells are 64-bit whole numbers; texts where they are longer ones; else the floats.
     note : str
-        What a user should know of it.
+        A note for the user where digits are lost or numbers are kept as texts; else empty.
     """
     present = [cell for cell in cells if cell is not None]
-    whole = [cell for cell in present if isinstance(cell, int)]
-    lossy = [cell for cell in whole if not _is_float(cell)]
-    all_whole = len(whole) == len(present) and bool(whole)
+    integers = [cell for cell in present if isinstance(cell, int)]
+    rounded = [cell for cell in integers if not _is_float(cell)]
+    all_integers = len(integers) == len(present) and bool(integers)
     name = floats.name if texts is None else texts.name
-    if all_whole and min(whole) >= LOWEST and max(whole) <= HIGHEST:
+    if all_integers and min(integers) >= LOWEST and max(integers) <= HIGHEST:
         return pd.Series(pd.array(list(cells), dtype="Int64"), index=floats.index), ""
-    if all_whole and lossy:
-        plain = [None if cell is None else str(cell) for cell in cells]
-        kept = pd.Series(plain, index=floats.index, dtype="str") if texts is None else texts
-        return kept, f"column '{name}': whole numbers beyond 64 bits, as {_short(lossy[0])}, are kept as texts"
-    if not lossy:
+    if all_integers and rounded:
+        written = [None if cell is None else str(cell) for cell in cells]
+        as_texts = pd.Series(written, index=floats.index, dtype="str") if texts is None else texts
+        return as_texts, f"column '{name}': whole numbers beyond 64 bits, as {_short(rounded[0])}, are kept as texts"
+    if not rounded:
         return floats, ""
-    note = f"column '{name}': {len(lossy)} whole numbers have more digits than a 64-bit float holds, as "
-    return floats, f"{note}{_short(lossy[0])}; they are rounded, because the column has numbers with decimals too"
+    note = f"column '{name}': {len(rounded)} whole numbers have more digits than a 64-bit float holds, as "
+    return floats, f"{note}{_short(rounded[0])}; they are rounded, because the column has numbers with decimals too"
 
 
 def _short(number: int) -> str:
@@ -186,7 +186,7 @@ def _short(number: int) -> str:
 
 
 def literal(text: Any) -> int | float | None:
-    """Return a cell of a text file as a number, whole where it is written so; None where it is missing."""
+    """Return a cell of a text file as an int, NaN for any other text, and None where it is missing."""
     if not isinstance(text, str):
         return None
     return int(text) if _LITERAL.fullmatch(text) else np.nan
@@ -199,25 +199,25 @@ def from_lines(lines: Iterable[bytes], names: Sequence[str]) -> dict[str, list[A
 
 
 def arrow_frame(table: Any) -> pd.DataFrame:
-    """Return a pyarrow Table as pandas does, but large whole numbers beside gaps as what they are."""
+    """Return a pyarrow Table as pandas does, but keep large integers beside missing values exact."""
     return with_arrow_integers(table.to_pandas(), table)
 
 
 def with_arrow_integers(frame: pd.DataFrame, table: Any) -> pd.DataFrame:
-    """Return a frame with the large whole numbers of a pyarrow Table that pandas gave as floats."""
+    """Return a frame in which the large integers of a pyarrow Table replace the floats that pandas made of them."""
     import pyarrow as pa
 
-    kinds: dict[Any, Any] = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
+    nullable: dict[Any, Any] = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
     changes = {}
     for field in table.schema:
-        if field.type in kinds and pd.api.types.is_float_dtype(frame[field.name]) and is_large(frame[field.name]):
-            exact = table.column(field.name).to_pandas(types_mapper=kinds.get)
+        if field.type in nullable and pd.api.types.is_float_dtype(frame[field.name]) and is_large(frame[field.name]):
+            exact = table.column(field.name).to_pandas(types_mapper=nullable.get)
             changes[field.name] = exact.set_axis(frame.index)
     return frame.assign(**changes) if changes else frame
 
 
 def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Put tables below each other; a column that some lack is missing there, and large whole numbers stay whole.
+    """Concatenate the rows of tables; a column is missing where its table lacks it, and large integers stay exact.
 
     Raises
     ------
@@ -225,7 +225,7 @@ def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
         For a column that has large whole numbers in one table and numbers with decimals in another.
     """
     tables = [keep_exact(table) for table in tables]
-    large = {str(name) for t in tables for name, kind in t.dtypes.items() if kind in ("Int64", "UInt64")}
+    large = {str(name) for t in tables for name, dtype in t.dtypes.items() if dtype in ("Int64", "UInt64")}
     large = {name for name in large if any(name in t and is_large(t[name]) for t in tables)}
     return pd.concat([_widened(table, large) for table in tables], ignore_index=True)
 

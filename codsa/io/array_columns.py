@@ -1,6 +1,6 @@
 """Arrays as values of a table: an image or a vector beside each row's other columns.
 
-A array column is one contiguous ndarray behind pandas' extension interface, so rows with an array are
+An array column is one contiguous ndarray behind pandas' extension interface, so rows with an array are
 chosen, joined and passed through the stages like any others. On disk it is what other tools read: an image
 as a struct {bytes, path} with PNG bytes, a vector as a list of float32.
 """
@@ -19,13 +19,13 @@ from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_exten
 from codsa.errors import CodsaError
 
 ELEMENTS: dict[str, np.dtype[Any]] = {"image": np.dtype(np.uint8), "vector": np.dtype(np.float32)}
-"""What the arrays of each kind hold: uint8 of shape (height, width, channels), float32 of shape (d,)."""
+"""The elements of each type of array: uint8 of shape (height, width, channels), float32 of shape (d,)."""
 _NAME = re.compile(r"(image|vector)\[(\d+(?:, \d+)*)\]")
 
 
 @register_extension_dtype
 class ArrayDtype(ExtensionDtype):
-    """The type of a array column: 'image[28, 28, 1]' or 'vector[384]'.
+    """The type of an array column: 'image[28, 28, 1]' or 'vector[384]'.
 
     Parameters
     ----------
@@ -57,11 +57,11 @@ class ArrayDtype(ExtensionDtype):
 
     @classmethod
     def construct_from_string(cls, string: str) -> Self:
-        """Read a type from text; TypeError where it is another one, as pandas asks."""
-        found = _NAME.fullmatch(string) if isinstance(string, str) else None
-        if found is None:
-            raise TypeError(f"'{string}' is not a payload type")
-        return cls(found[1], [int(s) for s in found[2].split(",")])
+        """Read a type from text; raise a TypeError for another type's name, as pandas requires."""
+        parts = _NAME.fullmatch(string) if isinstance(string, str) else None
+        if parts is None:
+            raise TypeError(f"'{string}' is not the type of an array column")
+        return cls(parts[1], [int(s) for s in parts[2].split(",")])
 
     @classmethod
     def construct_array_type(cls) -> Any:
@@ -70,12 +70,12 @@ class ArrayDtype(ExtensionDtype):
 
 
 class ArrayValues(ExtensionArray):
-    """The values of a array column.
+    """The values of an array column.
 
     Parameters
     ----------
     values : ndarray of shape (n, ...)
-    dtype : PayloadDtype
+    dtype : ArrayDtype
     """
 
     def __init__(self, values: np.ndarray, dtype: ArrayDtype) -> None:
@@ -97,12 +97,12 @@ class ArrayValues(ExtensionArray):
     def _from_sequence(cls, scalars: Any, *, dtype: Any = None, copy: bool = False) -> Self:
         if isinstance(scalars, cls):
             return cls(scalars.values.copy() if copy else scalars.values, scalars.dtype)
-        made = [np.asarray(one) for one in scalars]
+        arrays = [np.asarray(value) for value in scalars]
         if dtype is None:
-            raise TypeError("a payload column needs its type")
-        wanted = dtype if isinstance(dtype, ArrayDtype) else ArrayDtype.construct_from_string(str(dtype))
-        values = np.stack(made) if made else np.empty((0, *wanted.shape))
-        return cls(values.astype(wanted.element), wanted)
+            raise TypeError("an array column needs its type")
+        array_dtype = dtype if isinstance(dtype, ArrayDtype) else ArrayDtype.construct_from_string(str(dtype))
+        values = np.stack(arrays) if arrays else np.empty((0, *array_dtype.shape))
+        return cls(values.astype(array_dtype.element), array_dtype)
 
     @classmethod
     def _from_factorized(cls, values: Any, original: Any) -> Self:
@@ -130,15 +130,15 @@ class ArrayValues(ExtensionArray):
         return (self.values == theirs.values).reshape(len(self), -1).all(axis=1)
 
     def isna(self) -> np.ndarray:
-        """Say which values are missing: none ever is."""
+        """Return a mask of missing values, which an array column never has."""
         return np.zeros(len(self), dtype=bool)
 
     def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> Self:
-        """Return the values at some places; a place without a value is an error."""
-        places = np.asarray(indices, dtype=np.intp)
-        if allow_fill and (places < 0).any():
-            raise ValueError("a payload column has no missing values")
-        return type(self)(self.values[places], self._dtype)
+        """Return the values at the given positions; -1 with `allow_fill` is an error."""
+        positions = np.asarray(indices, dtype=np.intp)
+        if allow_fill and (positions < 0).any():
+            raise ValueError("an array column has no missing values")
+        return type(self)(self.values[positions], self._dtype)
 
     def copy(self) -> Self:
         """Return a copy."""
@@ -146,11 +146,11 @@ class ArrayValues(ExtensionArray):
 
     def _hash_pandas_object(self, *, encoding: str, hash_key: str, categorize: bool) -> np.ndarray:
         """Return a 64-bit hash of each value's bytes, the same on every machine."""
-        digests = (hashlib.blake2b(one.tobytes(), digest_size=8).digest() for one in self.values)
+        digests = (hashlib.blake2b(value.tobytes(), digest_size=8).digest() for value in self.values)
         return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
     def _formatter(self, boxed: bool = False) -> Any:
-        return lambda one: f"<{self._dtype.array_type}>"
+        return lambda value: f"<{self._dtype.array_type}>"
 
     def __arrow_array__(self, type: Any = None) -> Any:
         """Return the column as it is stored."""
@@ -161,7 +161,7 @@ class ArrayValues(ExtensionArray):
             return pa.FixedSizeListArray.from_arrays(flat, self._dtype.shape[0])
         from codsa.io.image_codec import encode
 
-        fields = [pa.array([encode(one) for one in self.values], pa.binary()), pa.nulls(len(self), pa.string())]
+        fields = [pa.array([encode(image) for image in self.values], pa.binary()), pa.nulls(len(self), pa.string())]
         return pa.StructArray.from_arrays(fields, names=["bytes", "path"])
 
 
@@ -178,10 +178,10 @@ def column(kind: str, values: np.ndarray) -> pd.Series:
 
 
 def arrays(values: pd.Series) -> np.ndarray:
-    """Return a array column as an ndarray of shape (n, ...)."""
-    found = values.array
-    assert isinstance(found, ArrayValues)
-    return found.values
+    """Return an array column as an ndarray of shape (n, ...)."""
+    extension_array = values.array
+    assert isinstance(extension_array, ArrayValues)
+    return extension_array.values
 
 
 def is_array(values: pd.Series) -> bool:
@@ -190,12 +190,17 @@ def is_array(values: pd.Series) -> bool:
 
 
 def read(values: pd.Series, kind: str, shape: Sequence[int] | None, name: str) -> pd.Series:
-    """Return a column as it was stored, or one that is an array already, as a array column.
+    """Return stored values as an array column; an array column is returned as it is.
 
     Parameters
     ----------
+    values : Series of length n
+    kind : {'image', 'vector'}
     shape : sequence of int, optional
-        What each value's shape must be; None: that of the first.
+        The shape of every value; default: that of the first.
+
+    name : str
+        The column's name, for errors.
 
     Raises
     ------
@@ -208,31 +213,33 @@ def read(values: pd.Series, kind: str, shape: Sequence[int] | None, name: str) -
         if dtype.array_type != kind or (shape is not None and dtype.shape != tuple(shape)):
             raise CodsaError(f"column '{name}': holds {dtype.name}, the schema says {kind}{list(shape or [])}")
         return values
-    made = [_decoded(one, kind, name, place) for place, one in enumerate(values)]
-    wanted = tuple(shape if shape is not None else made[0].shape) if made or shape is not None else (0,)
-    strange = next((place for place, one in enumerate(made) if one.shape != wanted), None)
-    if strange is not None:
-        raise CodsaError(f"column '{name}': row {strange} has the shape {made[strange].shape}, not {wanted}")
-    stacked = np.stack(made) if made else np.empty((0, *wanted))
+    decoded = [_decoded(value, kind, name, row) for row, value in enumerate(values)]
+    expected_shape = tuple(shape if shape is not None else decoded[0].shape) if decoded or shape is not None else (0,)
+    misshapen = next((row for row, array in enumerate(decoded) if array.shape != expected_shape), None)
+    if misshapen is not None:
+        raise CodsaError(
+            f"column '{name}': row {misshapen} has the shape {decoded[misshapen].shape}, not {expected_shape}"
+        )
+    stacked = np.stack(decoded) if decoded else np.empty((0, *expected_shape))
     return pd.Series(column(kind, stacked).array, index=values.index)
 
 
-def _decoded(value: Any, kind: str, name: str, place: int) -> np.ndarray:
+def _decoded(value: Any, kind: str, name: str, row: int) -> np.ndarray:
     if kind == "vector":
-        return _vector(value, name, place)
+        return _vector(value, name, row)
     from codsa.io.image_codec import decode
 
     data = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(data, bytes):
-        raise CodsaError(f"column '{name}': row {place} holds no image bytes; run codsa-prepare again")
-    return decode(data, f"column '{name}', row {place}")
+        raise CodsaError(f"column '{name}': row {row} holds no image bytes; run codsa-prepare again")
+    return decode(data, f"column '{name}', row {row}")
 
 
-def _vector(value: Any, name: str, place: int) -> np.ndarray:
+def _vector(value: Any, name: str, row: int) -> np.ndarray:
     try:
         vector = np.asarray(value, dtype=np.float32)
     except (ValueError, TypeError):
         vector = np.empty((), dtype=np.float32)
     if vector.ndim != 1:
-        raise CodsaError(f"column '{name}': row {place} holds '{value}', which is no vector; correct its type")
+        raise CodsaError(f"column '{name}': row {row} holds '{value}', which is no vector; correct its type")
     return vector

@@ -1,4 +1,4 @@
-"""Artefacts on disk: files under a manifest, written together, and never over what somebody else made.
+"""Artefacts on disk: files under a manifest, written together, and never over files of another origin.
 
 An artefact is either a folder of its own (a generator, fits), or some files beside others in a folder (a split, a
 shard of a pool, an evaluation, a report). Both are written into a staging folder and moved into place at the
@@ -25,17 +25,18 @@ from codsa.io.names import MANIFEST
 log = logging.getLogger(__name__)
 
 CHANGED = "changed"
-"""What a file is called, besides its name, that was moved aside because it is not what its manifest says."""
+"""The suffix of the name of a file that was moved aside because it differs from its manifest."""
 TIMESTAMP = ".snakemake_timestamp"
 """Snakemake leaves this file in a folder that a rule has made."""
-SHOWN = 3
-"""So many names of what is in the way are listed in an error."""
+SHOWN_NAMES = 3
+"""An error lists at most this many names of files in the way."""
 ATTEMPTS = 20
+"""How often a folder is moved into place while other processes do the same."""
 
 
 @contextmanager
 def new_folder(folder: Path, stage: str) -> Iterator[Path]:
-    """Give a staging folder that becomes `folder` at the end; the caller writes the manifest into it, last.
+    """Yield a staging folder that becomes `folder` at the end; the caller writes the manifest into it, last.
 
     The old folder is moved aside first and removed once the new one stands.
 
@@ -44,12 +45,12 @@ def new_folder(folder: Path, stage: str) -> Iterator[Path]:
     folder : Path
         A link is followed.
     stage : str
-        Its manifest's stage.
+        The stage that its manifest names.
 
     Raises
     ------
     CodsaError
-        When something is in the way that this stage has not made.
+        When `folder` holds anything but an artefact of this stage.
     """
     folder = folder_output(folder, stage)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -77,9 +78,9 @@ def _moved_aside(folder: Path, stage: str) -> Iterator[None]:
     folder_output(folder, stage)
     changed = _changed(folder / MANIFEST) if (folder / MANIFEST).exists() else []
     if changed:
-        kept = free_name(folder)
-        os.rename(folder, kept)
-        log.warning("%s was changed since it was made (%s); it is kept as %s", folder, _shown(changed), kept)
+        kept_as = free_name(folder)
+        os.rename(folder, kept_as)
+        log.warning("%s was changed since it was made (%s); it is kept as %s", folder, _shown(changed), kept_as)
         yield
         return
     with staging(folder.with_name(f"{folder.name}.old")) as aside:
@@ -93,9 +94,9 @@ def _moved_aside(folder: Path, stage: str) -> Iterator[None]:
 
 
 def folder_output(folder: Path, stage: str) -> Path:
-    """Return where an artefact's folder goes, links followed, or raise where something else is in the way.
+    """Return the path of an artefact's folder, links followed, or raise where other files are in the way.
 
-    To be called before the work begins, too.
+    Call it before the work begins, too.
 
     Raises
     ------
@@ -103,21 +104,21 @@ def folder_output(folder: Path, stage: str) -> Path:
         For the working folder, the home folder, their parents, a file, or a folder that holds anything but an
         artefact of this stage.
     """
-    place = real_path(folder)
-    for name, kept in (("working folder", Path.cwd()), ("home folder", Path.home())):
-        if kept.resolve().is_relative_to(place):
+    target = real_path(folder)
+    for name, protected in (("working folder", Path.cwd()), ("home folder", Path.home())):
+        if protected.resolve().is_relative_to(target):
             raise CodsaError(f"{folder}: is the {name} or one above it and would be replaced; give a folder of its own")
-    if place.exists() and not place.is_dir():
+    if target.exists() and not target.is_dir():
         raise CodsaError(f"{folder}: is not a folder; give another name or move it away")
-    if not place.exists() or not any(place.iterdir()):
-        return place
-    if not (place / MANIFEST).exists():
-        raise CodsaError(f"{folder}: holds {_shown(_content(place))}, not made by this command; give another folder")
-    record = _own_manifest(place / MANIFEST, stage, folder)
-    strange = [name for name in _content(place) if name not in (*record.outputs, MANIFEST)]
-    if strange:
-        raise CodsaError(f"{folder}: also holds {_shown(strange)}, not made by this command; move it away first")
-    return place
+    if not target.exists() or not any(target.iterdir()):
+        return target
+    if not (target / MANIFEST).exists():
+        raise CodsaError(f"{folder}: holds {_shown(_content(target))}, not made by this command; give another folder")
+    record = _own_manifest(target / MANIFEST, stage, folder)
+    foreign = [name for name in _content(target) if name not in (*record.outputs, MANIFEST)]
+    if foreign:
+        raise CodsaError(f"{folder}: also holds {_shown(foreign)}, not made by this command; move it away first")
+    return target
 
 
 def _own_manifest(path: Path, stage: str, shown: Path) -> Manifest:
@@ -128,23 +129,23 @@ def _own_manifest(path: Path, stage: str, shown: Path) -> Manifest:
 
 
 def _content(folder: Path) -> list[str]:
-    """Return all that a folder holds but empty folders and Snakemake's time stamp, hidden files too."""
+    """Return all files of a folder, hidden ones too, except Snakemake's time stamp."""
     files = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
     return sorted(path.relative_to(folder).as_posix() for path in files if path != folder / TIMESTAMP)
 
 
 def _shown(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(repr(name) for name in names[:SHOWN]) + more
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(repr(name) for name in names[:SHOWN_NAMES]) + more
 
 
 def _changed(manifest: Path) -> list[str]:
-    """Return the listed files that are there and are not what the manifest says, and those it does not list."""
+    """Return the files of a manifest's folder that differ from it, or that it does not list."""
     record = read_manifest(manifest)
-    there = [name for name in _content(manifest.parent) if name != manifest.name]
+    present = [name for name in _content(manifest.parent) if name != manifest.name]
     return [
         name
-        for name in there
+        for name in present
         if name not in record.outputs or file_digest(manifest.parent / name) != record.outputs[name]
     ]
 
@@ -155,7 +156,7 @@ def is_set_aside(path: Path) -> bool:
 
 
 def free_name(path: Path) -> Path:
-    """Return a name beside `path` that says it was changed and that nothing has yet."""
+    """Return an unused name beside `path` that marks it as changed."""
     number = 1
     while True:
         name = path.with_name(f"{path.name}.{CHANGED}-{number}")
@@ -166,19 +167,19 @@ def free_name(path: Path) -> Path:
 
 @contextmanager
 def new_files(manifest: Path, stage: str) -> Iterator[Path]:
-    """Give a staging folder whose files go beside `manifest` at the end; the caller writes the manifest, last.
+    """Yield a staging folder whose files go beside `manifest` at the end; the caller writes the manifest, last.
 
     Parameters
     ----------
     manifest : Path
-        What else lies in its folder stays. A link is followed.
+        Other files of its folder stay. A link is followed.
     stage : str
-        Its stage.
+        The stage that the manifest names.
 
     Raises
     ------
     CodsaError
-        When a file is in the way that this stage has not made.
+        When a file in the way was not written by this stage.
     """
     manifest = real_path(manifest)
     listed = files_output(manifest, stage)
@@ -202,9 +203,9 @@ def new_files(manifest: Path, stage: str) -> Iterator[Path]:
 
 
 def files_output(manifest: Path, stage: str, names: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return what an earlier artefact lists that is to be replaced; raise where something else is in the way.
+    """Return the files of an earlier artefact, name to digest, or raise where another file is in the way.
 
-    To be called before the work begins, too.
+    Call it before the work begins, too.
 
     Parameters
     ----------
@@ -239,9 +240,9 @@ def _keep_changed(manifest: Path, listed: dict[str, str]) -> None:
     for name, expected in listed.items():
         file = manifest.parent / name
         if file.is_symlink() or (file.exists() and not (file.is_file() and file_digest(file) == expected)):
-            kept = free_name(file)
-            os.rename(file, kept)
-            log.warning("%s was changed since it was made; it is kept as %s", file, kept)
+            kept_as = free_name(file)
+            os.rename(file, kept_as)
+            log.warning("%s was changed since it was made; it is kept as %s", file, kept_as)
 
 
 def remove_empty(folder: Path, above: Path) -> None:
@@ -255,10 +256,10 @@ def remove_empty(folder: Path, above: Path) -> None:
 
 
 def remove_files(manifest: Path, stage: str) -> None:
-    """Remove an artefact among other files: what its manifest lists unchanged, and the manifest."""
+    """Remove an artefact among other files: the unchanged files of its manifest, and the manifest."""
     for name, expected in _own_manifest(manifest, stage, manifest).outputs.items():
         file = manifest.parent / name
-        with suppress(FileNotFoundError):  # another process removes the same
+        with suppress(FileNotFoundError):  # another process may remove the same files
             if not file.is_symlink() and file_digest(file) == expected:
                 file.unlink()
         remove_empty(file.parent, manifest.parent)
@@ -266,9 +267,9 @@ def remove_files(manifest: Path, stage: str) -> None:
 
 
 def set_aside(manifest: Path) -> list[Path]:
-    """Move an artefact that is not what its manifest says under names that say so, and return these.
+    """Move an artefact that differs from its manifest to names that mark it as changed, and return these.
 
-    A folder of its own moves whole. Of files beside others, those that the manifest lists move with it.
+    An artefact with a folder of its own moves with the folder, another with the files that its manifest lists.
     """
     if manifest.name == MANIFEST:
         files = [manifest.parent]
@@ -278,9 +279,9 @@ def set_aside(manifest: Path) -> list[Path]:
         except CodsaError:
             names = []
         files = [manifest.parent / name for name in (*names, manifest.name)]
-    kept = []
+    new_names = []
     for file in files:
         if file.exists() or file.is_symlink():
-            kept.append(free_name(file))
-            os.rename(file, kept[-1])
-    return kept
+            new_names.append(free_name(file))
+            os.rename(file, new_names[-1])
+    return new_names

@@ -1,4 +1,4 @@
-"""Checkpoints: where a killed run left off, with a checksum, in a folder beside what it was making."""
+"""Checkpoints: the state of a killed run, with a checksum, in a folder beside its output."""
 
 from __future__ import annotations
 
@@ -21,43 +21,43 @@ if TYPE_CHECKING:
     import torch
 
 log = logging.getLogger(__name__)
-MARK = "checkpoint.json"
-"""This file says of a folder that it was made here."""
+MARKER = "checkpoint.json"
+"""The file that marks a folder as one of checkpoints."""
 
 
 @contextmanager
 def checkpoint_dir(out: Path, inputs: Mapping[str, str], parameters: Mapping[str, Any]) -> Iterator[Path]:
-    """Give a folder for checkpoints beside `out`, and remove it when the work has ended well.
+    """Yield a folder for checkpoints beside `out`, and remove it when the block ends without an error.
 
-    Its name depends on inputs, settings and versions, so that a run never resumes from another's. Others that were
-    made here for `out` are removed with it; what else lies there stays.
+    Its name depends on inputs, settings and versions, so that a run never resumes from another run's checkpoints.
+    Other folders of checkpoints for `out` are removed with it; other files beside it stay.
     """
     folder = out.with_name(f"{out.name}.checkpoints")
-    mine = folder / digest([inputs, parameters, versions()])[:16]
-    if is_main() and not (mine / MARK).exists():
-        write_json(mine / MARK, {"inputs": inputs, "parameters": parameters})
+    own_folder = folder / digest([inputs, parameters, versions()])[:16]
+    if is_main() and not (own_folder / MARKER).exists():
+        write_json(own_folder / MARKER, {"inputs": inputs, "parameters": parameters})
     try:
-        yield mine
+        yield own_folder
     except BaseException:
-        if is_main() and [path.name for path in mine.glob("*")] == [MARK]:
-            _remove(folder, mine)
+        if is_main() and [path.name for path in own_folder.glob("*")] == [MARKER]:
+            _remove(folder, own_folder)
         raise
     if is_main():
-        others = [path for path in folder.glob("*") if re.fullmatch("[0-9a-f]{16}", path.name) and path != mine]
-        _remove(folder, mine, *(path for path in others if (path / MARK).is_file()))
+        others = [path for path in folder.glob("*") if re.fullmatch("[0-9a-f]{16}", path.name) and path != own_folder]
+        _remove(folder, own_folder, *(path for path in others if (path / MARKER).is_file()))
 
 
-def _remove(folder: Path, *made: Path) -> None:
-    for path in made:
+def _remove(folder: Path, *folders: Path) -> None:
+    for path in folders:
         remove_own(path)
-    with suppress(OSError):  # something else lies there
+    with suppress(OSError):  # the folder holds other files
         folder.rmdir()
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
     """Write tensors and JSON-like facts as one safetensors file, with a checksum of both.
 
-    Where another run for the same output ends meanwhile and removes the folder, the work goes on without.
+    Where another run for the same output has removed the folder, the run goes on without a checkpoint.
     """
     from safetensors.torch import save_file
 
@@ -70,7 +70,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapp
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-    """Read what `save_checkpoint` wrote; None where nothing is there, or where it is damaged, which removes it."""
+    """Read what `save_checkpoint` wrote; None for a missing or a damaged file, which is removed."""
     from safetensors import safe_open
 
     if not path.exists():
@@ -92,8 +92,8 @@ def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]
 def _checksum(tensors: Mapping[str, torch.Tensor], facts: str) -> str:
     import torch
 
-    total = hashlib.sha256(facts.encode())
+    checksum = hashlib.sha256(facts.encode())
     for name, tensor in sorted(tensors.items()):
-        total.update(f"\0{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
-        total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return total.hexdigest()
+        checksum.update(f"\0{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+        checksum.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return checksum.hexdigest()

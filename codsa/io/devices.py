@@ -1,4 +1,4 @@
-"""In which precision this machine computes."""
+"""The precision of this machine's computations."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from codsa.errors import check_choice
 
 
 def mixed_precision(precision: str | bool) -> str:
-    """Return what accelerate is told: 'auto' becomes bf16 where the hardware computes in it.
+    """Return accelerate's `mixed_precision`: 'auto' becomes bf16 where the hardware computes in it.
 
-    YAML reads a bare `no` as false, which is taken for what was meant.
+    YAML reads a bare `no` as false, which is read as "no".
     """
     precision = "no" if precision is False else str(precision)
     check_choice("precision", precision, ("no", "bf16", "fp16", "auto"))
@@ -23,5 +23,5 @@ def mixed_precision(precision: str | bool) -> str:
 
 
 def half_type(precision: str | bool) -> torch.dtype | None:
-    """Return the type that a network is called in outside training: None for float32."""
+    """Return the dtype of a network outside training; None for float32."""
     return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(mixed_precision(precision))

@@ -33,7 +33,7 @@ def digest(content: Any) -> str:
 def frame_digest(*parts: pd.DataFrame) -> str:
     """Return the SHA-256 of a table's logical content: names, types and values in order.
 
-    It does not depend on how the rows were stored: one table or several parts of it give the same.
+    It does not depend on how the rows were stored: a table and its parts in order have the same digest.
     """
     return parts_digest(
         part.iloc[start : start + CHUNK_ROWS] for part in parts for start in range(0, max(len(part), 1), CHUNK_ROWS)
@@ -41,7 +41,7 @@ def frame_digest(*parts: pd.DataFrame) -> str:
 
 
 def parts_digest(parts: Iterable[pd.DataFrame]) -> str:
-    """Return `frame_digest` of parts of a table that come one at a time; one at least."""
+    """Return the `frame_digest` of the parts of a table, at least one, which are read one at a time."""
     rows, empty = hashlib.sha256(), True
     for part in parts:
         if empty:  # a part without rows may lack types
@@ -53,9 +53,9 @@ def parts_digest(parts: Iterable[pd.DataFrame]) -> str:
 
 
 def _without_masks(part: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose nullable numbers stand as values and gaps apart.
+    """Return a table with each nullable column of numbers as two: its values, and where they are missing.
 
-    pandas hashes a nullable column with gaps otherwise than one without, whatever the values.
+    pandas hashes equal values differently where another value of a nullable column is missing.
     """
     columns: dict[Any, Any] = {}
     for name, values in part.items():
@@ -68,7 +68,7 @@ def _without_masks(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_sha256(text: str) -> str:
-    """Return a SHA-256 in small letters, or raise a `CodsaError` for a text that is none."""
+    """Return a SHA-256 in lower case, or raise a `CodsaError` for a text that is none."""
     if not _SHA256.fullmatch(text):
         raise CodsaError(f"sha256 '{text}': a SHA-256 has 64 hexadecimal digits (sha256sum prints it)")
     return text.lower()

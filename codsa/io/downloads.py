@@ -1,4 +1,4 @@
-"""Files that are fetched from a URL: by pooch, checked against their checksum, and whole or absent."""
+"""Files that are fetched from a URL: by pooch, checked against their checksum, and complete or absent."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from codsa.io.digests import check_sha256
 from codsa.io.files import atomic_write, refuse_irregular, staging
 
 DOWNLOAD_BYTES = 20 * 2**30
-"""No download is longer."""
+"""The longest download."""
 RETRIES = 2
-"""A download that fails is tried so many times more, after a second, then two."""
-TIMEOUT = 60
-"""Seconds without an answer."""
+"""A failed download is repeated at most this many times, after one second, then two."""
+TIMEOUT_SECONDS = 60
+"""A server that is silent for so long has failed."""
 CHUNK_BYTES = 1 << 20
 
 
@@ -35,11 +35,11 @@ def fetch(url: str, sha256: str | None, folder: Path, *, md5: str | None = None)
     url : str
         http, https, ftp or file.
     sha256 : str, optional
-        Required for a URL: what was tested yesterday must be what is used today.
+        Required unless `md5` is given, so that a changed file is noticed.
     folder : Path
         Where the download is kept; a file there with the right digest is used as it is.
     md5 : str, optional
-        Compared instead, for files that this package names and whose publisher states no other.
+        Compared instead, for files named by this package whose publisher states no SHA-256.
 
     Returns
     -------
@@ -58,8 +58,8 @@ def fetch(url: str, sha256: str | None, folder: Path, *, md5: str | None = None)
     if path.is_file() and _checksum(path, checksum[0]) == checksum[1]:
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    with staging(path.with_name(f"{path.name}.download")) as scratch:
-        downloaded = _download(url, scratch, path.name, checksum)
+    with staging(path.with_name(f"{path.name}.download")) as download_folder:
+        downloaded = _download(url, download_folder, path.name, checksum)
         with atomic_write(path) as part:
             os.replace(downloaded, part)
     return path
@@ -95,7 +95,7 @@ class _Source:
     Attributes
     ----------
     digest : str, optional
-        The checksum of what was downloaded last; None where that did not end.
+        The checksum of the last download; None where it was interrupted.
     """
 
     def __init__(self, url: str, kind: str) -> None:
@@ -103,7 +103,7 @@ class _Source:
         self.digest: str | None = None
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        """Write what is behind a URL into a file, as pooch's downloaders do."""
+        """Write the content of a URL into a file, as pooch's downloaders do."""
         self.digest = None
         with open(output_file, "wb") as file:
             limited = _LimitedFile(file, url, self.kind)
@@ -116,9 +116,9 @@ class _Source:
         if self.scheme in ("http", "https"):
             headers = {"Accept-Encoding": "identity"}  # the checksum is that of the file as it is stored
             hooks = {"response": partial(_check_length, url)}
-            return pooch.HTTPDownloader(chunk_size=CHUNK_BYTES, timeout=TIMEOUT, headers=headers, hooks=hooks)
+            return pooch.HTTPDownloader(chunk_size=CHUNK_BYTES, timeout=TIMEOUT_SECONDS, headers=headers, hooks=hooks)
         if self.scheme == "ftp":
-            return pooch.FTPDownloader(timeout=TIMEOUT)
+            return pooch.FTPDownloader(timeout=TIMEOUT_SECONDS)
         if self.scheme == "file":
             return _copy
         raise CodsaError(f"{url}: '{self.scheme}' is not known; give a URL of http, https, ftp or file")
@@ -131,14 +131,14 @@ class _LimitedFile:
         self.file, self.url, self.size, self.hash = file, url, 0, hashlib.new(kind)
 
     def write(self, data: bytes) -> None:
-        """Write some bytes, or raise a `CodsaError` where they are too many."""
+        """Write bytes, or raise a `CodsaError` beyond the limit."""
         self.size += len(data)
         _refuse_size(self.size, self.url)
         self.hash.update(data)
         self.file.write(data)
 
     def flush(self) -> None:
-        """Leave it to the file: it is closed in the end."""
+        """Do nothing: the file is flushed when it is closed."""
 
 
 def _copy(url: str, output: _LimitedFile, pooch: Any) -> None:
@@ -153,7 +153,7 @@ def _copy(url: str, output: _LimitedFile, pooch: Any) -> None:
 
 
 def _check_length(url: str, response: Any, **_: Any) -> None:
-    """Raise a `CodsaError` for an answer that says it is too long, or says nonsense."""
+    """Raise a `CodsaError` for a response with a Content-Length beyond the limit, or none that is a number."""
     length = response.headers.get("Content-Length") or "0"
     if not length.isdecimal():
         raise CodsaError(f"{url}: cannot be fetched (its Content-Length is no number); download it and give the path")
@@ -170,7 +170,7 @@ def _refuse_size(size: int, url: str) -> None:
 
 @contextmanager
 def _failures(url: str) -> Iterator[None]:
-    """Turn what a network, a server or a wrong address does into a `CodsaError`; a full disk is left as it is."""
+    """Turn an error of the network, the server or the address into a `CodsaError`; errors of the disk pass."""
     from requests.exceptions import RequestException
 
     network = (RequestException, ftplib.Error, EOFError, ConnectionError, TimeoutError, socket.gaierror)

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written under a temporary name, forced to disk, then renamed."""
+"""Files that are complete or absent: written under a temporary name, forced to disk, then renamed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pathlib import Path
 from codsa.errors import CodsaError
 
 STAGED = ".part"
-"""How the name of a temporary file or folder ends."""
+"""The suffix of temporary files and folders."""
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary name, and rename the file or new folder written there to `path` at the end.
+    """Yield a temporary name, and rename the file or new folder written there to `path` at the end.
 
-    After an error (a full disk, say) neither `path` nor the temporary one is left half-written. What a killed
-    process left of an earlier attempt is removed.
+    After an error (a full disk, say) neither `path` nor the temporary file is left half-written. Temporary files of
+    killed processes are removed.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def staging(path: Path) -> Iterator[Path]:
-    """Give the temporary name for `path`, beside it, and remove whatever is left there in the end."""
+    """Yield the temporary name for `path`, beside it, and remove what remains there at the end."""
     temporary = path.parent / f".{path.name}.{_writer()}{STAGED}"
     remove_abandoned(path)
     remove_own(temporary)
@@ -51,7 +51,7 @@ def staging(path: Path) -> Iterator[Path]:
 
 
 def real_path(path: Path) -> Path:
-    """Return where a path leads, links followed.
+    """Return a path with its links followed.
 
     Raises
     ------
@@ -95,9 +95,9 @@ def _remove_in_turn(folder: Path) -> None:
 
 
 def sync(written: Path) -> None:
-    """Force a file, or all files of a folder, to disk, with the permissions that the umask leaves others.
+    """Force a file, or all files of a folder, to disk, with the permissions of the umask.
 
-    Some libraries keep their files to the owner.
+    Some libraries write files that only their owner can read.
     """
     mask = os.umask(0o077)
     os.umask(mask)
@@ -127,16 +127,16 @@ def sync_folder(folder: Path) -> None:
 
 
 def _writer() -> str:
-    """Return a name that no other running process has, on whatever machine that shares the folder."""
+    """Return a name that is unique among the running processes of all machines that share the folder."""
     return f"{_machine()}-{os.getpid()}"
 
 
 @cache
 def _machine() -> str:
-    """Return a name for this machine and its space of process numbers, which a container may have apart."""
+    """Return a name for this machine and its PID namespace, which a container may have of its own."""
     with suppress(OSError):
-        space = os.readlink("/proc/self/ns/pid")
-        return hashlib.sha256(f"{socket.gethostname()} {space}".encode()).hexdigest()[:12]
+        namespace = os.readlink("/proc/self/ns/pid")
+        return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:12]
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12]
 
 

@@ -1,4 +1,4 @@
-"""Names of models on the Hugging Face hub, with the revision that is meant: `owner/name@revision`."""
+"""Names of models on the Hugging Face hub, with the revision: `owner/name@revision`."""
 
 from __future__ import annotations
 

@@ -12,15 +12,15 @@ from codsa.errors import CodsaError
 
 MODES = ("L", "RGB")
 FITS = ("stretch", "crop", "pad")
-MOST_PIXELS = 50_000_000
-"""An image that says it has more is refused before it is unpacked: it may be a decompression bomb."""
+MAX_PIXELS = 50_000_000
+"""A larger image is refused before it is decoded, because it may be a decompression bomb."""
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-"""The formats that are read, whatever a file is called: those of `codsa.readers.images.SUFFIXES`."""
+"""The formats that are read, whatever the file's suffix: those of `codsa.readers.images.SUFFIXES`."""
 CHANNELS = {"L": 1, "RGB": 3}
 
 
 class BrokenImage(CodsaError):
-    """An image that cannot be read, or is odd."""
+    """An image that cannot be read or brought to the requested size and mode."""
 
 
 def encode(pixels: np.ndarray) -> bytes:
@@ -38,8 +38,8 @@ def encode(pixels: np.ndarray) -> bytes:
 def decode(data: bytes, where: str) -> np.ndarray:
     """Return what `encode` wrote, ndarray of uint8, shape (height, width, channels)."""
     if data[:6] == b"\x93NUMPY":
-        found: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)
-        return found
+        array: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)
+        return array
     image = open_image(data, where)
     pixels = np.asarray(image if image.mode in MODES else image.convert("RGB"))
     return pixels[..., None] if pixels.ndim == 2 else pixels
@@ -51,12 +51,12 @@ def open_image(data: bytes, where: str) -> Any:
     Returns
     -------
     PIL.Image.Image
-        Unpacked, of mode L or RGB; of an animation the first picture, transparency over black.
+        Of mode L or RGB; the first frame of an animation; transparency is blended over black.
 
     Raises
     ------
     BrokenImage
-        Naming it: unreadable, truncated, or too large.
+        For an unreadable, truncated or too large image, with its name.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -64,9 +64,9 @@ def open_image(data: bytes, where: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=FORMATS)
-        if image.width * image.height > MOST_PIXELS:
+        if image.width * image.height > MAX_PIXELS:
             raise BrokenImage(
-                f"{where}: says it has {image.width} × {image.height} pixels, more than {MOST_PIXELS:,}; "
+                f"{where}: says it has {image.width} × {image.height} pixels, more than {MAX_PIXELS:,}; "
                 "it may be a decompression bomb: shrink it first"
             )
         image.load()
@@ -79,14 +79,16 @@ def open_image(data: bytes, where: str) -> Any:
 
 
 def _plain(image: Any) -> Any:
-    """Return an image in mode L or RGB."""
+    """Return an image converted to mode L or RGB."""
     from PIL import Image
 
     if image.mode in MODES:
         return image
     if image.mode.startswith("I") or image.mode == "F":
-        deep = np.asarray(image, dtype=np.float64)
-        return Image.fromarray(np.clip(deep / (257.0 if deep.max() > 255 else 1.0), 0, 255).round().astype(np.uint8))
+        values = np.asarray(image, dtype=np.float64)
+        return Image.fromarray(
+            np.clip(values / (257.0 if values.max() > 255 else 1.0), 0, 255).round().astype(np.uint8)
+        )
     if image.mode == "1":
         return image.convert("L")
     if image.mode in ("LA", "La"):
@@ -115,9 +117,9 @@ def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
     if pixels.shape[1:3] == size:
         return pixels
-    made = np.empty((len(pixels), *size, pixels.shape[3]), dtype=np.uint8)
-    for image, out in zip(pixels, made, strict=True):
+    resized_images = np.empty((len(pixels), *size, pixels.shape[3]), dtype=np.uint8)
+    for image, out in zip(pixels, resized_images, strict=True):
         for channel in range(pixels.shape[3]):
             plane = Image.fromarray(np.ascontiguousarray(image[..., channel]))
             out[..., channel] = np.asarray(plane.resize((size[1], size[0]), Image.Resampling.LANCZOS))
-    return made
+    return resized_images

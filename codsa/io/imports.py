@@ -1,4 +1,4 @@
-"""Importing libraries without the large parts of them that no command here uses."""
+"""Imports of libraries without large parts that no command uses."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from types import ModuleType
 from typing import Any
 
 COMPILER = "torch._dynamo"
-"""The part of torch behind `torch.compile`; importing it takes as long as importing the rest of torch."""
+"""The module behind `torch.compile`; importing it takes as long as importing the rest of torch."""
 
 
 @contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Give an attribute another value for the length of a block, while a library is imported that reads it."""
+    """Replace an attribute's value within a block, which imports a library that reads it."""
     before = getattr(owner, name)
     setattr(owner, name, value)
     try:
@@ -26,12 +26,12 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 @contextmanager
 def module_as(name: str, module: ModuleType | None) -> Iterator[None]:
-    """Have `import name` give another module for the length of a block, unless the true one is imported already.
+    """Let `import name` return another module within a block, unless the real one is imported already.
 
     Parameters
     ----------
     module : module or None
-        None: as if it were not installed.
+        None makes the import fail, as where the module is not installed.
     """
     if name in sys.modules:
         yield
@@ -45,30 +45,30 @@ def module_as(name: str, module: ModuleType | None) -> Iterator[None]:
 
 
 class UncompiledTorch(ModuleType):
-    """Stands in for `torch._dynamo` where nothing is compiled.
+    """A stub of `torch._dynamo` for programs that compile nothing.
 
-    Optimizers ask the compiler to leave some functions alone, and accelerate asks whether a module is compiled. Any
-    other attribute imports the compiler itself and is its.
+    Optimizers exclude some functions from compilation, and accelerate tests whether a module is compiled. Access to
+    any other attribute imports the real `torch._dynamo`.
     """
 
     class eval_frame:
-        """Where the compiler keeps the class of compiled modules."""
+        """The module that defines the class of compiled modules."""
 
         class OptimizedModule:
-            """What no module is an instance of while nothing is compiled."""
+            """A class without instances, because nothing is compiled."""
 
     @staticmethod
     def disable(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        """Return a function that the compiler is to leave alone, as it is."""
+        """Return a function unchanged; the compiler would exclude it from compilation."""
         return fn
 
     @staticmethod
     def graph_break(*args: Any, **kwargs: Any) -> None:
-        """Do nothing, as the compiler's own function does outside compiled code."""
+        """Do nothing, as outside compiled code."""
 
     def __getattr__(self, name: str) -> Any:
-        """Return an attribute of the compiler itself, which is imported now."""
-        if name.startswith("__"):  # asked by tools that look through all modules
+        """Import the real module and return its attribute."""
+        if name.startswith("__"):  # tools that inspect all modules read such names
             raise AttributeError(name)
         if sys.modules.get(COMPILER) is self:
             del sys.modules[COMPILER]
@@ -77,6 +77,6 @@ class UncompiledTorch(ModuleType):
 
 @contextmanager
 def without_compiler() -> Iterator[None]:
-    """Let optimizers of torch work without the compiler, in a block or a decorated function that compiles nothing."""
+    """Use torch's optimizers without importing the compiler, in a block or a decorated function."""
     with module_as(COMPILER, UncompiledTorch(COMPILER)):
         yield

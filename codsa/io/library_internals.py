@@ -1,7 +1,7 @@
-"""Every use of what a library keeps to itself: names with an underscore, formats that nobody promises.
+"""Every use of a library's private interface: names with an underscore, undocumented formats.
 
-A new version of the library may change these; `tests/io/test_library_internals.py` says so then. Nothing else in the
-package reaches behind a library's documented interface, but for the names of types in `codsa.estimators.types`.
+A new version of the library may change these; `tests/io/test_library_internals.py` notices. The rest of the package
+uses documented interfaces only, except for the names of types in `codsa.estimators.types`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import numpy as np
 from codsa.io.imports import module_as, replaced
 
 SKOPS_SCHEMA = "schema.json"
-"""The file of a skops archive that says what its parts are."""
+"""The file of a skops archive that describes its other files."""
 TORCH_ADAPTER = "sklearn.externals.array_api_compat.torch"
 
 
 def forget_other_precision(precision: str) -> None:
-    """Let accelerate take up a precision where it has already been used with another in this process.
+    """Reset accelerate where this process has used it with another precision.
 
     accelerate keeps the precision of the first `Accelerator`, and refuses another.
     """
@@ -34,13 +34,13 @@ def forget_other_precision(precision: str) -> None:
 
 
 def check_parameters(model: Any) -> tuple[str | None, str] | None:
-    """Check the settings of an unfitted estimator of scikit-learn's, which it does itself when it is fitted.
+    """Check the settings of an unfitted scikit-learn estimator, as its `fit` does.
 
     Returns
     -------
     (name, text), optional
-        The setting that is wrong, and what it should be; a name of None where the text says it all. None: all are
-        right, or it is not scikit-learn's.
+        The invalid setting, and what it should be; the name is None where the text names the setting. None where all
+        settings are valid, or the estimator is not scikit-learn's.
     """
     from sklearn.utils._param_validation import InvalidParameterError
 
@@ -61,12 +61,12 @@ def tree_types() -> tuple[type, type]:
 
 
 def drop_search_tree(factor: Any) -> None:
-    """Take the search tree out of a fitted `LocalOutlierFactor`."""
+    """Remove the search tree of a fitted `LocalOutlierFactor`."""
     factor._tree = None
 
 
 def grow_search_tree(factor: Any) -> None:
-    """Give a `LocalOutlierFactor` without its search tree the same one again, from the rows that it keeps."""
+    """Build the search tree of a `LocalOutlierFactor` again, from its fitted rows."""
     from sklearn.neighbors import KDTree
 
     if factor._fit_method == "kd_tree":
@@ -77,8 +77,8 @@ def grow_search_tree(factor: Any) -> None:
 def import_skops() -> Any:
     """Import `skops.io` without all of scikit-learn.
 
-    When it is imported, skops lists scikit-learn's estimators, which imports every module of scikit-learn and takes
-    longer than the rest of a short job. It finds none here; whoever loads a file names what is trusted.
+    On import, skops lists scikit-learn's estimators, which imports every module of scikit-learn and takes longer than
+    the rest of a short job. Here it lists none; the loader of a file names the trusted types.
     """
     import sklearn.utils
 
@@ -99,35 +99,34 @@ def sklearn_estimators() -> frozenset[str]:
 def reproducible_skops(content: bytes) -> dict[str, bytes]:
     """Return the files of a skops archive, sorted, with names and bytes that depend on its content alone.
 
-    skops numbers objects by their addresses in memory; they are numbered anew, in the order in which the schema
-    first names them. The nodes of scikit-learn's trees have bytes between their fields that nobody sets; these
-    become 0.
+    skops numbers objects by their addresses in memory; they are renumbered in the order in which the schema first
+    names them. The nodes of scikit-learn's trees have uninitialised padding between their fields, which becomes 0.
 
     Raises
     ------
     ValueError
-        Where the archive is not as skops writes it.
+        For an archive of another layout.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        parts = {name: _without_padding(archive.read(name)) for name in archive.namelist()}
-    schema = parts.pop(SKOPS_SCHEMA).decode()
-    numbers = re.findall(r'"__id__": (\d+)|"file": "(\d+)\.', schema)
-    order = {number: str(place) for place, number in enumerate(dict.fromkeys(a or b for a, b in numbers))}
-    if not order or any(name.partition(".")[0] not in order for name in parts):
+        files = {name: _without_padding(archive.read(name)) for name in archive.namelist()}
+    schema = files.pop(SKOPS_SCHEMA).decode()
+    ids = re.findall(r'"__id__": (\d+)|"file": "(\d+)\.', schema)
+    new_number = {number: str(position) for position, number in enumerate(dict.fromkeys(a or b for a, b in ids))}
+    if not new_number or any(name.partition(".")[0] not in new_number for name in files):
         raise ValueError("skops writes other files than before; take the version in constraints.txt")
-    schema = re.sub(r'("__id__": |"file": ")(\d+)', lambda hit: hit[1] + order[hit[2]], schema)
-    renamed = {order[name.partition(".")[0]] + "." + name.partition(".")[2]: data for name, data in parts.items()}
+    schema = re.sub(r'("__id__": |"file": ")(\d+)', lambda match: match[1] + new_number[match[2]], schema)
+    renamed = {new_number[name.partition(".")[0]] + "." + name.partition(".")[2]: data for name, data in files.items()}
     return dict(sorted({**renamed, SKOPS_SCHEMA: schema.encode()}.items()))
 
 
 def _without_padding(data: bytes) -> bytes:
-    """Return a file of numpy's with 0 between the fields of structured values; any other file as it is."""
+    """Return an npy file with zeros as the padding of structured values, and any other file unchanged."""
     if not data.startswith(b"\x93NUMPY") or b"'descr': [" not in data[:64]:
         return data
     values = np.load(io.BytesIO(data), allow_pickle=False)
     start = len(data) - values.nbytes
-    content = np.frombuffer(data, dtype=np.uint8, offset=start).reshape(-1, values.dtype.itemsize)
+    item_bytes = np.frombuffer(data, dtype=np.uint8, offset=start).reshape(-1, values.dtype.itemsize)
     used = np.zeros(values.dtype.itemsize, dtype=bool)
-    for field, place, *_ in (values.dtype.fields or {}).values():
-        used[place : place + field.itemsize] = True
-    return data[:start] + np.where(used, content, 0).astype(np.uint8).tobytes()
+    for field, start_of_field, *_ in (values.dtype.fields or {}).values():
+        used[start_of_field : start_of_field + field.itemsize] = True
+    return data[:start] + np.where(used, item_bytes, 0).astype(np.uint8).tobytes()

@@ -1,7 +1,7 @@
-"""The record beside every artefact: what made it, from which inputs, with which settings and versions.
+"""The record beside every artefact: its stage, inputs, settings and versions.
 
-A manifest lists the artefact's files with their digests, and closes with a digest of itself. Reading one checks
-all of that: what comes from somewhere else, or was damaged, is refused before anything reads it.
+A manifest lists the artefact's files with their digests, and holds a digest of itself. Reading a manifest checks
+them, so that a foreign or damaged artefact is refused before anything reads it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from codsa.io.digests import digest, file_digest
 from codsa.io.records import parse_as, read_as, read_json, to_json, write_json
 
 FORMAT = 1
-"""The version of what artefacts look like on disk."""
+"""The version of the layout of artefacts on disk."""
 LIBRARIES = (
     "numpy",
     "pandas",
@@ -42,17 +42,17 @@ class Manifest:
     format : int
         `FORMAT`.
     stage : str
-        What made the artefact.
+        The stage that wrote the artefact.
     inputs, outputs : dict of name to SHA-256
-        What was read, and the artefact's files by their paths relative to the manifest's folder.
+        The inputs, and the artefact's files by their paths relative to the manifest's folder.
     parameters : dict
         The settings of the stage, the seed included.
     versions : dict
         Of the libraries that can change a result.
     facts : dict
-        What else a later stage or the report wants to know.
+        Further values for later stages and the report.
     digest : str
-        Of all the rest.
+        SHA-256 of all other attributes.
     """
 
     format: int
@@ -84,22 +84,22 @@ def versions() -> dict[str, str]:
 def write_manifest(
     path: Path, stage: str, inputs: Mapping[str, str], parameters: Mapping[str, Any], **facts: Any
 ) -> None:
-    """Write the manifest over all other files in its folder.
+    """Write the manifest of all other files in its folder.
 
-    It holds no times and no paths of the machine, so the same work gives the same bytes.
+    It holds no times and no absolute paths, so that the same stage with the same inputs writes the same bytes.
 
     Parameters
     ----------
     path : Path
-        Where the manifest goes: into a folder with the artefact's files and nothing else.
+        The manifest's path, in a folder with the artefact's files and nothing else.
     stage : str
-        The stage that made the artefact.
+        The stage that wrote the artefact.
     inputs : mapping of name to SHA-256
-        What was read.
+        Digests of the inputs.
     parameters : mapping
         The settings of the stage, the seed included.
     **facts
-        What else a later stage or the report wants to know.
+        Further values for later stages and the report.
     """
     outputs = {name: file_digest(path.parent / name) for name in listed_files(path.parent) if name != path.name}
     record = Manifest(FORMAT, stage, dict(inputs), outputs, dict(parameters), versions(), facts)
@@ -119,12 +119,12 @@ def read_manifest(path: Path, stage: str | None = None) -> Manifest:
     ----------
     path : Path
     stage : str, optional
-        What must have made the artefact.
+        The stage that must have written the artefact.
 
     Raises
     ------
     CodsaError
-        Naming the file and what is wrong with it.
+        Naming the file and its fault.
     """
     content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -166,7 +166,7 @@ def check_files(path: Path, record: Manifest) -> None:
 
 
 def faults(path: Path, record: Manifest) -> Iterator[tuple[Path, str]]:
-    """Give the listed files that are missing or changed, each with what is wrong, in words."""
+    """Yield the listed files that are missing or changed, each with its fault in words."""
     for name, expected in record.outputs.items():
         file = path.parent / name
         if not file.is_file():
@@ -195,7 +195,7 @@ def check_folder(folder: Path, stage: str) -> Manifest:
     path = folder / "manifest.json"
     record = read_manifest(path, stage)
     check_files(path, record)
-    strange = [name for name in listed_files(folder) if name not in record.outputs and name != path.name]
-    if strange:
-        raise CodsaError(f"{folder / strange[0]}: its manifest does not list it; move it away")
+    unlisted = [name for name in listed_files(folder) if name not in record.outputs and name != path.name]
+    if unlisted:
+        raise CodsaError(f"{folder / unlisted[0]}: its manifest does not list it; move it away")
     return record

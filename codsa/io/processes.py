@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STOPPED = 128 + signal.SIGTERM
 """Exit code of a command that SIGTERM ended."""
-PATIENCE = timedelta(days=2)
+MAX_WAIT = timedelta(days=2)
 """How long a process waits for the others, while the first one encodes a large table, say."""
 
 
@@ -50,32 +50,32 @@ def scheduled() -> bool:
 
 
 def wait_for_all() -> None:
-    """Wait until every process has come here."""
+    """Wait until every process has called this."""
     if joined():
         _state().wait_for_everyone()
 
 
 def own_device() -> torch.device:
-    """Return the device that this process trains on: of several processes each has its own GPU."""
-    found: torch.device = _state().device
-    return found
+    """Return the device that this process trains on; each of several processes has a GPU of its own."""
+    device: torch.device = _state().device
+    return device
 
 
 def _state() -> Any:
-    """Return what accelerate knows of the processes, joining them if nothing has yet: on the CPU where told so."""
+    """Return accelerate's state of the processes, on the CPU where ACCELERATE_USE_CPU says so."""
     from accelerate import PartialState
 
-    return PartialState(cpu=os.environ.get("ACCELERATE_USE_CPU") == "true", timeout=PATIENCE)
+    return PartialState(cpu=os.environ.get("ACCELERATE_USE_CPU") == "true", timeout=MAX_WAIT)
 
 
 def check_gpus(wanted: int) -> None:
     """Raise where torch sees fewer GPUs than are asked for."""
     import torch
 
-    there = torch.cuda.device_count()
-    if wanted > there:
+    available = torch.cuda.device_count()
+    if wanted > available:
         raise CodsaError(
-            f"--gpus {wanted}: torch sees {there} here; ask the scheduler for more, or leave --gpus away "
+            f"--gpus {wanted}: torch sees {available} here; ask the scheduler for more, or leave --gpus away "
             "to train on what is there"
         )
 
@@ -88,17 +88,17 @@ def spread(module: str, subcommand: str, gpus: int | None, processes: int | None
     module, subcommand : str
         The command's module, and its name where it is called as a subcommand.
     gpus, processes : int, optional
-        So many processes with a GPU each, or on the CPU.
+        The number of processes with a GPU each, or of processes on the CPU.
 
     Returns
     -------
     int, optional
-        The exit code; None where this process is enough.
+        The exit code; None where one process suffices.
 
     Raises
     ------
     CodsaError
-        Where there are fewer GPUs.
+        Where torch sees fewer GPUs.
     """
     if gpus and processes:
         raise CodsaError("--gpus and --processes: give one; each GPU has a process, --processes is for the CPU")
@@ -124,7 +124,7 @@ def launch(module: str, arguments: Sequence[str], count: int, on_gpus: bool) -> 
         Of the command line.
     count : int
     on_gpus : bool
-        Otherwise they keep to the CPU.
+        Whether each process uses a GPU; otherwise all use the CPU.
     """
     shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     shared |= {} if on_gpus else {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
@@ -141,7 +141,7 @@ def launch(module: str, arguments: Sequence[str], count: int, on_gpus: bool) -> 
 
 def _ended(running: list[subprocess.Popen[bytes]]) -> int:
     """Wait for all, ending the others once one has failed, and return the first exit code that is not 0."""
-    first = 0
+    exit_code = 0
     waiting = list(running)
     while waiting:
         for process in list(waiting):
@@ -150,11 +150,11 @@ def _ended(running: list[subprocess.Popen[bytes]]) -> int:
             except subprocess.TimeoutExpired:
                 continue
             waiting.remove(process)
-            if code and not first:
-                first = code if code > 0 else 128 - code
+            if code and not exit_code:
+                exit_code = code if code > 0 else 128 - code
                 for other in waiting:
                     other.terminate()
-    return first
+    return exit_code
 
 
 @contextmanager
@@ -172,9 +172,9 @@ def _passing_on(running: list[subprocess.Popen[bytes]]) -> Iterator[None]:
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def my_share(*parts: torch.Tensor) -> list[torch.Tensor]:
@@ -197,13 +197,13 @@ def my_share(*parts: torch.Tensor) -> list[torch.Tensor]:
 
 
 class Notice:
-    """Notes SIGTERM, so that a loop can end in order: `with Notice() as notice: … if notice.given: …`."""
+    """Records SIGTERM, so that a loop can end in order: `with Notice() as notice: … if notice.given: …`."""
 
     def __init__(self) -> None:
         self.given = False
 
     def __enter__(self) -> Notice:
-        """Begin to note; a thread other than the main one is never told."""
+        """Install the handler; only the main thread receives signals."""
         try:
             self._before = signal.signal(signal.SIGTERM, self._note)
         except ValueError:
@@ -214,6 +214,6 @@ class Notice:
         self.given = True
 
     def __exit__(self, *error: object) -> None:
-        """Give the signal back to whom it was."""
+        """Restore the handler that was installed before."""
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)

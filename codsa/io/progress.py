@@ -1,4 +1,4 @@
-"""How far a long piece of work is: a bar on a terminal, else lines in the log."""
+"""Progress of a long computation: a bar on a terminal, else lines in the log."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 log = logging.getLogger(__name__)
 
-FIRST = 2.0
+FIRST_WAIT_SECONDS = 2.0
 """Seconds until the first line; each later wait is twice as long, so that a long run does not fill its log."""
-LONGEST_WAIT = 300.0
-"""Seconds between two lines at most."""
+MAX_WAIT_SECONDS = 300.0
+"""The longest wait between two lines."""
 
 
 class Progress:
@@ -23,16 +23,16 @@ class Progress:
     Parameters
     ----------
     total : int
-        What there is to do.
+        The number of units to do.
     unit : str
-        What is counted, in the plural.
+        The name of the units, in the plural.
     wait : float
-        Seconds until the first line; work that takes less has none.
+        Seconds until the first line; shorter computations write none.
     shown : bool
         False: count only.
     """
 
-    def __init__(self, total: int, unit: str, wait: float = FIRST, shown: bool = True) -> None:
+    def __init__(self, total: int, unit: str, wait: float = FIRST_WAIT_SECONDS, shown: bool = True) -> None:
         self.total, self.unit, self.first, self.wait = total, unit, wait, wait
         self.done = self.skipped = 0
         self.start = self.last = time.monotonic()
@@ -50,21 +50,21 @@ class Progress:
             log.info("%d %s in %s, %.3g a second", count, self.unit, duration(seconds), count / seconds)
 
     def update(self, count: int) -> None:
-        """Count what was done, and say so when it is time."""
+        """Count finished units, and log the progress when it is due."""
         self.done += count
         self.bar.update(count)
         now = time.monotonic()
         if self.logs and now - self.last >= self.wait and self.done < self.total:
-            self._say(now)
-            self.last, self.wait = now, min(2 * self.wait, LONGEST_WAIT)
+            self._log(now)
+            self.last, self.wait = now, min(2 * self.wait, MAX_WAIT_SECONDS)
 
     def skip(self, count: int) -> None:
-        """Count what an earlier run did, which says nothing about the speed of this one."""
+        """Count units that an earlier run finished; they do not enter the speed."""
         self.skipped += count
         self.done += count
         self.bar.update(count)
 
-    def _say(self, now: float) -> None:
+    def _log(self, now: float) -> None:
         rate = (self.done - self.skipped) / (now - self.start)
         left = duration((self.total - self.done) / rate) if rate > 0 else "an unknown time"
         log.info("%d of %d %s, %.3g a second, %s left", self.done, self.total, self.unit, rate, left)

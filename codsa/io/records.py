@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def _plain(value: Any) -> Any:
-    """Turn numpy scalars, tuples and non-finite numbers into what JSON can hold."""
+    """Convert numpy values to Python's, tuples to lists, and non-finite numbers to None."""
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set)):
@@ -83,9 +83,9 @@ def parse_as(content: bytes | str, kind: type[T], where: str) -> T:
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "json_invalid":
             raise CodsaError(f"{where}: not readable as JSON ({first['msg']}); delete it and re-run") from None
-        seen = "missing" if first["type"] == "missing" else quoted_value(first["input"])
-        what = f"'{key or 'content'}' is {seen}"
-        raise CodsaError(f"{where}: {what}: {first['msg']}; delete it and re-run the stage that writes it") from None
+        value_seen = "missing" if first["type"] == "missing" else quoted_value(first["input"])
+        fault = f"'{key or 'content'}' is {value_seen}"
+        raise CodsaError(f"{where}: {fault}: {first['msg']}; delete it and re-run the stage that writes it") from None
     return parsed
 
 

@@ -1,7 +1,7 @@
-"""Streams of random numbers: derived from names, passed along, never global.
+"""Random streams: derived from names, passed as arguments, never global.
 
-A stream is a `numpy.random.SeedSequence` that depends on the root seed and on the names of what
-it is for (stage, experiment, replicate, r, region, block), so the order of jobs, the bounds of
+A stream is a `numpy.random.SeedSequence` that depends on the root seed and on the names of its
+use (stage, experiment, replicate, r, region, block), so the order of jobs, the bounds of
 shards and the number of threads cannot change a result.
 """
 
@@ -21,7 +21,7 @@ def stream(root: int, *names: object) -> np.random.SeedSequence:
     root : int
         The study's root seed, at least 0.
     *names : object
-        What the stream is for; each counts by its `str`.
+        The use of the stream; each name enters by its `str`.
 
     Returns
     -------
@@ -44,13 +44,13 @@ def integer(sequence: np.random.SeedSequence) -> int:
 
 
 def rng(sequence: np.random.SeedSequence) -> np.random.Generator:
-    """Return a fresh numpy generator at the start of a stream."""
+    """Return a new numpy generator at the start of a stream."""
     return np.random.default_rng(sequence)
 
 
 @dataclass(frozen=True)
 class SeedContext:
-    """Which piece of a study a stage is at work on; its streams derive from this.
+    """The root seed, experiment and replicate that the streams of a stage derive from.
 
     Attributes
     ----------

@@ -13,22 +13,22 @@ from codsa.errors import CodsaError
 from codsa.io.array_columns import ArrayDtype
 from codsa.io.files import atomic_write
 
-ROW_GROUP = 1 << 17
-"""Rows that a reader of a Parquet file takes at once."""
+ROW_GROUP_ROWS = 1 << 17
+"""Rows of a row group of a Parquet file."""
 
 
 def as_table(frame: pd.DataFrame, types: Any = None) -> Any:
-    """Return rows as a pyarrow Table that any reader of Parquet understands: arrays as what they are stored as."""
+    """Return rows as a pyarrow Table in plain Parquet types, arrays in their storage types."""
     import pyarrow as pa
 
     table = pa.Table.from_pandas(frame, types, preserve_index=False)
-    own = [name for name, dtype in frame.dtypes.items() if isinstance(dtype, ArrayDtype)]
-    if not own:
+    array_names = [name for name, dtype in frame.dtypes.items() if isinstance(dtype, ArrayDtype)]
+    if not array_names:
         return table
-    facts = json.loads(table.schema.metadata[b"pandas"])
-    for column in facts["columns"]:
-        column["numpy_type"] = "object" if column["name"] in own else column["numpy_type"]
-    return table.replace_schema_metadata({b"pandas": json.dumps(facts).encode()})
+    pandas_metadata = json.loads(table.schema.metadata[b"pandas"])
+    for column in pandas_metadata["columns"]:
+        column["numpy_type"] = "object" if column["name"] in array_names else column["numpy_type"]
+    return table.replace_schema_metadata({b"pandas": json.dumps(pandas_metadata).encode()})
 
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
@@ -36,7 +36,7 @@ def write_parquet(path: Path, frame: pd.DataFrame) -> None:
     import pyarrow.parquet as pq
 
     with atomic_write(path) as part:
-        pq.write_table(as_table(frame), part, compression="zstd", row_group_size=ROW_GROUP)
+        pq.write_table(as_table(frame), part, compression="zstd", row_group_size=ROW_GROUP_ROWS)
 
 
 def write_parquet_groups(path: Path, groups: Iterable[pd.DataFrame], types: Any = None) -> None:
@@ -49,7 +49,7 @@ def write_parquet_groups(path: Path, groups: Iterable[pd.DataFrame], types: Any 
     groups : iterable of DataFrame
         At least one.
     types : pyarrow.Schema, optional
-        How the columns are stored; otherwise the first group settles it.
+        The storage types of the columns; default: those of the first group.
     """
     import pyarrow.parquet as pq
 
@@ -66,7 +66,7 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     from pyarrow.lib import ArrowException
 
     try:
-        # On one thread: where no memory is left for another one, pyarrow would wait for it for ever.
+        # On one thread: without memory for another thread, pyarrow would wait forever.
         return pd.read_parquet(path, columns=columns, use_threads=False, pre_buffer=False)
     except FileNotFoundError:
         raise CodsaError(f"{path}: no such file; run the stage that writes it first") from None

@@ -1,4 +1,4 @@
-"""Safetensors files: read whole, or refused by one clear error that names the file."""
+"""Safetensors files: read completely, or refused by an error that names the file."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any, Literal, NoReturn
 
 from codsa.errors import CodsaError
 
-MEND = "delete it and re-run the stage that writes it"
+REMEDY = "delete it and re-run the stage that writes it"
 
 
 class Tensors(dict[str, Any]):
-    """Tensors by name; one that is lacking is a `CodsaError` that names the file.
+    """Tensors by name; a missing one is a `CodsaError` that names the file.
 
     Parameters
     ----------
     path : Path
-        Where they were read from.
+        The file of the tensors.
     tensors : mapping of name to array or tensor
     """
 
@@ -28,19 +28,19 @@ class Tensors(dict[str, Any]):
         self.path = path
 
     def __missing__(self, name: str) -> NoReturn:
-        raise CodsaError(f"{self.path}: has no tensor '{name}'; {MEND}")
+        raise CodsaError(f"{self.path}: has no tensor '{name}'; {REMEDY}")
 
     def under(self, prefix: str) -> Tensors:
-        """Return the tensors whose names begin so, without that beginning."""
+        """Return the tensors whose names start with a prefix, without the prefix."""
         return Tensors(self.path, {k.removeprefix(prefix): v for k, v in self.items() if k.startswith(prefix)})
 
     def expect(self, name: str, *shape: int | None) -> Any:
         """Return a tensor, or raise a `CodsaError` unless it has this shape; None stands for any length."""
         tensor = self[name]
-        ours = tuple(tensor.shape)
-        if len(ours) != len(shape) or any(b not in (None, a) for a, b in zip(ours, shape, strict=True)):
-            wanted = ", ".join("any" if length is None else str(length) for length in shape)
-            raise CodsaError(f"{self.path}: '{name}' has shape {ours}, not ({wanted}); {MEND}")
+        actual = tuple(tensor.shape)
+        if len(actual) != len(shape) or any(b not in (None, a) for a, b in zip(actual, shape, strict=True)):
+            expected = ", ".join("any" if length is None else str(length) for length in shape)
+            raise CodsaError(f"{self.path}: '{name}' has shape {actual}, not ({expected}); {REMEDY}")
         return tensor
 
 
@@ -50,7 +50,7 @@ def load_tensors(path: Path, framework: Literal["numpy", "torch"]) -> Tensors:
     Parameters
     ----------
     framework : {'numpy', 'torch'}
-        What the tensors are made as.
+        The type of the tensors.
 
     Raises
     ------
@@ -62,35 +62,35 @@ def load_tensors(path: Path, framework: Literal["numpy", "torch"]) -> Tensors:
     except FileNotFoundError:
         raise CodsaError(f"{path}: no such file; run the stage that writes it first") from None
     except Exception as error:  # safetensors raises its own kind, and each framework others
-        raise CodsaError(f"{path}: not readable as safetensors ({_reason(error)}); {MEND}") from None
+        raise CodsaError(f"{path}: not readable as safetensors ({_reason(error)}); {REMEDY}") from None
 
 
 def fill(model: Any, tensors: Tensors, assign: bool = False) -> None:
-    """Give a network its weights, or raise a `CodsaError` where they are not its own.
+    """Load a network's weights, or raise a `CodsaError` where they do not fit.
 
     Parameters
     ----------
     model : torch.nn.Module
     assign : bool
-        Take the tensors themselves; for a network that was built without memory (on the device 'meta').
+        Use the tensors without a copy, for a network on the device 'meta'.
     """
     try:
         model.load_state_dict(dict(tensors), assign=assign)
     except (RuntimeError, AttributeError, TypeError) as error:
-        raise CodsaError(f"{tensors.path}: not the weights of this network ({_reason(error)}); {MEND}") from None
+        raise CodsaError(f"{tensors.path}: not the weights of this network ({_reason(error)}); {REMEDY}") from None
 
 
 @contextmanager
 def readable(folder: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while a model is read into a `CodsaError` that names its folder."""
+    """Turn any error while a model is read into a `CodsaError` that names its folder."""
     try:
         yield
     except (CodsaError, MemoryError):
         raise
     except OSError as error:
-        raise CodsaError(f"{error.filename or folder}: {error.strerror or error}; {MEND}") from error
-    except Exception as error:  # what a file holds that no one foresaw
-        raise CodsaError(f"{folder}: cannot be read as a model ({_reason(error)}); {MEND}") from error
+        raise CodsaError(f"{error.filename or folder}: {error.strerror or error}; {REMEDY}") from error
+    except Exception as error:  # libraries raise many kinds for damaged files
+        raise CodsaError(f"{folder}: cannot be read as a model ({_reason(error)}); {REMEDY}") from error
 
 
 def _reason(error: Exception) -> str:

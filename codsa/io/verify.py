@@ -1,4 +1,4 @@
-"""Finding artefacts whose content is no longer what their manifest says: truncated, half-copied or edited."""
+"""The search for artefacts that differ from their manifests: truncated, half-copied or edited."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from codsa.io.names import MANIFEST, PAGE, PREPARE, REPORT_MANIFEST, SCHEMA
 from codsa.io.records import read_json
 
 NAMES = (MANIFEST, "split.json", REPORT_MANIFEST, "shard-*-of-*.json")
-"""What manifests are called."""
+"""Names of manifests."""
 PLACES = ("generator", "pool", "data", "source", "fresh", "rep~*", "r~*", "eval~*", "pretrained~*")
-"""What the folders of a study are called in which manifests lie."""
+"""Names of the folders of a study that hold manifests."""
 
 
 def manifests(results: Path) -> Iterator[Path]:
-    """Give the manifests under a folder of results: what looks like one, or is unreadable where one should be."""
+    """Yield the manifests under a folder of results, and unreadable files in their places."""
     for name in NAMES:
         yield from (path for path in sorted(results.rglob(name)) if _is_manifest(path, results))
 
@@ -36,7 +36,7 @@ def _is_manifest(path: Path, results: Path) -> bool:
 
 
 def broken(results: Path, thorough: bool = True) -> dict[Path, Path]:
-    """Find what differs from its manifest.
+    """Find artefacts that differ from their manifests.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def broken(results: Path, thorough: bool = True) -> dict[Path, Path]:
 
     Returns
     -------
-    dict of manifest to the first file of it that is broken
+    dict of manifest to its first broken file
     """
     faults = {manifest: _fault(manifest, thorough) for manifest in manifests(results)}
     return {manifest: file for manifest, file in faults.items() if file is not None}
@@ -57,29 +57,29 @@ def _fault(manifest: Path, thorough: bool) -> Path | None:
         record = read_manifest(manifest)
     except CodsaError:
         return manifest
-    written = manifest.stat().st_mtime_ns
+    manifest_time = manifest.stat().st_mtime_ns
     for name, expected in record.outputs.items():
         path = manifest.parent / name
         if not path.is_file():
             return path
         if _is_editable(record, name):
             continue
-        state = path.stat()
-        suspect = thorough or state.st_size == 0 or state.st_mtime_ns > written
+        status = path.stat()
+        suspect = thorough or status.st_size == 0 or status.st_mtime_ns > manifest_time
         if suspect and file_digest(path) != expected:
             return path
     return None
 
 
 def _is_editable(record: Manifest, name: str) -> bool:
-    """Say whether a file is there for the user to correct."""
+    """Say whether the user may correct a file."""
     return record.stage == PREPARE and name == SCHEMA
 
 
 def refuse_broken(study: Path) -> None:
-    """Move aside what was changed after it was written, and raise, so that the next run makes it again.
+    """Move aside artefacts that were changed after they were written, and raise, so that the next run makes them again.
 
-    A run that has been planned already would take broken artefacts for whole ones.
+    A run that is planned already would take broken artefacts for intact ones.
     """
     faults = broken(study, thorough=False)
     for manifest in faults:
@@ -93,13 +93,13 @@ def refuse_broken(study: Path) -> None:
 
 
 def anew(manifests: Iterable[Path]) -> str:
-    """Say how artefacts are made again: Snakemake makes none that only finished work was made from."""
-    wanted = shlex.join(str(target(manifest)) for manifest in manifests)
-    return f"type the same command again with --forcerun {wanted} to make it anew, with what was made from it"
+    """Say how to make artefacts again: Snakemake does not remake inputs of finished jobs by itself."""
+    targets = shlex.join(str(target(manifest)) for manifest in manifests)
+    return f"type the same command again with --forcerun {targets} to make it anew, with what was made from it"
 
 
 def target(manifest: Path) -> Path:
-    """Return what the workflow calls an artefact: its folder, or a file where the rule makes single files."""
+    """Return the workflow's output for an artefact: its folder, or a file where the rule has single files."""
     if manifest.name == REPORT_MANIFEST:
         return manifest.with_name(PAGE)
     single = manifest.parent.name.startswith("eval~") or manifest.parent.name in ("data", "source", "fresh")

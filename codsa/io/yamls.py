@@ -1,10 +1,10 @@
-"""YAML and JSON that a user wrote, read strictly: no key twice, nothing deep or endless, plain values only.
+"""YAML and JSON of a user, read strictly: no repeated keys, limited depth and size, plain values only.
 
-Values are those of YAML 1.1 (yes, no, on and off are truths) with three differences: 1e-4 is a number as in JSON,
-a number that begins with 0 (007) and a time (12:30) are the text that stands there, and a date is its ISO text.
+Values are those of YAML 1.1 (yes, no, on and off are booleans) with three differences: 1e-4 is a number as in JSON,
+a number that begins with 0 (007) and a time (12:30) are text as written, and a date is its ISO text.
 
-Keys are called by text. `no:`, `on:`, `1e3:`, `007:` and `2020-01-01:` are the keys that stand there; `true:` and
-`false:` are True and False, as regions of a boolean column are called. `0:` is a number whose text is the same.
+Keys are text. `no:`, `on:`, `1e3:`, `007:` and `2020-01-01:` are keys as written; `true:` and `false:` are True and
+False, the names of regions of a boolean column. `0:` is a number, and its text is the same.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 from codsa.errors import CodsaError, shortened
 
 MAX_BYTES = 1 << 20
-"""A file of settings may be so long."""
+"""The longest file of settings."""
 MAX_DEPTH = 40
-"""Lists and mappings may lie so deep in each other."""
-DIGITS = 1000
-"""A number may be written in so many characters."""
+"""The deepest nesting of lists and mappings."""
+MAX_DIGITS = 1000
+"""The most characters of a number."""
 MAX_NODES = 50_000
-"""A text may hold so many values and keys, an alias counted as what it stands for."""
+"""The most values and keys of a text; an alias counts as often as the values that it repeats."""
 
 TAG = "tag:yaml.org,2002:"
 _FLOAT = re.compile(
@@ -76,7 +76,7 @@ class StrictLoader(yaml.SafeLoader):
         return node
 
     def compose_mapping_node(self, anchor: Any) -> MappingNode:
-        """Compose a mapping whose keys are text, each but once."""
+        """Compose a mapping whose keys are distinct texts."""
         node = super().compose_mapping_node(anchor)
         lines: dict[str, int] = {}
         for key, _ in node.value:
@@ -89,7 +89,7 @@ class StrictLoader(yaml.SafeLoader):
 
 
 class _Refused(yaml.MarkedYAMLError):
-    """YAML, but none that is taken here."""
+    """Valid YAML that this loader refuses."""
 
 
 def _refuse(place: Any, problem: str) -> NoReturn:
@@ -97,7 +97,7 @@ def _refuse(place: Any, problem: str) -> NoReturn:
 
 
 def _call_by_text(loader: StrictLoader, key: Node) -> None:
-    """Make a key's node one of text, unless its value's text is what stands there."""
+    """Turn a key's node into text as written, unless the text of its value is the same."""
     if not isinstance(key, ScalarNode):
         _refuse(key, "a list or a mapping stands where a key is needed; write text (or quote {…})")
     kind = key.tag.removeprefix(TAG)
@@ -115,22 +115,22 @@ def _call_by_text(loader: StrictLoader, key: Node) -> None:
 
 
 def _number(loader: StrictLoader, node: ScalarNode) -> float:
-    pattern, kind = (
+    pattern, constructor = (
         (_INT, loader.construct_yaml_int) if node.tag == TAG + "int" else (_FLOAT, loader.construct_yaml_float)
     )
     if not pattern.fullmatch(node.value):
         _refuse(node, f"'{shortened(node.value)}' is not a number")
     try:
-        return _usable(lambda _: kind(node), node.value)
+        return _usable(lambda _: constructor(node), node.value)
     except CodsaError as error:
         _refuse(node, str(error))
 
 
-def _usable(read: Callable[[str], float], text: str) -> float:
-    """Return a number that a double holds; infinity only where it is written so, and never NaN."""
-    if len(text) > DIGITS:
+def _usable(convert: Callable[[str], float], text: str) -> float:
+    """Return a number within the range of a double; infinity only if written so, and never NaN."""
+    if len(text) > MAX_DIGITS:
         raise CodsaError(f"{shortened(text)} is too long for a number; quote it if it is text")
-    number = read(text)
+    number = convert(text)
     if number != number:
         raise CodsaError(f"{text} is not a number; leave it out, or quote it if it is text")
     if number == 0 and re.search("[1-9]", text.lower().partition("e")[0]):
@@ -147,7 +147,7 @@ def _truth(loader: StrictLoader, node: ScalarNode) -> bool:
 
 
 def _date(loader: StrictLoader, node: ScalarNode) -> str:
-    """Return a date as its ISO text; what only looks like one is text too."""
+    """Return a date as its ISO text, and an invalid date as written."""
     try:
         return loader.construct_yaml_timestamp(node).isoformat()
     except (ValueError, AttributeError, OverflowError):
@@ -155,10 +155,10 @@ def _date(loader: StrictLoader, node: ScalarNode) -> str:
 
 
 def _set_up() -> None:
-    taken = {TAG + name for name in ("int", "float", "value")}
+    replaced = {TAG + name for name in ("int", "float", "value")}
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items():
-        kept = [(tag, pattern) for tag, pattern in resolvers if tag not in taken]
-        StrictLoader.yaml_implicit_resolvers[first] = kept
+        others = [(tag, pattern) for tag, pattern in resolvers if tag not in replaced]
+        StrictLoader.yaml_implicit_resolvers[first] = others
     for name, pattern in (("float", _FLOAT), ("int", _INT)):
         StrictLoader.add_implicit_resolver(TAG + name, re.compile(f"(?:{pattern.pattern})$"), list("-+.0123456789"))
     for name, constructor in (("int", _number), ("float", _number), ("bool", _truth), ("timestamp", _date)):
@@ -169,13 +169,13 @@ _set_up()
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """Return what a YAML text says.
+    """Return the content of a YAML text.
 
     Parameters
     ----------
     text : str
     where : str
-        What errors call it: a file's name, or an option's value.
+        The subject of errors: a file's name, or an option's value.
 
     Raises
     ------
@@ -201,22 +201,22 @@ def parse_yaml(text: str, where: str) -> Any:
 
 
 def parse_json(text: str, where: str) -> Any:
-    """Return what a JSON text says, as strictly as `parse_yaml` does.
+    """Return the content of a JSON text, as strictly as `parse_yaml` does.
 
     Raises
     ------
     json.JSONDecodeError
         For text that is no JSON.
     CodsaError
-        For the same as `parse_yaml`.
+        As `parse_yaml`.
     """
 
-    def pairs(given: list[tuple[str, Any]]) -> dict[str, Any]:
-        content = dict(given)
-        if len(content) < len(given):
-            keys = [key for key, _ in given]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise CodsaError(f"{where}: the key '{shortened(twice)}' stands twice; keep one of them")
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        content = dict(items)
+        if len(content) < len(items):
+            keys = [key for key, _ in items]
+            repeated = next(key for key in keys if keys.count(key) > 1)
+            raise CodsaError(f"{where}: the key '{shortened(repeated)}' stands twice; keep one of them")
         return content
 
     def number(read: Callable[[str], float], written: str) -> float:
@@ -225,9 +225,11 @@ def parse_json(text: str, where: str) -> Any:
         except CodsaError as error:
             raise CodsaError(f"{where}: {error}") from None
 
-    real, whole = partial(number, float), partial(number, int)
+    read_float, read_int = partial(number, float), partial(number, int)
     try:
-        content = json.loads(text, object_pairs_hook=pairs, parse_float=real, parse_constant=real, parse_int=whole)
+        content = json.loads(
+            text, object_pairs_hook=pairs, parse_float=read_float, parse_constant=read_float, parse_int=read_int
+        )
     except RecursionError:
         raise CodsaError(f"{where}: lists and mappings lie more than {MAX_DEPTH} deep in each other") from None
     return _checked(content, where)
@@ -274,7 +276,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def _checked(content: Any, where: str) -> Any:
-    """Return content that is neither deep nor large and whose text can be written as UTF-8."""
+    """Return content, or raise where it is too deep or too large, or holds text that UTF-8 cannot encode."""
     for count, (value, depth) in enumerate(_walk(content)):
         if depth > MAX_DEPTH:
             raise CodsaError(f"{where}: lists and mappings lie more than {MAX_DEPTH} deep in each other")

@@ -23,7 +23,7 @@ from codsa.io.checkpoints import load_checkpoint, save_checkpoint
 from codsa.io.devices import mixed_precision
 from codsa.io.imports import without_compiler
 from codsa.io.library_internals import forget_other_precision
-from codsa.io.processes import PATIENCE, STOPPED, Notice, joined, scheduled
+from codsa.io.processes import MAX_WAIT, STOPPED, Notice, joined, scheduled
 from codsa.nn.training_loop import EarlyStopping, TrainingLoop
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class TrainingRecipe:
 def accelerator(precision: str) -> Accelerator:
     """Return an accelerator of this mixed precision; a process may have several of different precision."""
     forget_other_precision(precision)
-    return Accelerator(mixed_precision=precision, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
+    return Accelerator(mixed_precision=precision, kwargs_handlers=[InitProcessGroupKwargs(timeout=MAX_WAIT)])
 
 
 class Trainer(TrainingLoop):

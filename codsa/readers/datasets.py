@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from codsa.data.columns import Encoding
 from codsa.data.expressions import parse
 from codsa.data.unicode import composed_table
 from codsa.data.whole_numbers import stacked
@@ -41,11 +42,14 @@ class Raw:
         Where it comes from, for the manifest.
     notes : list of str
         What was left out, in words.
+    encoded : dict
+        Column of vectors → the texts that they encode.
     """
 
     table: pd.DataFrame | Path
     origin: dict[str, Any]
     notes: list[str]
+    encoded: dict[str, Encoding] = field(default_factory=dict)
 
     @property
     def held(self) -> pd.DataFrame:

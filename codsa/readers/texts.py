@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from codsa.data.columns import Declared
+from codsa.data.columns import Encoding
 from codsa.data.near_duplicates import near_groups
 from codsa.encoders.sentences import SentenceEncoder, embed
 from codsa.errors import CodsaError, suggest
@@ -18,6 +17,7 @@ from codsa.io import array_columns
 from codsa.io.tables import read_parquet
 from codsa.readers.clean_texts import clean
 from codsa.readers.datasets import Raw
+from codsa.settings.columns import ColumnConfig, ColumnOptions
 from codsa.settings.texts import TextOptions
 
 log = logging.getLogger(__name__)
@@ -28,12 +28,15 @@ TOGETHER = "together"
 
 
 def read_texts(
-    raw: Raw, declared: Declared, options: TextOptions, cache: Path, exclude_near: Path | None = None
-) -> tuple[Raw, Declared]:
+    raw: Raw, columns: ColumnOptions, options: TextOptions, cache: Path, exclude_near: Path | None = None
+) -> tuple[Raw, ColumnOptions]:
     """Make the texts of a raw table ready.
 
     Parameters
     ----------
+    raw : Raw
+    columns : ColumnOptions
+    options : TextOptions
     cache : Path
         The folder of embeddings that have been computed.
     exclude_near : Path, optional
@@ -42,8 +45,8 @@ def read_texts(
     Returns
     -------
     raw : Raw
-        With cleaned texts, a column `average_predictors` and, with an encoder, a column `embedding`.
-    declared : Declared
+        With cleaned texts, a column `together` and, with an encoder, a column `embedding`.
+    columns : ColumnOptions
         With the types and roles of these columns.
     """
     name, given = options.column, raw.held
@@ -64,17 +67,18 @@ def read_texts(
             f"column '{name}': {alike} texts are nearly the same as others (similarity of "
             f"{options.similarity_threshold:g} or more of their runs of words); they stay on one side of every split"
         )
-    table[TOGETHER] = _joined(near, table, declared.group)
+    table[TOGETHER] = _joined(near, table, columns.group)
+    encoded: dict[str, Encoding] = {}
     if options.encoder is not None:
         encoder = SentenceEncoder(options.encoder, options.precision)
         vectors = embed(encoder, table[name].tolist(), cache)
         table[EMBEDDING] = array_columns.column("vector", vectors)
         notes += _cut(encoder, table[name].tolist(), name)
-        declared = replace(declared, vectors={EMBEDDING: (name, encoder.digest)})
+        encoded[EMBEDDING] = Encoding(name, encoder.digest)
     for note in notes:
         log.info("%s", note)
-    found = Raw(table, {**raw.origin, "texts": name}, [*raw.notes, *notes])
-    return found, _declared(declared, options)
+    prepared = Raw(table, {**raw.origin, "texts": name}, [*raw.notes, *notes], encoded)
+    return prepared, _with_text_columns(columns, options)
 
 
 def _cut(encoder: SentenceEncoder, texts: list[str], name: str) -> list[str]:
@@ -132,11 +136,14 @@ def _joined(near: np.ndarray, table: pd.DataFrame, group: str | None) -> np.ndar
     return np.asarray(connected_components(graph, directed=False)[1][near], dtype=np.int64)
 
 
-def _declared(declared: Declared, options: TextOptions) -> Declared:
-    """Add the texts' types and roles: without embeddings the words are the feature, else these are."""
-    said = {name: dict(one) for name, one in declared.columns.items()}
-    usual = "feature" if options.encoder is None else "attribute"
-    said[options.column] = {"role": usual, **said.get(options.column, {}), "type": "text"}
-    if declared.group is not None:
-        said[declared.group] = {**said.get(declared.group, {}), "role": "ignored"}
-    return replace(declared, group=TOGETHER, columns=said)
+def _with_text_columns(columns: ColumnOptions, options: TextOptions) -> ColumnOptions:
+    """Add the texts' types and roles: without an encoder the texts are the feature, with one the embeddings are."""
+    corrections = dict(columns.columns)
+    text = corrections.get(options.column, ColumnConfig())
+    if text.role is None:
+        text = ColumnConfig(role="feature" if options.encoder is None else "attribute")
+    corrections[options.column] = ColumnConfig(type="text", role=text.role)
+    if columns.group is not None:
+        group_type = corrections.get(columns.group, ColumnConfig()).type
+        corrections[columns.group] = ColumnConfig(type=group_type, role="ignored")
+    return columns.model_copy(update={"group": TOGETHER, "columns": corrections})

@@ -27,7 +27,8 @@ class Flag:
         How help writes the value.
     read : str
         'text': as it is; 'yaml': as YAML writes it; 'number': a number, or else text; 'pair': two whole numbers;
-        'pairs': repeated NAME=VALUE; 'settings': repeated KEY=VALUE, the value as YAML.
+        'pairs': repeated NAME=VALUE; 'choices': repeated NAME=CHOICE, a choice of any key of the section that the
+        name stands for; 'settings': repeated KEY=VALUE, the value as YAML.
     help : str, optional
         In place of the field's description.
     """

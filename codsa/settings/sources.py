@@ -1,9 +1,9 @@
-"""The sections that say where rows come from: simulations, parts, and corrections of columns."""
+"""The sections that say where rows come from: simulations and parts."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
@@ -26,14 +26,6 @@ class Simulation(SimulationSize):
     """One of the paper's simulations."""
 
     name: str = Field(description="imbalanced-classification (4.1) or undersampled-regression (4.2)")
-
-
-class ColumnConfig(Section):
-    """A correction of what is inferred about a column."""
-
-    section: ClassVar[str] = "columns"
-    type: Literal["numeric", "integer", "categorical", "boolean", "datetime", "text"] | None = None
-    role: Literal["feature", "attribute", "ignored"] | None = None
 
 
 class Part(Section):

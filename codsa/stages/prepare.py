@@ -9,12 +9,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
 from codsa.data.columns import (
-    Declared,
+    Encoding,
     beside_arrays,
     column_notes,
     copy_notes,
@@ -34,13 +35,21 @@ from codsa.io.digests import parts_digest
 from codsa.io.names import MANIFEST, PREPARE, TABLE
 from codsa.io.tables import write_parquet_groups
 from codsa.readers.stored import StoredTable, arrow_types
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 
 log = logging.getLogger(__name__)
 
+NOT_ENCODED: Mapping[str, Encoding] = MappingProxyType({})
+"""The encodings of a table without vectors of texts."""
+
 
 def prepare(
-    raw: pd.DataFrame, declared: Declared, rule: RegionRule, notes: Sequence[str] = ()
+    raw: pd.DataFrame,
+    options: ColumnOptions,
+    rule: RegionRule,
+    notes: Sequence[str] = (),
+    encoded: Mapping[str, Encoding] = NOT_ENCODED,
 ) -> tuple[pd.DataFrame, Schema]:
     """Type a raw table in memory, settle the task, resolve the regions (see `settle_schema`).
 
@@ -51,17 +60,18 @@ def prepare(
     schema : Schema
     """
     table = HeldTable(*composed_table(raw))
-    schema = settle_schema(table, declared, rule, notes)
+    schema = settle_schema(table, options, rule, notes, encoded)
     return table.rows(schema.columns), schema
 
 
 def prepare_to(
     folder: Path,
     raw: pd.DataFrame | Path,
-    declared: Declared,
+    options: ColumnOptions,
     rule: RegionRule,
     origin: Mapping[str, Any],
     notes: Sequence[str] = (),
+    encoded: Mapping[str, Encoding] = NOT_ENCODED,
 ) -> None:
     """Prepare a table and write the dataset.
 
@@ -79,27 +89,35 @@ def prepare_to(
         As `prepare`.
     """
     if isinstance(raw, pd.DataFrame):
-        rows, schema = prepare(raw, declared, rule, notes)
+        rows, schema = prepare(raw, options, rule, notes, encoded)
         write_dataset(folder, rows, schema, origin)
         return
     table = StoredTable(raw)
-    schema = settle_schema(table, declared, rule, notes)
+    schema = settle_schema(table, options, rule, notes, encoded)
     with new_files(folder / MANIFEST, PREPARE) as staged:
         rows_path = staged / TABLE
         write_parquet_groups(rows_path, table.chunks(schema.columns), arrow_types(schema.columns))
         write_records(staged, parts_digest(stored_chunks(rows_path, schema.columns)), schema, origin)
 
 
-def settle_schema(table: RawTable, declared: Declared, rule: RegionRule, notes: Sequence[str] = ()) -> Schema:
-    """Settle types, roles, levels, bounds, the task and the regions of a table in memory or on disk.
+def settle_schema(
+    table: RawTable,
+    options: ColumnOptions,
+    rule: RegionRule,
+    notes: Sequence[str] = (),
+    encoded: Mapping[str, Encoding] = NOT_ENCODED,
+) -> Schema:
+    """Settle types, roles, levels, bounds, the task and the regions, wherever the table lies.
 
     Parameters
     ----------
     table : RawTable
-    declared : Declared
+    options : ColumnOptions
     rule : RegionRule
     notes : sequence of str
-        Sentences about what the reader left out.
+        What the reader left out, in words.
+    encoded : mapping
+        Column of vectors → what they encode.
 
     Raises
     ------
@@ -107,28 +125,25 @@ def settle_schema(table: RawTable, declared: Declared, rule: RegionRule, notes: 
         For a missing, constant or partly missing target, a declared column without values, an
         unknown name, a region without rows.
     """
-    inferred = beside_arrays(infer_columns(table, declared), declared, rule)
-    columns, task = settle_columns(table, inferred, declared)
-    columns = [_with_encoder(column, declared.vectors) for column in columns]
-    region_columns = [column for column in columns if _decides_region(column.name, table, declared, rule)]
-    region_table = pd.DataFrame({column.name: table.typed(column) for column in region_columns})
-    regions, pooling_notes = resolve_regions(rule, region_table, declared.target, task)
-    schema_notes = table.notes() + column_notes(columns) + copy_notes(table, columns) + pooling_notes
-    for note in schema_notes:
+    inferred = beside_arrays(infer_columns(table, options), options, rule)
+    columns, task = settle_columns(table, inferred, options.target, options.task, options.classes)
+    columns = [_with_encoding(c, encoded.get(c.name)) for c in columns]
+    deciding = pd.DataFrame({c.name: table.typed(c) for c in columns if _decides(c.name, table, options.target, rule)})
+    regions, pooled = resolve_regions(rule, deciding, options.target, task)
+    more = table.notes() + column_notes(columns) + copy_notes(table, columns) + pooled
+    for note in more:
         log.warning("%s", note)
-    schema = Schema(columns, task, regions, [*notes, *schema_notes])
-    return replace(schema, normal=normal_levels(declared.normal, schema))
+    schema = Schema(columns, task, regions, [*notes, *more])
+    return replace(schema, normal=normal_levels(options.normal, schema))
 
 
-def _decides_region(name: str, table: RawTable, declared: Declared, rule: RegionRule) -> bool:
-    """Say whether the rule may read a column, or needs it to report that the rule's own column is missing."""
+def _decides(name: str, table: RawTable, target: str, rule: RegionRule) -> bool:
+    """Say whether a column may be needed to part the rows, or to say that the column asked for is not there."""
     if rule.expressions:
         expressions = rule.expressions.values()
-        return name == declared.target or any(name in parse(e).columns(table.names) for e in expressions)
-    return name in (declared.target, rule.column) or (rule.column is not None and rule.column not in table.names)
+        return name == target or any(name in parse(e).columns(table.names) for e in expressions)
+    return name in (target, rule.column) or (rule.column is not None and rule.column not in table.names)
 
 
-def _with_encoder(column: Column, vectors: Mapping[str, tuple[str, str]]) -> Column:
-    """Return an embedding's column with the name of its text column and of its encoder; any other column as it is."""
-    text, encoder = vectors.get(column.name, (None, None))
-    return column if text is None else replace(column, of=text, encoder=encoder)
+def _with_encoding(column: Column, encoding: Encoding | None) -> Column:
+    return column if encoding is None else replace(column, of=encoding.text_column, encoder=encoding.encoder)

@@ -50,15 +50,17 @@ def _quoted(setting: Any) -> str:
         return json.dumps(setting)
 
 
-def section_options(section: Section, without: tuple[str, ...] = ()) -> list[str]:
+def section_options(section: Section, model: type[Section] | None = None, without: tuple[str, ...] = ()) -> list[str]:
     """Return an option for every key of a section that is not at its default; `codsa.cli.sections` reads them.
 
     Parameters
     ----------
+    model : Section class, optional
+        The class that declares the keys to write, where `section` inherits from it; default: that of `section`.
     without : tuple of str
         Keys for which the command has no option.
     """
-    defaults = {name: field.get_default() for name, field in type(section).model_fields.items()}
+    defaults = {name: field.get_default() for name, field in (model or type(section)).model_fields.items()}
     values = {name: getattr(section, name) for name in defaults if name not in without}
     changed = {name: field_value for name, field_value in values.items() if field_value != defaults[name]}
     return [option for name, field_value in changed.items() for option in _field_options(section, name, field_value)]
@@ -72,6 +74,10 @@ def _field_options(section: Section, name: str, field_value: Any) -> list[str]:
         return [flag.name, *map(str, field_value)]
     if flag.read == "pairs":
         field_value = [f"{key}={text}" for key, text in field_value.items()]
+    if flag.read == "choices":
+        field_value = [
+            f"{key}={choice}" for key, entry in field_value.items() for _, choice in entry if choice is not None
+        ]
     positive, _, negative = flag.name.partition("/")
     if negative:
         return [positive if field_value else negative]

@@ -15,20 +15,21 @@ from pydantic import Field, field_validator, model_validator
 from codsa import __version__
 from codsa.errors import CodsaError, shortened, suggest
 from codsa.io.yamls import read_yaml
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import GridConfig
 from codsa.settings.images import ImageOptions
 from codsa.settings.limits import MOST_PROCESSES, MOST_ROWS, MOST_SEED, MOST_SHARDS
 from codsa.settings.regions import RegionRule
 from codsa.settings.section import Section, validated
-from codsa.settings.sources import ColumnConfig, Part, Simulation
+from codsa.settings.sources import Part, Simulation
 from codsa.settings.split import SplitOptions
 from codsa.settings.texts import TextOptions
 from codsa.settings.types import FOLDER_PATH, Alpha, FolderPath, ImageAddress, Multiple, Name, ObjectName, Ratio, Title
 
 
-class Data(Section):
-    """Where rows come from: exactly one of path, url, parts and simulation."""
+class Data(ColumnOptions):
+    """Where rows come from (exactly one of path, url, parts and simulation), and what their columns are."""
 
     section: ClassVar[str] = "data"
     path: str | None = Field(default=None, description="local table, relative to the working folder")
@@ -39,14 +40,6 @@ class Data(Section):
     texts: TextOptions | None = Field(default=None, description="texts, with their embeddings")
     simulation: Simulation | None = None
     keep: str | None = Field(default=None, description="pandas query: only rows for which it holds")
-    target: str = Field(default="y", description="column to be predicted")
-    task: Literal["classification", "regression", "detection"] | None = Field(
-        default=None, description="the first two are inferred if absent"
-    )
-    normal: list[str] = Field(default=[], description="levels of the target that are normal, for detection")
-    classes: list[str] = Field(default=[], description="the only levels that the target may have")
-    group: str | None = Field(default=None, description="column whose values keep their rows in one role")
-    columns: dict[str, ColumnConfig] = Field(default={}, description="corrections by column name")
 
     @model_validator(mode="after")
     def _one_origin(self) -> Data:

@@ -18,6 +18,7 @@ from codsa.errors import CodsaError
 from codsa.estimators.base import check_spec
 from codsa.generators.base import generator_class
 from codsa.io.digests import digest
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.registry import ESTIMATORS, GENERATORS, LIGHT, WITHOUT_GPU, locate
 from codsa.settings.types import ObjectName
 from codsa.workflow.commands import options, refuse_unwritable, section_options, settings, value
@@ -186,26 +187,12 @@ class Study:
 
     def prepare(self, data: Data) -> list[str]:
         """Return the arguments of codsa-prepare."""
-        corrections = [
-            f"{name}={correction}"
-            for name, column in data.columns.items()
-            for correction in (column.type, column.role)
-            if correction is not None
-        ]
         sections = [self.experiment.regions, data.images, data.texts, data.simulation]
         return [
             *_origin(data),
-            *options(
-                target=data.target,
-                sha256=data.sha256,
-                task=data.task,
-                normal=data.normal,
-                **{"class": data.classes},
-                keep=data.keep,
-                group=data.group,
-                column=corrections,
-            ),
-            *(option for section in sections if section for option in section_options(section, without=("name",))),
+            *options(sha256=data.sha256, keep=data.keep),
+            *section_options(data, ColumnOptions),
+            *(word for section in sections if section for word in section_options(section, without=("name",))),
         ]
 
     def auxiliary(self, name: str) -> Data:

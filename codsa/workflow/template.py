@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from codsa.data.columns import Declared
 from codsa.data.schema import Schema
 from codsa.errors import CodsaError
 from codsa.io.files import atomic_write
 from codsa.io.yamls import parse_yaml
 from codsa.readers.tables import read_table
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.settings.section import validated
 from codsa.stages.prepare import prepare
@@ -82,7 +82,7 @@ def write_experiment(table: Path, target: str, region: str | None, name: str | N
     if path.exists() or path.is_symlink():
         raise CodsaError(f"{path}: is there already; give another --out")
     rule = RegionRule(by="column", column=region) if region else RegionRule()
-    rows, schema = prepare(read_table(table), Declared(target), rule)
+    rows, schema = prepare(read_table(table), ColumnOptions(target=target), rule)
     counts = np.bincount(schema.regions.assign(rows)).tolist()
     text = TEMPLATE.format(
         name=_quote(title),

@@ -14,7 +14,7 @@ from test_bad_input import files, refused
 
 from codsa.cli.prepare import main as codsa_prepare
 from codsa.cli.split import main as codsa_split
-from codsa.data.expressions import DEPTH, LENGTH, Expression, parse
+from codsa.data.expressions import MAX_CHARACTERS, MAX_DEPTH, Expression, parse
 from codsa.data.regions import Regions
 from codsa.errors import CodsaError
 from codsa.io.records import read_json, write_json
@@ -144,9 +144,9 @@ REFUSED = [
     ("x > 'a", "cannot be evaluated"),
     ("\0", "cannot be evaluated"),
     ("(" * 300 + "x" + ")" * 300 + " > 0", "cannot be evaluated"),
-    ("-" * (LENGTH - 10) + "x > 0", ""),
-    ("+".join(["x"] * (DEPTH + 2)) + " > 0", f"more than {DEPTH} levels"),
-    ("x > 0" + " " * LENGTH + "or x < 1", "characters long"),
+    ("-" * (MAX_CHARACTERS - 10) + "x > 0", ""),
+    ("+".join(["x"] * (MAX_DEPTH + 2)) + " > 0", f"more than {MAX_DEPTH} levels"),
+    ("x > 0" + " " * MAX_CHARACTERS + "or x < 1", "characters long"),
 ]
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from codsa.data import regions as partition
-from codsa.data.pooling import NAMED, pool_small
+from codsa.data.pooling import NAMED_MEMBERS, pool_small
 from codsa.data.region_rules import resolve_regions
 from codsa.data.regions import MISSING, REST, Regions, range_name
 from codsa.errors import CodsaError
@@ -56,7 +56,7 @@ def step(regions: Regions, small: int, partner: int, counts: np.ndarray) -> Regi
         members[first] = [*members[first], *members[second]]
         taken = {name for k, name in enumerate(names) if k not in (first, second)}
         rests = itertools.chain([REST], (f"{REST} {i}" for i in itertools.count(2)))
-        joined = joined if len(members[first]) <= NAMED else next(name for name in rests if name not in taken)
+        joined = joined if len(members[first]) <= NAMED_MEMBERS else next(name for name in rests if name not in taken)
     note = {"region": names[small], "rows": int(counts[small]), "into": joined}
     notes = [{**p, "into": joined} if p["into"] in (names[first], names[second]) else p for p in regions.pooled]
     names[first] = joined

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset
 from codsa.data.regions import MISSING, Regions
 from codsa.data.schema import Schema
 from codsa.errors import CodsaError
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 
@@ -23,7 +23,7 @@ def prepared(rule: RegionRule, y: Any = None, task: str | None = None, **columns
     y = y if y is not None else np.resize(["a", "b"], n)
     frame = pd.DataFrame({**columns, "z": np.linspace(0, 1, n), "y": y})
     said = {name: {"role": "feature"} for name in columns}
-    return prepare(frame, Declared("y", task, columns=said), rule)
+    return prepare(frame, ColumnOptions(target="y", task=task, columns=said), rule)
 
 
 def sizes(rows: pd.DataFrame, schema: Schema) -> dict[str, int]:

@@ -25,8 +25,8 @@ SMALL = {"steps": 20, "batch": 64, "width": 16, "depth": 1, "sampler_steps": 4}
 @pytest.fixture
 def kept(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoredDataset:
     """The dataset, left in its file and read 50 rows at a time."""
-    monkeypatch.setattr(stored, "STREAMED", 0)
-    monkeypatch.setattr(stored, "CHUNK", 50)
+    monkeypatch.setattr(stored, "MEMORY_CELLS", 0)
+    monkeypatch.setattr(stored, "CHUNK_ROWS", 50)
     made = open_dataset(tmp_path / "data")
     assert isinstance(made, StoredDataset)
     return made
@@ -61,8 +61,8 @@ def test_the_split_is_the_same(group: str | None, mixed_table: pd.DataFrame, tmp
 
     held = write_prepared(tmp_path / "grouped", pd.concat([mixed_table, mixed_table[:40]]), group=group)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stored, "STREAMED", 0)
-        patch.setattr(stored, "CHUNK", 50)
+        patch.setattr(stored, "MEMORY_CELLS", 0)
+        patch.setattr(stored, "CHUNK_ROWS", 50)
         made = open_dataset(tmp_path / "grouped")
         q = target_law("balanced", held.schema, held.regions())
         size = Size(fraction=0.2)
@@ -87,8 +87,8 @@ def test_a_generator_is_the_same(
 def test_scales_are_learned_from_some_rows_of_every_region_and_level(
     dataset: Dataset, kept: StoredDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "FITTED", 40)
-    monkeypatch.setattr(stored, "LEAST", 5)
+    monkeypatch.setattr(stored, "FIT_ROWS", 40)
+    monkeypatch.setattr(stored, "FIT_REGION_ROWS", 5)
     everything, regions = np.arange(len(dataset)), dataset.regions()
     columns = dataset.schema.generated
     rows, index = subsample(kept.part(everything), regions, columns, rng(stream(0, "s")))

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from conftest import write_prepared
 
-from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset, load_dataset
 from codsa.data.regions import Regions
 from codsa.data.schema import Column, Schema, cast, cast_columns, empty_table, infer_role, infer_type
 from codsa.errors import CodsaError
 from codsa.io.records import read_json, write_json
 from codsa.io.tables import read_parquet, write_parquet
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 
@@ -120,7 +120,7 @@ def test_long_text_that_never_repeats_is_an_identifier() -> None:
 )
 def test_inferred_task(target: Any, task: str) -> None:
     frame = pd.DataFrame({"x": np.linspace(0, 1, 60), "y": target})
-    rows, schema = prepare(frame, Declared("y"), RegionRule(min_rows=1))
+    rows, schema = prepare(frame, ColumnOptions(target="y"), RegionRule(min_rows=1))
     assert schema.task == task
     assert (schema.column("y").levels is not None) == (task == "classification")
     assert len(rows) == 60
@@ -128,16 +128,16 @@ def test_inferred_task(target: Any, task: str) -> None:
 
 def test_integer_classes_stay_integers() -> None:
     frame = pd.DataFrame({"x": np.linspace(0, 1, 60), "y": [3, 7] * 30})
-    rows, schema = prepare(frame, Declared("y"), ALL)
+    rows, schema = prepare(frame, ColumnOptions(target="y"), ALL)
     assert schema.classes == [3, 7] and schema.column("y").type == "categorical"
     assert str(rows["y"].dtype) == "Int64" and schema.regions.names == ["3", "7"]
 
 
 def test_a_declared_task_wins() -> None:
     frame = pd.DataFrame({"x": np.linspace(0, 1, 60), "y": list(range(10)) * 6})
-    assert prepare(frame, Declared("y", "regression"), ALL)[1].task == "regression"
+    assert prepare(frame, ColumnOptions(target="y", task="regression"), ALL)[1].task == "regression"
     halves = pd.DataFrame({"x": np.linspace(0, 1, 60), "y": [0.5, 1.5] * 30})
-    assert prepare(halves, Declared("y", "classification"), ALL)[1].classes == ["0.5", "1.5"]
+    assert prepare(halves, ColumnOptions(target="y", task="classification"), ALL)[1].classes == ["0.5", "1.5"]
 
 
 @pytest.mark.parametrize(
@@ -152,55 +152,57 @@ def test_a_declared_task_wins() -> None:
 )
 def test_corrections_win(said: dict[str, dict[str, str]], name: str, expected: tuple[str, str]) -> None:
     frame = table(x=[1, 2, 3] * 20, key=list(range(60)))
-    column = prepare(frame, Declared("y", columns=said), ALL)[1].column(name)
+    column = prepare(frame, ColumnOptions(target="y", columns=said), ALL)[1].column(name)
     assert (column.type, column.role) == expected
 
 
 @pytest.mark.parametrize(
     ("declared", "message"),
     [
-        (Declared("Y2"), "no column 'Y2'"),
-        (Declared("y", "clasification"), "did you mean 'classification'"),
-        (Declared("y", "regression"), "target 'y' is categorical; regression needs a number"),
-        (Declared("y", group="gruop"), "no column 'gruop' in the table; did you mean 'group'"),
-        (Declared("y", columns={"xx": {"type": "numeric"}}), "no column 'xx'"),
-        (Declared("y", columns={"x": {"type": "number"}}), "did you mean 'numeric'"),
-        (Declared("y", columns={"x": {"role": "features"}}), "did you mean 'feature'"),
-        (Declared("y", columns={"x": {"kind": "numeric"}}), "'kind' cannot be declared"),
-        (Declared("y", columns={"group": {"type": "integer"}}), "column 'group': not readable as integer"),
-        (Declared("y", columns={"group": {"type": "datetime"}}), "column 'group': not readable as datetime"),
-        (Declared("y", columns={"x": {"role": "target"}}), "'x'.*target"),
-        (Declared("y", columns={"x": {"role": "group"}}), "'x'.*group"),
-        (Declared("day"), "target 'day' is datetime"),
-        (Declared("void"), r"column 'void' \(target\): every value is missing"),
-        (Declared("y", columns={"void": {"role": "feature"}}), "column 'void' .*every value is missing"),
-        (Declared("y", columns={"void": {"type": "numeric"}}), "column 'void' .*every value is missing"),
-        (Declared("same"), r"target 'same' is constant \(1\)"),
-        (Declared("gaps"), "target 'gaps': missing in 1 rows"),
+        ({"target": "Y2"}, "no column 'Y2'"),
+        ({"target": "y", "task": "clasification"}, "did you mean 'classification'"),
+        ({"target": "y", "task": "regression"}, "target 'y' is categorical; regression needs a number"),
+        ({"target": "y", "group": "gruop"}, "no column 'gruop' in the table; did you mean 'group'"),
+        ({"target": "y", "columns": {"xx": {"type": "numeric"}}}, "no column 'xx'"),
+        ({"target": "y", "columns": {"x": {"type": "number"}}}, "did you mean 'numeric'"),
+        ({"target": "y", "columns": {"x": {"role": "features"}}}, "did you mean 'feature'"),
+        ({"target": "y", "columns": {"x": {"kind": "numeric"}}}, "unknown key 'kind'"),
+        ({"target": "y", "columns": {"group": {"type": "integer"}}}, "column 'group': not readable as integer"),
+        ({"target": "y", "columns": {"group": {"type": "datetime"}}}, "column 'group': not readable as datetime"),
+        ({"target": "y", "columns": {"x": {"role": "target"}}}, "x.role = 'target'"),
+        ({"target": "y", "columns": {"x": {"role": "group"}}}, "x.role = 'group'"),
+        ({"target": "day"}, "target 'day' is datetime"),
+        ({"target": "void"}, r"column 'void' \(target\): every value is missing"),
+        ({"target": "y", "columns": {"void": {"role": "feature"}}}, "column 'void' .*every value is missing"),
+        ({"target": "y", "columns": {"void": {"type": "numeric"}}}, "column 'void' .*every value is missing"),
+        ({"target": "same"}, r"target 'same' is constant \(1\)"),
+        ({"target": "gaps"}, "target 'gaps': missing in 1 rows"),
     ],
 )
-def test_wrong_declarations_are_refused(declared: Declared, message: str) -> None:
+def test_wrong_declarations_are_refused(declared: dict[str, Any], message: str) -> None:
     frame = table(
         x=[1.5, 2.5] * 30, group=["u", "v"] * 30, void=np.nan, same=1, gaps=[np.nan] + [1.0, 2.5] * 29 + [3.5]
     )
     frame["day"] = pd.date_range("2020-01-01", periods=60)
     with pytest.raises(CodsaError, match=message):
-        prepare(frame, declared, ALL)
+        prepare(frame, ColumnOptions.read(declared, "data"), ALL)
 
 
 def test_without_features_there_is_nothing_to_learn_from() -> None:
     with pytest.raises(CodsaError, match="no feature column is left"):
-        prepare(pd.DataFrame({"key": range(60), "y": ["a", "b"] * 30}), Declared("y"), ALL)
+        prepare(pd.DataFrame({"key": range(60), "y": ["a", "b"] * 30}), ColumnOptions(target="y"), ALL)
 
 
 def test_a_void_column_may_be_declared_ignored() -> None:
-    schema = prepare(table(x=range(60), void=np.nan), Declared("y", columns={"void": {"role": "ignored"}}), ALL)[1]
+    schema = prepare(
+        table(x=range(60), void=np.nan), ColumnOptions(target="y", columns={"void": {"role": "ignored"}}), ALL
+    )[1]
     assert schema.column("void").role == "ignored"
 
 
 def test_values_that_are_lists_are_refused() -> None:
     with pytest.raises(CodsaError, match=r"column 'x': .*list"):
-        prepare(table(x=[[1, 2]] * 60), Declared("y"), ALL)
+        prepare(table(x=[[1, 2]] * 60), ColumnOptions(target="y"), ALL)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +236,7 @@ def test_casts_and_their_way_through_parquet(
 
 
 def test_a_dataset_comes_back_as_it_was(mixed_table: pd.DataFrame, tmp_path: Path) -> None:
-    rows, schema = prepare(mixed_table, Declared("y"), ALL)
+    rows, schema = prepare(mixed_table, ColumnOptions(target="y"), ALL)
     dataset = write_prepared(tmp_path / "d", mixed_table)
     pd.testing.assert_frame_equal(dataset.rows, rows)
     assert dataset.schema == schema

@@ -12,13 +12,13 @@ import pytest
 from conftest import RunCli, write_prepared
 
 from codsa.cli.split import main as codsa_split
-from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset
 from codsa.data.split import TEST, TRAIN, VALIDATION, Split, load_split, training_shares
 from codsa.errors import CodsaError
 from codsa.io.records import read_json
 from codsa.io.seeds import rng, stream
 from codsa.io.tables import read_parquet, write_parquet
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.split import Size, parse_size, rank_training, target_law, units
@@ -29,7 +29,7 @@ RATIOS = [k / 100 for k in range(1, 101)]
 
 
 def dataset_of(frame: pd.DataFrame, **said: Any) -> Dataset:
-    rows, schema = prepare(frame, Declared("y", **said), RegionRule(min_rows=1))
+    rows, schema = prepare(frame, ColumnOptions(target="y", **said), RegionRule(min_rows=1))
     return Dataset(rows, schema, "digest")
 
 

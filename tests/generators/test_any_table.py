@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset
 from codsa.data.schema import Column, Schema, cast, describe
 from codsa.encoders.blocks import LevelBlock, OrderedBlock
@@ -19,6 +18,7 @@ from codsa.generators import make
 from codsa.generators.base import BLOCK
 from codsa.io.seeds import SeedContext, stream
 from codsa.nn.autoencoder import pretrain
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import Drawn, draw
@@ -29,7 +29,7 @@ TINY: dict[str, Any] = {"steps": 30, "batch": 64, "width": 32, "depth": 1, "samp
 
 def trained_on(frame: pd.DataFrame, rule: RegionRule, pretrained: Path | None = None, **settings: Any) -> Trained:
     """Train a tiny diffusion on all rows of a table with target `y`."""
-    rows, schema = prepare(frame, Declared("y"), rule)
+    rows, schema = prepare(frame, ColumnOptions(target="y"), rule)
     return fitted(Dataset(rows, schema, ""), pretrained, **settings)
 
 
@@ -96,7 +96,7 @@ def test_ranges_of_the_target_and_their_law() -> None:
     """A region's values follow its own distribution, whatever the network learned: here by quantile."""
     frame, _ = table()
     trained = trained_on(frame, RegionRule(by="quantile", column="y", quantiles=3), steps=150)
-    rows, _ = prepare(frame, Declared("y"), RegionRule())
+    rows, _ = prepare(frame, ColumnOptions(target="y"), RegionRule())
     index = trained.schema.regions.assign(rows)
     for k, made in enumerate(assert_exact(trained)):
         assert made["y"].median() == pytest.approx(rows["y"][index == k].median(), abs=0.5)
@@ -148,7 +148,7 @@ def test_an_expression_on_a_range_needs_no_rejection() -> None:
 
 
 def test_rows_of_no_region_are_refused() -> None:
-    rows, schema = prepare(table()[0], Declared("y"), RegionRule(by="range", column="x", edges=[0.0]))
+    rows, schema = prepare(table()[0], ColumnOptions(target="y"), RegionRule(by="range", column="x", edges=[0.0]))
     region = schema.regions.assign(rows)
     region[7] = -1
     with pytest.raises(CodsaError, match="row 7 lies in no region"):
@@ -169,7 +169,7 @@ def test_transfer_keeps_regions_and_ties_of_the_study(tmp_path: Path) -> None:
         x = random.normal(size=n) * spread
         site = [f"s{i}" for i in random.integers(0, levels, n)]
         frame = pd.DataFrame({"x": x, "twice": 2 * x, "site": site, "y": x + random.normal(size=n)})
-        rows, schema = prepare(frame, Declared("y"), RegionRule(by="quantile", column="y", quantiles=3))
+        rows, schema = prepare(frame, ColumnOptions(target="y"), RegionRule(by="quantile", column="y", quantiles=3))
         return Dataset(rows, schema, "")
 
     source, study = sample(800, 3.0, 6), sample(300, 1.0, 3)
@@ -187,7 +187,7 @@ def test_transfer_keeps_regions_and_ties_of_the_study(tmp_path: Path) -> None:
 
 def test_transfer_across_other_regions_is_refused(tmp_path: Path) -> None:
     frame, _ = table()
-    rows, schema = prepare(frame, Declared("y"), RegionRule(by="quantile", column="y", quantiles=4))
+    rows, schema = prepare(frame, ColumnOptions(target="y"), RegionRule(by="quantile", column="y", quantiles=4))
     pretrain(rows, schema, stream(0, "p"), tmp_path, steps=5, width=8)
     with pytest.raises(CodsaError, match="prepare the source set with the same regions"):
         trained_on(frame, RegionRule(by="quantile", column="y", quantiles=3), tmp_path)
@@ -245,7 +245,7 @@ def test_ties_hold_in_generated_rows() -> None:
 
 
 def test_ties_survive_their_arrays() -> None:
-    rows, schema = prepare(tied_table(), Declared("y"), RegionRule())
+    rows, schema = prepare(tied_table(), ColumnOptions(target="y"), RegionRule())
     region = schema.regions.assign(rows)
     encoder = TabularEncoder.fit(rows, schema.generated, schema.regions, region, dependencies=True)
     again = TabularEncoder.from_arrays(encoder.to_arrays(), schema.generated)
@@ -301,7 +301,7 @@ def test_chance_is_no_tie() -> None:
     for j in range(40):
         frame[f"x{j}"] = random.normal(size=n)
     frame["y"] = random.choice(["a", "b"], n)
-    rows, schema = prepare(frame, Declared("y"), RegionRule())
+    rows, schema = prepare(frame, ColumnOptions(target="y"), RegionRule())
     encoder = TabularEncoder.fit(rows, schema.generated, schema.regions, schema.regions.assign(rows), dependencies=True)
     assert encoder.dependencies.names == set()
 
@@ -359,7 +359,7 @@ def test_nasty_columns_are_finite_and_within_bounds(name: str) -> None:
 def test_infinite_values_are_refused_by_name() -> None:
     frame, _ = table()
     frame.loc[3, "z"] = np.inf
-    rows, schema = prepare(frame, Declared("y"), RegionRule())
+    rows, schema = prepare(frame, ColumnOptions(target="y"), RegionRule())
     with pytest.raises(CodsaError, match="column 'z': row 3 holds inf"):
         TabularEncoder.fit(rows, schema.generated)
 

@@ -14,7 +14,6 @@ from test_image_generators import make_images
 from toy_texts import ToyEncoder, toy_reviews
 
 from codsa.data.chunks import chunks
-from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset
 from codsa.data.pool import load_pool
 from codsa.errors import CodsaError
@@ -26,6 +25,7 @@ from codsa.io.seeds import SeedContext, rng, stream
 from codsa.nn import edm
 from codsa.readers.datasets import Raw
 from codsa.readers.texts import read_texts
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.settings.texts import TextOptions
 from codsa.stages.prepare import prepare
@@ -62,7 +62,7 @@ def table(target: str) -> pd.DataFrame:
 
 
 def tabular(raw: pd.DataFrame, rule: RegionRule, **settings: Any) -> Trained:
-    rows, schema = prepare(raw, Declared("y"), rule)
+    rows, schema = prepare(raw, ColumnOptions(target="y"), rule)
     regions = schema.regions.assign(rows)
     generator = make("tabular-diffusion", {**TABLE, **settings}).fit(rows, regions, schema, stream(0, "fit"))
     return as_trained(generator, Dataset(rows, schema, ""))
@@ -74,9 +74,12 @@ def as_trained(generator: Generator, data: Dataset) -> Trained:
 
 def texts(folder: Path) -> Dataset:
     raw, declared = read_texts(
-        Raw(toy_reviews(), {}, []), Declared("stars"), TextOptions(column="text", encoder="toy"), folder / "cache"
+        Raw(toy_reviews(), {}, []),
+        ColumnOptions(target="stars"),
+        TextOptions(column="text", encoder="toy"),
+        folder / "cache",
     )
-    rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes)
+    rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes, raw.encoded)
     return Dataset(rows, schema, "")
 
 
@@ -217,7 +220,9 @@ class Straying(Generator):
 def straying(slow: bool, block: int = 32, once: bool = False) -> Trained:
     x = np.linspace(0.01, 0.99, 90)
     rows, schema = prepare(
-        pd.DataFrame({"x": x, "y": 2 * x}), Declared("y"), RegionRule(by="range", column="x", edges=[0.33, 0.66])
+        pd.DataFrame({"x": x, "y": 2 * x}),
+        ColumnOptions(target="y"),
+        RegionRule(by="range", column="x", edges=[0.33, 0.66]),
     )
     generator = Straying(slow=slow, block=block, once=once).fit(rows, schema.regions.assign(rows), schema)
     return as_trained(generator, Dataset(rows, schema, ""))

@@ -134,12 +134,12 @@ def test_bootstrap_draws_rows_of_the_region(dataset: Dataset) -> None:
 
 
 def test_smote_lies_between_rows_of_the_region() -> None:
-    from codsa.data.columns import Declared
+    from codsa.settings.columns import ColumnOptions
     from codsa.settings.regions import RegionRule
     from codsa.stages.prepare import prepare
 
     frame = pd.DataFrame({"x": [0.0, 1.0, *np.linspace(5, 9, 30)], "y": ["rare"] * 2 + ["usual"] * 30})
-    rows, schema = prepare(frame, Declared("y"), RegionRule(pool=False))
+    rows, schema = prepare(frame, ColumnOptions(target="y"), RegionRule(pool=False))
     region = schema.regions.assign(rows)
     made = make("smote", {}).fit(rows, region, schema, stream(0, "f")).sample(0, 200, stream(0, "d"))
     assert schema.regions.names[0] == "rare"
@@ -147,13 +147,13 @@ def test_smote_lies_between_rows_of_the_region() -> None:
 
 
 def test_adasyn_draws_more_where_other_regions_are_near() -> None:
-    from codsa.data.columns import Declared
+    from codsa.settings.columns import ColumnOptions
     from codsa.stages.prepare import prepare
 
     random = np.random.default_rng(0)
     rare = np.r_[random.normal(0, 0.3, 40), random.normal(10, 0.3, 40)]
     frame = pd.DataFrame({"x": np.r_[rare, random.normal(10, 1.0, 300)], "y": ["a"] * 80 + ["b"] * 300})
-    rows, schema = prepare(frame, Declared("y"), RegionRule())
+    rows, schema = prepare(frame, ColumnOptions(target="y"), RegionRule())
     made = (
         make("adasyn", {}).fit(rows, schema.regions.assign(rows), schema, stream(0, "f")).sample(0, 300, stream(0, "d"))
     )
@@ -162,13 +162,13 @@ def test_adasyn_draws_more_where_other_regions_are_near() -> None:
 
 def test_diffusion_learns_two_clusters_apart() -> None:
     """Two regions with different means: a short training tells them apart."""
-    from codsa.data.columns import Declared
+    from codsa.settings.columns import ColumnOptions
     from codsa.stages.prepare import prepare
 
     random = np.random.default_rng(0)
     x = np.r_[random.normal(-3, 0.5, 200), random.normal(3, 0.5, 400)]
     frame = pd.DataFrame({"x": x, "z": 2 * x + random.normal(0, 0.1, 600), "y": ["a"] * 200 + ["b"] * 400})
-    rows, schema = prepare(frame, Declared("y"), RegionRule())
+    rows, schema = prepare(frame, ColumnOptions(target="y"), RegionRule())
     generator = make("tabular-diffusion", {"steps": 800, "batch": 128, "width": 64, "depth": 2})
     generator.fit(rows, schema.regions.assign(rows), schema, stream(0, "f"))
     a, b = (generator.sample(k, 500, stream(0, k)) for k in (0, 1))
@@ -207,11 +207,13 @@ def test_transfer_draws_through_the_frozen_encoder(dataset: Dataset, tmp_path: P
 
 
 def test_an_encoder_of_other_columns_is_refused(dataset: Dataset, tmp_path: Path) -> None:
-    from codsa.data.columns import Declared
     from codsa.nn.autoencoder import pretrain
+    from codsa.settings.columns import ColumnOptions
     from codsa.stages.prepare import prepare
 
-    other, schema = prepare(pd.DataFrame({"w": np.arange(100) / 7, "y": [0, 1] * 50}), Declared("y"), RegionRule())
+    other, schema = prepare(
+        pd.DataFrame({"w": np.arange(100) / 7, "y": [0, 1] * 50}), ColumnOptions(target="y"), RegionRule()
+    )
     pretrain(other, schema, stream(0, "p"), tmp_path, steps=5, width=8)
     with pytest.raises(CodsaError, match="same columns and types"):
         make("tabular-diffusion", {}).fit(
@@ -220,14 +222,14 @@ def test_an_encoder_of_other_columns_is_refused(dataset: Dataset, tmp_path: Path
 
 
 def test_a_gaussian_has_the_means_and_the_covariance_of_its_rows() -> None:
-    from codsa.data.columns import Declared
+    from codsa.settings.columns import ColumnOptions
     from codsa.stages.prepare import prepare
 
     random = np.random.default_rng(0)
     label = np.r_[np.zeros(400, dtype=int), np.ones(200, dtype=int)]
     x = random.multivariate_normal([0.0, 0.0], [[1.0, 0.8], [0.8, 1.0]], 600) + 4.0 * label[:, None]
     frame = pd.DataFrame({"x": x[:, 0], "z": x[:, 1], "y": np.where(label, "b", "a")})
-    rows, schema = prepare(frame, Declared("y"), RegionRule())
+    rows, schema = prepare(frame, ColumnOptions(target="y"), RegionRule())
     made = make("gaussian", {"scaling": "asinh"}).fit(rows, schema.regions.assign(rows), schema, stream(0, "f"))
     for k, centre in enumerate((0.0, 4.0)):
         drawn = made.sample(k, 2000, stream(0, k))

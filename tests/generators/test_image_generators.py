@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset, load_dataset, write_dataset
 from codsa.errors import CodsaError
 from codsa.generators import Generator, make
 from codsa.io import array_columns
 from codsa.io.seeds import stream
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.pretrain import PRETRAINERS
@@ -54,7 +54,9 @@ def make_images(folder: Path, n: int = 60, side: int = 8, channels: int = 1, **s
         }
     )
     columns = {"age": {"role": "attribute"}}
-    rows, schema = prepare(raw, Declared("y", columns=columns, **said), RegionRule(by="column", column="domain"))
+    rows, schema = prepare(
+        raw, ColumnOptions(target="y", columns=columns, **said), RegionRule(by="column", column="domain")
+    )
     write_dataset(folder, rows, schema, {})
     return load_dataset(folder)
 

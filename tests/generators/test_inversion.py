@@ -14,7 +14,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from toy_texts import ToyEncoder, toy_reviews
 
-from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset
 from codsa.data.pool import load_pool
 from codsa.encoders.sentences import SentenceEncoder, model_folder
@@ -26,6 +25,7 @@ from codsa.io import array_columns
 from codsa.io.seeds import SeedContext, stream
 from codsa.readers.datasets import Raw
 from codsa.readers.texts import read_texts
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.settings.texts import TextOptions
 from codsa.stages.prepare import prepare
@@ -219,9 +219,12 @@ def test_a_folder_that_is_no_encoder(tmp_path: Path) -> None:
 
 def dataset_of(folder: Path) -> Dataset:
     raw, declared = read_texts(
-        Raw(toy_reviews(), {}, []), Declared("stars"), TextOptions(column="text", encoder="toy"), folder / "cache"
+        Raw(toy_reviews(), {}, []),
+        ColumnOptions(target="stars"),
+        TextOptions(column="text", encoder="toy"),
+        folder / "cache",
     )
-    rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes)
+    rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes, raw.encoded)
     return Dataset(rows, schema, "")
 
 

@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa.data.columns import Declared as Said
 from codsa.data.dataset import Dataset
 from codsa.data.schema import Schema
 from codsa.generators.tables.labels import Denoise, LabelModel, _draw_codes, _mixtures, _thin
 from codsa.io.seeds import rng, stream
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 
 
 def prepared(frame: pd.DataFrame, rule: RegionRule | None = None) -> tuple[pd.DataFrame, Schema, np.ndarray]:
-    rows, schema = prepare(frame, Said(target="y"), rule or RegionRule())
+    rows, schema = prepare(frame, ColumnOptions(target="y"), rule or RegionRule())
     return rows, schema, schema.regions.assign(rows)
 
 

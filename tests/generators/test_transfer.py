@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import torch
 
-from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset
 from codsa.errors import CodsaError
 from codsa.generators import Generator, make
@@ -17,6 +16,7 @@ from codsa.io.seeds import SeedContext, stream
 from codsa.nn.denoisers import Denoiser
 from codsa.nn.tuning import MODES, plain_weights, tunable
 from codsa.readers.simulations import simulate
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
 from codsa.stages.pretrain import write_pretrained
@@ -26,7 +26,7 @@ TINY = {"steps": 20, "batch": 64, "width": 16, "depth": 2, "sampler_steps": 3, "
 
 def simulated(rows: int, seed: int, name: str = "imbalanced-classification") -> Dataset:
     rule = RegionRule() if "class" in name else RegionRule(by="range", column="x1", edges=[0.5])
-    table, schema = prepare(simulate(name, rows, rows, seed), Declared(target="y"), rule)
+    table, schema = prepare(simulate(name, rows, rows, seed), ColumnOptions(target="y"), rule)
     return Dataset(table, schema, f"{name} {seed}")
 
 

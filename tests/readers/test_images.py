@@ -19,7 +19,6 @@ import pytest
 from conftest import RunCli
 from PIL import Image
 
-from codsa.data.columns import Declared
 from codsa.data.dataset import load_dataset, write_dataset
 from codsa.errors import CodsaError
 from codsa.io import array_columns
@@ -27,6 +26,7 @@ from codsa.io.image_codec import decode, encode, open_image, resized
 from codsa.io.seeds import rng, stream
 from codsa.readers.image_tables import read_images
 from codsa.readers.images import find
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.images import ImageOptions
 from codsa.settings.regions import RegionRule
 from codsa.settings.sources import Part
@@ -255,7 +255,7 @@ def prepared(folder: Path, labels: list[Any], made: np.ndarray, **said: Any) -> 
     raw = pd.DataFrame(
         {"image": array_columns.column("image", made), **{"y": labels, "g": ["a", "b"] * (len(labels) // 2)}}
     )
-    rows, schema = prepare(raw, Declared("y", **said), RegionRule(by="column", column="g", min_rows=2))
+    rows, schema = prepare(raw, ColumnOptions(target="y", **said), RegionRule(by="column", column="g", min_rows=2))
     write_dataset(folder, rows, schema, {})
     return load_dataset(folder)
 

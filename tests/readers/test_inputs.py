@@ -218,7 +218,7 @@ def test_a_part_is_read() -> None:
 @pytest.mark.parametrize("column", ["income", "site", "seen", "smoker", "y"])
 def test_a_plain_column_is_no_array(kind: str, column: str, raw: Path, tmp_path: Path) -> None:
     ended = call(codsa_prepare, raw, "--column", f"{column}={kind}", "--out", tmp_path / "out")
-    assert refused(ended, f"column '{column}'", f"declared as {kind}")
+    assert refused(ended, f"--column {column}={kind}", f"no type or role '{kind}'")
 
 
 @pytest.mark.parametrize("kind", ["vector", "image"])

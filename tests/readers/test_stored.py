@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from codsa.data import rows as stored
-from codsa.data.columns import Declared
 from codsa.data.dataset import load_dataset
 from codsa.data.rows import StoredDataset, open_dataset
 from codsa.data.split import Split, load_split
@@ -17,6 +16,7 @@ from codsa.errors import CodsaError
 from codsa.io.seeds import SeedContext
 from codsa.readers import stored as reading
 from codsa.readers.stored import read_raw
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import Grid
 from codsa.settings.regions import RegionRule
@@ -57,8 +57,8 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The table as a Parquet file that counts as too large for memory."""
     path = tmp_path / "raw.parquet"
     awkward_table().to_parquet(path)
-    monkeypatch.setattr(stored, "STREAMED", 0)
-    monkeypatch.setattr(stored, "CHUNK", 30)
+    monkeypatch.setattr(stored, "MEMORY_CELLS", 0)
+    monkeypatch.setattr(stored, "CHUNK_ROWS", 30)
     return path
 
 
@@ -67,7 +67,7 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_dataset_is_the_same(
     rule: RegionRule, columns: dict[str, dict[str, str]], raw: Path, tmp_path: Path
 ) -> None:
-    declared = Declared("y", columns=columns)
+    declared = ColumnOptions(target="y", columns=columns)
     kept = read_raw(raw)
     assert kept == raw
     prepare_to(tmp_path / "kept", kept, declared, rule, {})
@@ -89,19 +89,19 @@ def spelt_table() -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("declared", "rule"),
     [
-        (Declared("y", columns={"told": {"type": "text", "role": "attribute"}}), RegionRule(min_rows=30)),
-        (Declared("y", columns={"told": {"type": "text"}, "site": {"role": "attribute"}}), RegionRule()),
-        (Declared("y", classes=["no", "yes"]), RegionRule(by="column", column="site")),
-        (Declared("grade", "classification", columns={"grade": {"type": "numeric"}}), RegionRule()),
-        (Declared("flag", "classification", columns={"flag": {"type": "boolean"}}), RegionRule()),
-        (Declared("ticks", group="id"), RegionRule(quantiles=4, min_rows=70)),
-        (Declared("site", "detection", normal=["a"]), RegionRule(by="column", column="y")),
+        (ColumnOptions(target="y", columns={"told": {"type": "text", "role": "attribute"}}), RegionRule(min_rows=30)),
+        (ColumnOptions(target="y", columns={"told": {"type": "text"}, "site": {"role": "attribute"}}), RegionRule()),
+        (ColumnOptions(target="y", classes=["no", "yes"]), RegionRule(by="column", column="site")),
+        (ColumnOptions(target="grade", task="classification", columns={"grade": {"type": "numeric"}}), RegionRule()),
+        (ColumnOptions(target="flag", task="classification", columns={"flag": {"type": "boolean"}}), RegionRule()),
+        (ColumnOptions(target="ticks", group="id"), RegionRule(quantiles=4, min_rows=70)),
+        (ColumnOptions(target="site", task="detection", normal=["a"]), RegionRule(by="column", column="y")),
     ],
 )
 def test_schema_and_notes_are_the_same(
-    declared: Declared, rule: RegionRule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    declared: ColumnOptions, rule: RegionRule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "CHUNK", 30)
+    monkeypatch.setattr(stored, "CHUNK_ROWS", 30)
     path = tmp_path / "raw.parquet"
     table = spelt_table() if declared.target != "flag" else spelt_table().dropna(subset="flag").reset_index(drop=True)
     table.to_parquet(path)
@@ -118,7 +118,7 @@ def test_schema_and_notes_are_the_same(
 def test_a_target_outside_the_declared_classes_is_refused_wherever_it_lies(raw: Path, tmp_path: Path) -> None:
     for table in (raw, pd.read_parquet(raw)):
         with pytest.raises(CodsaError, match="rows lie outside the classes no, maybe; the first is row"):
-            prepare_to(tmp_path / "out", table, Declared("y", classes=["no", "maybe"]), RegionRule(), {})
+            prepare_to(tmp_path / "out", table, ColumnOptions(target="y", classes=["no", "maybe"]), RegionRule(), {})
 
 
 def test_one_column_is_in_memory_at_a_time(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,20 +129,20 @@ def test_one_column_is_in_memory_at_a_time(raw: Path, tmp_path: Path, monkeypatc
         return read(path, columns)
 
     monkeypatch.setattr(reading, "read_exact", one_column)
-    prepare_to(tmp_path / "kept", read_raw(raw), Declared("y"), RegionRule(), {})
+    prepare_to(tmp_path / "kept", read_raw(raw), ColumnOptions(target="y"), RegionRule(), {})
     assert (tmp_path / "kept/manifest.json").exists()
 
 
 @pytest.mark.parametrize(
     ("declared", "rule", "said"),
     [
-        (Declared("z"), RegionRule(), "no column 'z'"),
-        (Declared("empty"), RegionRule(), "every value is missing"),
-        (Declared("y"), RegionRule(by="column", column="sit"), "no column 'sit'; did you mean 'site'"),
+        (ColumnOptions(target="z"), RegionRule(), "no column 'z'"),
+        (ColumnOptions(target="empty"), RegionRule(), "every value is missing"),
+        (ColumnOptions(target="y"), RegionRule(by="column", column="sit"), "no column 'sit'; did you mean 'site'"),
     ],
 )
 def test_mistakes_are_named_as_for_a_table_in_memory(
-    declared: Declared, rule: RegionRule, said: str, raw: Path, tmp_path: Path
+    declared: ColumnOptions, rule: RegionRule, said: str, raw: Path, tmp_path: Path
 ) -> None:
     for table in (raw, pd.read_parquet(raw)):
         with pytest.raises(CodsaError, match=said):
@@ -156,17 +156,17 @@ def test_a_digest_is_checked(raw: Path) -> None:
 
 
 def test_infinite_values_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "STREAMED", 0)
+    monkeypatch.setattr(stored, "MEMORY_CELLS", 0)
     table = awkward_table()
     table.loc[7, "amount"] = np.inf
     table.to_parquet(tmp_path / "raw.parquet")
     with pytest.raises(CodsaError, match="infinite"):
-        prepare_to(tmp_path / "out", read_raw(tmp_path / "raw.parquet"), Declared("y"), RegionRule(), {})
+        prepare_to(tmp_path / "out", read_raw(tmp_path / "raw.parquet"), ColumnOptions(target="y"), RegionRule(), {})
 
 
 def test_an_estimator_is_the_same(split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held = load_dataset(tmp_path / "data")
-    monkeypatch.setattr(stored, "STREAMED", 0)
+    monkeypatch.setattr(stored, "MEMORY_CELLS", 0)
     kept = open_dataset(tmp_path / "data")
     assert isinstance(kept, StoredDataset)
     roles = load_split(tmp_path / "split.parquet", kept)

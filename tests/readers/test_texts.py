@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from toy_texts import WORDS, ToyEncoder, toy_reviews
 
-from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset
 from codsa.data.metrics import by_region
 from codsa.data.near_duplicates import jaccard, near_groups, shingles
@@ -29,6 +28,7 @@ from codsa.readers.clean_texts import clean, cleaned, pieces
 from codsa.readers.datasets import Raw, read_parts
 from codsa.readers.tables import read_table
 from codsa.readers.texts import read_texts
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.images import ImageOptions
 from codsa.settings.regions import RegionRule
@@ -45,11 +45,11 @@ def dataset_of(folder: Path, encoder: str | None = "toy", **roles: str) -> Datas
     said = {name: {"role": role} for name, role in roles.items()}
     raw, declared = read_texts(
         Raw(toy_reviews(), {}, []),
-        Declared("stars", columns=said),
+        ColumnOptions(target="stars", columns=said),
         TextOptions(column="text", encoder=encoder),
         folder / "cache",
     )
-    rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes)
+    rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes, raw.encoded)
     return Dataset(rows, schema, "")
 
 
@@ -129,7 +129,10 @@ def test_near_duplicates_stay_on_one_side_of_a_split(tmp_path: Path, toy: None) 
     frame = toy_reviews(120)
     frame.loc[60:, "text"] = [f"{text} really." for text in frame["text"][:60]]
     raw, declared = read_texts(
-        Raw(frame, {}, []), Declared("stars"), TextOptions(column="text", similarity_threshold=0.7), tmp_path
+        Raw(frame, {}, []),
+        ColumnOptions(target="stars"),
+        TextOptions(column="text", similarity_threshold=0.7),
+        tmp_path,
     )
     rows, schema = prepare(raw.table, declared, RegionRule())
     data = Dataset(rows, schema, "")
@@ -142,7 +145,9 @@ def test_a_group_and_near_duplicates_are_joined(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {"text": ["a b c d", "e f g h", "a b c d", "i j k l"], "who": [1, 2, 2, 3], "stars": [1, 2, 1, 2]}
     )
-    raw, declared = read_texts(Raw(frame, {}, []), Declared("stars", group="who"), TextOptions(column="text"), tmp_path)
+    raw, declared = read_texts(
+        Raw(frame, {}, []), ColumnOptions(target="stars", group="who"), TextOptions(column="text"), tmp_path
+    )
     assert raw.table["together"].tolist() == [0, 0, 0, 1] and declared.group == "together"
 
 
@@ -150,10 +155,12 @@ def test_a_source_set_is_kept_apart(tmp_path: Path) -> None:
     own = toy_reviews(30)
     own.to_parquet(tmp_path / "rows.parquet")
     theirs = pd.concat([own.iloc[:4], pd.DataFrame({"text": ["quite another text"], "stars": [1]})], ignore_index=True)
-    raw, _ = read_texts(Raw(theirs, {}, []), Declared("stars"), TextOptions(column="text"), tmp_path, tmp_path)
+    raw, _ = read_texts(
+        Raw(theirs, {}, []), ColumnOptions(target="stars"), TextOptions(column="text"), tmp_path, tmp_path
+    )
     assert raw.table["text"].tolist() == ["quite another text"] and "4 texts left out" in raw.notes[0]
     with pytest.raises(CodsaError, match="every text is nearly one"):
-        read_texts(Raw(own, {}, []), Declared("stars"), TextOptions(column="text"), tmp_path, tmp_path)
+        read_texts(Raw(own, {}, []), ColumnOptions(target="stars"), TextOptions(column="text"), tmp_path, tmp_path)
 
 
 # Tables
@@ -196,9 +203,9 @@ def test_a_text_beside_another_feature_is_refused(tmp_path: Path, toy: None) -> 
 def test_a_rating_outside_the_declared_classes_is_refused() -> None:
     frame = pd.DataFrame({"x": np.arange(60) / 7, "stars": [1, 2, 6] * 20})
     with pytest.raises(CodsaError, match="'stars': 20 rows lie outside the classes 1, 2, 3; the first is row 2, '6'"):
-        prepare(frame, Declared("stars", classes=["1", "2", "3"]), RegionRule())
+        prepare(frame, ColumnOptions(target="stars", classes=["1", "2", "3"]), RegionRule())
     with pytest.raises(CodsaError, match="no row has class '7'"):
-        prepare(frame, Declared("stars", classes=["1", "2", "6", "7"]), RegionRule())
+        prepare(frame, ColumnOptions(target="stars", classes=["1", "2", "6", "7"]), RegionRule())
 
 
 # Embeddings

@@ -20,7 +20,6 @@ from test_bad_input import refused
 
 from codsa.cli.prepare import main as codsa_prepare
 from codsa.data import rows as stored
-from codsa.data.columns import Declared
 from codsa.data.dataset import load_dataset
 from codsa.data.rows import open_dataset
 from codsa.data.schema import Column, cast, describe, infer_type
@@ -32,6 +31,7 @@ from codsa.errors import CodsaError
 from codsa.readers.datasets import Origin, kept, read_origin, read_parts
 from codsa.readers.stored import read_raw
 from codsa.readers.tables import read_table
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.images import ImageOptions
 from codsa.settings.regions import RegionRule
 from codsa.settings.sources import Part, SimulationSize
@@ -109,7 +109,7 @@ def test_numbers_are_stored_as_they_were_written(case: str, suffix: str, tmp_pat
         with pytest.raises(CodsaError, match="Value is too"):
             read_table(path)
         return
-    declared = Declared("y", columns={"x": {"role": "feature"}})
+    declared = ColumnOptions(target="y", columns={"x": {"role": "feature"}})
     prepare_to(tmp_path / "data", read_table(path), declared, RegionRule(), {})
     dataset = load_dataset(tmp_path / "data")
     assert dataset.schema.column("x").type == kind
@@ -125,7 +125,7 @@ def test_no_whole_number_changes(suffix: str, seed: int, tmp_path: Path) -> None
     values = [None if random.random() < (seed % 3) / 5 else v for v in values]
     values[:2] = [2**bits // 2 - 1, -(2**bits) // 2]
     table = read_table(WRITERS[suffix](values, tmp_path / f"raw{suffix}"))
-    rows, schema = prepare(table, Declared("y", columns={"x": {"role": "feature"}}), RegionRule())
+    rows, schema = prepare(table, ColumnOptions(target="y", columns={"x": {"role": "feature"}}), RegionRule())
     assert schema.column("x").type == "integer" and unchanged(rows["x"], values)
 
 
@@ -261,9 +261,9 @@ def test_regions_of_large_numbers(tmp_path: Path) -> None:
 def test_a_file_too_large_for_memory_keeps_its_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = [LARGE + i for i in range(N - 1)] + [None]
     path = as_parquet(values, tmp_path / "raw.parquet")
-    monkeypatch.setattr(stored, "STREAMED", 0)
-    monkeypatch.setattr(stored, "CHUNK", 7)
-    declared = Declared("y", columns={"x": {"role": "feature"}})
+    monkeypatch.setattr(stored, "MEMORY_CELLS", 0)
+    monkeypatch.setattr(stored, "CHUNK_ROWS", 7)
+    declared = ColumnOptions(target="y", columns={"x": {"role": "feature"}})
     assert read_raw(path) == path
     prepare_to(tmp_path / "data", path, declared, RegionRule(), {})
     assert unchanged(load_dataset(tmp_path / "data").rows["x"], values)
@@ -331,26 +331,26 @@ def test_two_spellings_of_a_name_are_refused(tmp_path: Path) -> None:
         ended = call(codsa_prepare, tmp_path / f"raw.{suffix}", "--out", tmp_path / "data")
         assert refused(ended, f"column name '{COMPOSED}' stands 2 times")
     with pytest.raises(CodsaError, match="stands 2 times"):
-        prepare(frame, Declared("y"), RegionRule())
+        prepare(frame, ColumnOptions(target="y"), RegionRule())
 
 
 def test_a_large_file_is_spelt_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "STREAMED", 0)
+    monkeypatch.setattr(stored, "MEMORY_CELLS", 0)
     frame = pd.DataFrame({"site": [COMPOSED, DECOMPOSED] * 30, "z": np.linspace(0, 1, 60), "y": ["a", "b"] * 30})
     frame.to_parquet(tmp_path / "raw.parquet")
-    prepare_to(tmp_path / "data", tmp_path / "raw.parquet", Declared("y"), RegionRule(), {})
+    prepare_to(tmp_path / "data", tmp_path / "raw.parquet", ColumnOptions(target="y"), RegionRule(), {})
     schema = load_dataset(tmp_path / "data").schema
     assert schema.column("site").levels == [COMPOSED] and "30 texts brought to" in schema.notes[0]
     frame.rename(columns={"z": DECOMPOSED}).to_parquet(tmp_path / "raw.parquet")
     with pytest.raises(CodsaError, match="not in Unicode's composed form"):
-        prepare_to(tmp_path / "data", tmp_path / "raw.parquet", Declared("y"), RegionRule(), {})
+        prepare_to(tmp_path / "data", tmp_path / "raw.parquet", ColumnOptions(target="y"), RegionRule(), {})
 
 
 def test_classes_and_normal_levels_may_be_spelt_either_way() -> None:
     frame = pd.DataFrame({"z": np.linspace(0, 1, 80), "g": ["u", "v"] * 40, "y": [DECOMPOSED, "b", "b", COMPOSED] * 20})
-    declared = Declared("y", classes=[DECOMPOSED, "b"])
+    declared = ColumnOptions(target="y", classes=[DECOMPOSED, "b"])
     assert prepare(frame, declared, RegionRule())[1].classes == ["b", COMPOSED]
-    declared = Declared("y", "detection", normal=[DECOMPOSED])
+    declared = ColumnOptions(target="y", task="detection", normal=[DECOMPOSED])
     assert prepare(frame, declared, RegionRule(by="column", column="g"))[1].normal == [COMPOSED]
 
 

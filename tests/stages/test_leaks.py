@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codsa.data.columns import Declared
 from codsa.data.dataset import Dataset, load_dataset, write_dataset
 from codsa.data.schema import Schema
 from codsa.data.split import TEST, TRAIN, VALIDATION, Split, load_split, write_split
 from codsa.errors import CodsaError
 from codsa.generators import Generator
 from codsa.io.seeds import SeedContext, rng, stream
+from codsa.settings.columns import ColumnOptions
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import Grid
 from codsa.settings.regions import RegionRule
@@ -60,7 +60,7 @@ def named(tmp_path: Path) -> tuple[Dataset, Split]:
     """A dataset whose column `name` names each row (row_id + 0.5), and its split."""
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"name": np.arange(300) + 0.5, "x": random.normal(size=300), "y": [0] * 60 + [1] * 240})
-    rows, schema = prepare(frame, Declared("y"), RegionRule())
+    rows, schema = prepare(frame, ColumnOptions(target="y"), RegionRule())
     write_dataset(tmp_path, rows, schema, {})
     dataset = load_dataset(tmp_path)
     q = target_law("balanced", schema, dataset.regions())
