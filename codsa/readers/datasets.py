@@ -1,4 +1,4 @@
-"""From what a user names to a raw table: a simulation, a table's file, tables or images of several places."""
+"""Raw tables from the sources of a user: a simulation, a file, or parts with tables or images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from codsa.settings.sources import Part, Simulation, SimulationSize
 log = logging.getLogger(__name__)
 
 SIMULATION = "simulation:"
-"""How a source that is drawn begins."""
+"""The prefix of a source that is simulated."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Raw:
     ----------
     table : DataFrame, or Path of a Parquet file that is too large for memory
     origin : dict
-        Where it comes from, for the manifest.
+        The source of the table, for the manifest.
     notes : list of str
-        What was left out, in words.
+        What the reader left out.
     encoded : dict
         Column of vectors → the texts that they encode.
     """
@@ -53,13 +53,13 @@ class Raw:
 
     @property
     def held(self) -> pd.DataFrame:
-        """The table, read into memory if it is in its file."""
+        """The table in memory, read from its file where necessary."""
         return read_table(self.table) if isinstance(self.table, Path) else self.table
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a user's rows come from: exactly one of a source and parts.
+    """The source of a user's rows: exactly one of `source` and `parts`.
 
     Attributes
     ----------
@@ -67,9 +67,9 @@ class Origin:
         A path, a URL or `simulation:NAME`.
     parts : sequence of Part
     sha256 : str, optional
-        What the source's digest must be.
+        The expected digest of the source.
     labels, pattern
-        Of a source that holds images: as in `Part`.
+        For a source that holds images, as in `Part`.
     """
 
     source: str | None
@@ -80,7 +80,7 @@ class Origin:
 
 
 def read_origin(origin: Origin, images: ImageOptions, simulation: SimulationSize, downloads: Path) -> Raw:
-    """Read what a user names.
+    """Read the rows of an origin.
 
     Parameters
     ----------
@@ -93,16 +93,16 @@ def read_origin(origin: Origin, images: ImageOptions, simulation: SimulationSize
     Raises
     ------
     CodsaError
-        For a source and parts at once, or neither; for options of images or simulations where there are none.
+        For both a source and parts, or neither; for options of images or simulations with another source.
     """
     source = origin.source
     if (source is None) == (not origin.parts):
         raise CodsaError("give either a source, or parts with --part")
-    drawn = source is not None and source.startswith(SIMULATION)
-    _refuse_idle("simulation", simulation.model_fields_set if not drawn else ())
+    simulated = source is not None and source.startswith(SIMULATION)
+    _refuse_idle("simulation", simulation.model_fields_set if not simulated else ())
     if source is None:
         return read_parts(origin.parts, images)
-    if drawn:
+    if simulated:
         return read_simulation(Simulation(name=source.removeprefix(SIMULATION), **simulation.model_dump()))
     path = local_file(source, origin.sha256, downloads)
     if holds_images(path):
@@ -114,13 +114,13 @@ def read_origin(origin: Origin, images: ImageOptions, simulation: SimulationSize
     return Raw(table, {"file": path.name, "sha256": file_digest(path)}, _logged(notes))
 
 
-def _refuse_idle(section: str, given: Collection[str]) -> None:
-    if given:
-        raise CodsaError(f"--{min(given)}: is for {section}, and the source holds none; leave it out")
+def _refuse_idle(section: str, options: Collection[str]) -> None:
+    if options:
+        raise CodsaError(f"--{min(options)}: is for {section}, and the source holds none; leave it out")
 
 
 def local_file(source: str, sha256: str | None, downloads: Path) -> Path:
-    """Return the file or folder that a path or a URL stands for."""
+    """Return the local path of a source; a URL is downloaded."""
     if sha256 is not None:
         check_sha256(sha256)
     path = fetch(source, sha256, downloads) if "://" in source else Path(source)
@@ -142,7 +142,7 @@ def _logged(notes: list[str]) -> list[str]:
 
 
 def read_parts(parts: Sequence[Part], options: ImageOptions) -> Raw:
-    """Read images (see `codsa.readers.image_tables.read_images`), or tables, which are put below each other."""
+    """Read images (see `codsa.readers.image_tables.read_images`), or tables, whose rows are concatenated."""
     for path in [path for part in parts for path in (part.path, part.labels) if path is not None]:
         refuse_irregular(path)
     if not any(holds_images(part.path) for part in parts):
@@ -151,18 +151,18 @@ def read_parts(parts: Sequence[Part], options: ImageOptions) -> Raw:
 
     table, notes = read_images(parts, options)
     table, respelt = composed_table(table)
-    files = [one for part in parts for one in (part.path, part.labels) if one is not None]
+    files = [path for part in parts for path in (part.path, part.labels) if path is not None]
     return Raw(table, {"images": {path.name: tree_digest(path) for path in files}}, notes + _logged(respelt))
 
 
 def _read_tables(parts: Sequence[Part]) -> Raw:
-    """Read tables; a column that some lack is missing there."""
+    """Read tables; a column is missing in the rows of a table that lacks it."""
     tables: list[pd.DataFrame] = []
     notes: list[str] = []
     for part in parts:
-        told = [name for name in ("labels", "pattern", "column", "arrays", "split") if getattr(part, name)]
-        if told:
-            raise CodsaError(f"{part.path}: part: '{told[0]}' is for images, and this is a table")
+        image_options = [name for name in ("labels", "pattern", "column", "arrays", "split") if getattr(part, name)]
+        if image_options:
+            raise CodsaError(f"{part.path}: part: '{image_options[0]}' is for images, and this is a table")
         tables.append(read_table(part.path, notes=notes).assign(**part.columns))
     origin = {"tables": {part.path.name: file_digest(part.path) for part in parts}}
     return Raw(stacked(tables), origin, _logged(notes))

@@ -1,4 +1,4 @@
-"""Digits to download, checked against the checksums of their publishers: MNIST and USPS."""
+"""Downloads of MNIST and USPS, checked against the checksums of their publishers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from codsa.io.files import atomic_write
 
 @dataclass(frozen=True)
 class Collection:
-    """Files that belong together.
+    """The files of a data set.
 
     Attributes
     ----------
     base : str
-        The address that file names are put behind.
+        The URL that file names are appended to.
     files : dict of str to str
-        Name → SHA-256, or 'md5:' and the MD5 where that is what the publisher states.
+        Name → SHA-256, or 'md5:' and the MD5 where the publisher states no SHA-256.
     finish : callable, optional
-        Turns the downloaded files into what `codsa-prepare` reads.
+        Converts the downloaded files into a file for `codsa-prepare`; takes and returns a path.
     """
 
     base: str
@@ -57,8 +57,8 @@ def usps_npz(folder: Path) -> Path:
     """Write usps.npz with X_train, y_train, X_test and y_test from LIBSVM's two files."""
     train, test = read_libsvm(folder / "usps.bz2"), read_libsvm(folder / "usps.t.bz2")
     path = folder / "usps.npz"
-    with atomic_write(path) as part, part.open("wb") as out:
-        np.savez_compressed(out, X_train=train[0], y_train=train[1], X_test=test[0], y_test=test[1])
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, X_train=train[0], y_train=train[1], X_test=test[0], y_test=test[1])
     return path
 
 
@@ -81,12 +81,15 @@ COLLECTIONS = {
 
 
 def download(name: str, folder: Path, base: str | None = None) -> list[Path]:
-    """Download a collection into a folder; files that are there and whole are kept.
+    """Download a collection into a folder; files that are already complete are kept.
 
     Parameters
     ----------
+    name : str
+        A key of `COLLECTIONS`.
+    folder : Path
     base : str, optional
-        Another address of the same files: a mirror.
+        The URL of a mirror.
 
     Returns
     -------
@@ -95,10 +98,10 @@ def download(name: str, folder: Path, base: str | None = None) -> list[Path]:
     """
     if name not in COLLECTIONS:
         raise CodsaError(f"no collection '{name}' to download; {suggest(name, COLLECTIONS)}")
-    known = COLLECTIONS[name]
-    address = known.base if base is None else base.rstrip("/") + "/"
-    files = [_fetched(address + file, checksum, folder) for file, checksum in known.files.items()]
-    return [known.finish(folder)] if known.finish else files
+    collection = COLLECTIONS[name]
+    base_url = collection.base if base is None else base.rstrip("/") + "/"
+    files = [_fetched(base_url + file, checksum, folder) for file, checksum in collection.files.items()]
+    return [collection.finish(folder)] if collection.finish else files
 
 
 def _fetched(url: str, checksum: str, folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Images of one or several places as a table: one size and mode, a column `image`, their labels beside it."""
+"""Images of several parts as a table: a column `image` of one size and mode, and their labels."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from codsa.data.whole_numbers import stacked
 from codsa.errors import CodsaError
 from codsa.io import array_columns
 from codsa.io.image_codec import CHANNELS, BrokenImage, resized
-from codsa.readers.images import Found, find, load
+from codsa.readers.images import ImageSource, find, load
 from codsa.settings.images import ImageOptions
 from codsa.settings.sources import Part
 
 log = logging.getLogger(__name__)
 
 IMAGE = "image"
-SHOWN = 5
-"""So many broken images are named one by one."""
+SHOWN_IMAGES = 5
+"""A note names at most this many broken images."""
 
 
 def read_images(parts: Sequence[Part], options: ImageOptions) -> tuple[pd.DataFrame, list[str]]:
@@ -36,109 +36,111 @@ def read_images(parts: Sequence[Part], options: ImageOptions) -> tuple[pd.DataFr
     Returns
     -------
     table : DataFrame
-        `image` (a array column), `file`, and the labels.
+        `image` (an array column), `file`, and the labels.
     notes : list of str
-        What was left out, in words.
+        Which images were left out.
 
     Raises
     ------
     CodsaError
-        For no images, unreadable or unlabelled ones, sizes that differ.
+        For no images, unreadable or unlabelled images, or different sizes.
     """
-    found = [find(part) for part in parts]
-    table = stacked([one.table for one in found])
-    raw = [image for one in found for image in one.images]
-    pixels, bad = _read(raw, table["file"].tolist(), options)
-    bad |= _unlabelled(table, found, bad)
-    notes = _dealt_with(bad, len(raw), options.on_unreadable)
-    kept = [i for i in range(len(raw)) if i not in bad]
+    sources = [find(part) for part in parts]
+    table = stacked([source.table for source in sources])
+    raw_images = [image for source in sources for image in source.images]
+    decoded, faults = _read(raw_images, table["file"].tolist(), options)
+    faults |= _unlabelled(table, sources, faults)
+    notes = _notes_or_refusal(faults, len(raw_images), options.on_unreadable)
+    kept = [i for i in range(len(raw_images)) if i not in faults]
     if not kept:
         raise CodsaError("images: none is left; every one is broken or lacks a label")
-    whole = _alike([pixels[i] for i in kept], [str(table["file"][i]) for i in kept])
+    image_array = _stacked([decoded[i] for i in kept], [str(table["file"][i]) for i in kept])
     labels = table.iloc[kept].reset_index(drop=True).infer_objects()
-    return pd.concat([array_columns.column(IMAGE, whole).rename(IMAGE), labels], axis=1), notes
+    return pd.concat([array_columns.column(IMAGE, image_array).rename(IMAGE), labels], axis=1), notes
 
 
-def _read(raw: Sequence[Any], names: list[str], options: ImageOptions) -> tuple[dict[int, np.ndarray], dict[int, str]]:
-    """Return the images by their places, and what is wrong with the others."""
-    good: dict[int, np.ndarray] = {}
-    bad: dict[int, str] = {}
-    for i, (image, name) in enumerate(zip(raw, names, strict=True)):
+def _read(
+    raw_images: Sequence[Any], names: list[str], options: ImageOptions
+) -> tuple[dict[int, np.ndarray], dict[int, str]]:
+    """Return the readable images by index, and the faults of the others by index."""
+    decoded: dict[int, np.ndarray] = {}
+    faults: dict[int, str] = {}
+    for i, (image, name) in enumerate(zip(raw_images, names, strict=True)):
         try:
-            good[i] = _one(load(image, name), options, name)
+            decoded[i] = _converted(load(image, name), options, name)
         except BrokenImage as error:
-            bad[i] = str(error)
-    return good, bad
+            faults[i] = str(error)
+    return decoded, faults
 
 
-def _unlabelled(table: pd.DataFrame, found: Sequence[Found], bad: dict[int, str]) -> dict[int, str]:
-    """Return the images of a part that lack every label which others of it have."""
-    lacking: dict[int, str] = {}
+def _unlabelled(table: pd.DataFrame, sources: Sequence[ImageSource], faults: dict[int, str]) -> dict[int, str]:
+    """Return, by index, the images without a value in a column of labels, for the parts that have labels."""
+    unlabelled: dict[int, str] = {}
     first = 0
-    for one in found:
-        here = table.iloc[first : first + len(one.table)][[c for c in one.table.columns if c != "file"]]
-        empty = here.isna().any(axis=1).to_numpy() & ~here.isna().all(axis=0).all()
+    for source in sources:
+        labels = table.iloc[first : first + len(source.table)][[c for c in source.table.columns if c != "file"]]
+        empty = labels.isna().any(axis=1).to_numpy() & ~labels.isna().all(axis=0).all()
         for i in first + np.flatnonzero(empty):
-            if i not in bad:
-                column = next(name for name in here if pd.isna(here[name].iloc[i - first]))
-                lacking[int(i)] = f"{table['file'].iloc[i]}: has no value of '{column}'"
-        first += len(one.table)
-    return lacking
+            if i not in faults:
+                column = next(name for name in labels if pd.isna(labels[name].iloc[i - first]))
+                unlabelled[int(i)] = f"{table['file'].iloc[i]}: has no value of '{column}'"
+        first += len(source.table)
+    return unlabelled
 
 
-def _dealt_with(bad: dict[int, str], count: int, on_unreadable: str) -> list[str]:
-    if not bad:
+def _notes_or_refusal(faults: dict[int, str], count: int, on_unreadable: str) -> list[str]:
+    if not faults:
         return []
-    reasons = list(bad.values())
+    reasons = list(faults.values())
     if on_unreadable == "refuse":
         raise CodsaError(
-            f"images: {len(bad)} of {count} cannot be used; the first: {reasons[0]}. Mend or remove them, or skip "
+            f"images: {len(faults)} of {count} cannot be used; the first: {reasons[0]}. Mend or remove them, or skip "
             "them with --on-unreadable skip"
         )
-    for reason in reasons[:SHOWN]:
+    for reason in reasons[:SHOWN_IMAGES]:
         log.warning("left out: %s", reason)
-    more = f" and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
-    return [f"{len(bad)} of {count} images left out: {'; '.join(reasons[:SHOWN])}{more}"]
+    others = f" and {len(reasons) - SHOWN_IMAGES} more" if len(reasons) > SHOWN_IMAGES else ""
+    return [f"{len(faults)} of {count} images left out: {'; '.join(reasons[:SHOWN_IMAGES])}{others}"]
 
 
-def _alike(images: list[np.ndarray], names: list[str]) -> np.ndarray:
-    """Return images in one size and mode, ndarray of uint8, shape (n, height, width, channels)."""
-    sizes = Counter(one.shape[:2] for one in images)
+def _stacked(images: list[np.ndarray], names: list[str]) -> np.ndarray:
+    """Stack images of one size, gray ones as RGB where others are: uint8, shape (n, height, width, channels)."""
+    sizes = Counter(image.shape[:2] for image in images)
     if len(sizes) > 1:
-        (usual, _), (other, _) = sizes.most_common(2)
-        place = next(i for i, one in enumerate(images) if one.shape[:2] == other)
+        (common, _), (other, _) = sizes.most_common(2)
+        position = next(i for i, image in enumerate(images) if image.shape[:2] == other)
         raise CodsaError(
-            f"images: {len(sizes)} sizes (most are {usual[0]} × {usual[1]}, "
-            f"'{names[place]}' is {other[0]} × {other[1]}); "
-            f"say what to make of them, as --size {usual[0]}"
+            f"images: {len(sizes)} sizes (most are {common[0]} × {common[1]}, "
+            f"'{names[position]}' is {other[0]} × {other[1]}); "
+            f"say what to make of them, as --size {common[0]}"
         )
-    channels = {one.shape[2] for one in images}
+    channels = {image.shape[2] for image in images}
     if channels == {1, 3}:
-        images = [np.repeat(one, 3, axis=2) if one.shape[2] == 1 else one for one in images]
+        images = [np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image for image in images]
     elif len(channels) > 1:
         raise CodsaError(f"images: some have {min(channels)} channels, others {max(channels)}; give them alone")
     return np.stack(images)
 
 
-def _one(image: Any, options: ImageOptions, name: str) -> np.ndarray:
-    """Return one image in the wanted size and mode, where one is wanted: uint8, shape (height, width, channels)."""
+def _converted(image: Any, options: ImageOptions, name: str) -> np.ndarray:
+    """Return an image in the requested size and mode, if any: uint8, shape (height, width, channels)."""
     from PIL import Image
 
     if isinstance(image, np.ndarray):
-        depth = image.shape[2]
-        if depth not in CHANNELS.values():  # PIL knows 1 and 3 channels
+        channels = image.shape[2]
+        if channels not in CHANNELS.values():  # PIL knows 1 and 3 channels
             if options.mode is not None:
-                raise BrokenImage(f"{name}: has {depth} channels; they have no mode {options.mode}")
+                raise BrokenImage(f"{name}: has {channels} channels; they have no mode {options.mode}")
             return image if options.shape is None else resized(image[None], options.shape)[0]
-        if options.shape in (None, image.shape[:2]) and depth == CHANNELS.get(str(options.mode), depth):
+        if options.shape in (None, image.shape[:2]) and channels == CHANNELS.get(str(options.mode), channels):
             return image
-        image = Image.fromarray(image[..., 0] if depth == 1 else image)
+        image = Image.fromarray(image[..., 0] if channels == 1 else image)
     pixels = np.asarray(fitted(image, options), dtype=np.uint8)
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
 def fitted(image: Any, options: ImageOptions) -> Any:
-    """Return an image in the wanted size and mode, resized with Lanczos' filter."""
+    """Return an image in the requested size and mode, resized with Lanczos' filter."""
     from PIL import Image, ImageOps
 
     if options.mode is not None:

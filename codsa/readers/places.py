@@ -1,4 +1,4 @@
-"""Whether a place that rows are read from holds images or a table."""
+"""Whether a path holds images or a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def holds_images(path: Path) -> bool:
-    """Say whether a path is one of those that images are read from, by its name or what it holds."""
+    """Say whether images are read from a path, by its name or its content."""
     name = path.name.lower().removesuffix(".gz")
     if path.is_dir() or name.endswith((".npz", "ubyte", ".idx")):
         return True
@@ -26,9 +26,9 @@ def byte_columns(path: Path) -> list[str]:
     return [f.name for f in schema if holds_bytes(f.type)]
 
 
-def holds_bytes(kind: Any) -> bool:
+def holds_bytes(arrow_type: Any) -> bool:
     """Say whether values of an Arrow type may be encoded images: bytes, or a struct that has them."""
     import pyarrow as pa
 
-    plain = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-    return bool(plain or (pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0))
+    is_binary = pa.types.is_binary(arrow_type) or pa.types.is_large_binary(arrow_type)
+    return bool(is_binary or (pa.types.is_struct(arrow_type) and arrow_type.get_field_index("bytes") >= 0))

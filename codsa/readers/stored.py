@@ -1,4 +1,4 @@
-"""A Parquet file that is too large for memory: read one column at a time, or some rows at a time."""
+"""A Parquet file that is too large for memory: read column by column, or chunk by chunk."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class StoredTable(RawTable):
     Raises
     ------
     CodsaError
-        For a column whose name is not in Unicode's composed form: rows are read by these names later.
+        For a column whose name is not in Unicode's composed form, because later stages read by these names.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,26 +63,30 @@ class StoredTable(RawTable):
         return values
 
     def notes(self) -> list[str]:
-        """Return what was spelt otherwise."""
+        """Return notes on the texts that were brought to composed form."""
         return [respelt_note(name, count) for name, count in self.respelt.items() if count]
 
     def chunks(self, columns: list[Column]) -> Iterator[pd.DataFrame]:
-        """Read the rows some at a time, in the types that `typed` gives them."""
+        """Yield the rows chunk by chunk, in the types of `typed`."""
         retyped = [c for c in columns if self.inferred[c.name].type != c.type]
-        first = [self.inferred[c.name] if c in retyped else c for c in columns]
-        for chunk in stored_chunks(self.path, first):
+        stored_columns = [self.inferred[c.name] if c in retyped else c for c in columns]
+        for chunk in stored_chunks(self.path, stored_columns):
             yield chunk.assign(**{c.name: tables.cast(chunk[c.name], c) for c in retyped})
 
 
 def arrow_types(columns: list[Column]) -> Any:
-    """Return the Arrow schema in which typed columns are stored, so that a part without values has types too."""
+    """Return the Arrow schema in which typed columns are stored, so that a chunk without values has types too."""
     import pyarrow as pa
 
-    def of(column: Column) -> Any:
-        whole = column.levels is not None and all(isinstance(v, int) for v in column.levels)
-        plain: dict[str, Callable[[], Any]] = {"numeric": pa.float64, "integer": pa.int64, "boolean": pa.bool_}
+    def arrow_type(column: Column) -> Any:
+        integer_levels = column.levels is not None and all(isinstance(v, int) for v in column.levels)
+        simple_types: dict[str, Callable[[], Any]] = {"numeric": pa.float64, "integer": pa.int64, "boolean": pa.bool_}
         if column.type == "datetime":
             return pa.timestamp("ns")
-        return plain[column.type]() if column.type in plain else (pa.int64() if whole else pa.string())
+        return (
+            simple_types[column.type]()
+            if column.type in simple_types
+            else (pa.int64() if integer_levels else pa.string())
+        )
 
-    return pa.schema([(c.name, of(c)) for c in columns])
+    return pa.schema([(c.name, arrow_type(c)) for c in columns])

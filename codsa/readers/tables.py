@@ -40,27 +40,27 @@ from codsa.io.tables import read_parquet
 log = logging.getLogger(__name__)
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-LINES = (".jsonl", ".ndjson", ".json")
-"""Files with a JSON object a line."""
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+"""Suffixes of files with a JSON object per line."""
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
 UNREADABLE = (csv.Error, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 MISSING_MARKS = ["?"]
-"""Read as missing, besides what pandas takes for it (empty, NA, NaN, null, …)."""
+"""Cells that are missing, besides those of pandas (empty, NA, NaN, null, …)."""
 
 
 def read_table(path: Path, sha256: str | None = None, notes: list[str] | None = None) -> pd.DataFrame:
-    """Read a table and refuse what later stages could not digest.
+    """Read a table, and refuse a table that later stages could not use.
 
-    Texts and names of columns are brought to Unicode's composed form. Whole numbers keep every digit.
+    Texts and names of columns are brought to Unicode's composed form. Integers keep every digit.
 
     Parameters
     ----------
     path : Path
         .csv, .tsv, .jsonl or .parquet; all but the last also with .gz, .bz2, .xz, .zst or .zip.
     sha256 : str, optional
-        What the file's digest must be.
+        The expected digest of the file.
     notes : list of str, optional
-        Gets what a user should know of the values, in words; without it this is logged.
+        Notes for the user are appended to it; default: they are logged.
 
     Raises
     ------
@@ -70,20 +70,20 @@ def read_table(path: Path, sha256: str | None = None, notes: list[str] | None = 
     check_file(path, sha256)
     if path.stat().st_size == 0:
         raise CodsaError(f"{path}: the file is empty")
-    seen: list[str] = []
-    frame = _read_parquet(path) if is_parquet(path) else _read_text(path, seen)
+    reader_notes: list[str] = []
+    frame = _read_parquet(path) if is_parquet(path) else _read_text(path, reader_notes)
     check_table(frame, path)
     frame, respelt = composed_table(keep_exact(frame), str(path))
     if notes is not None:
-        notes += seen + respelt
+        notes += reader_notes + respelt
         return frame
-    for note in seen + respelt:
+    for note in reader_notes + respelt:
         log.warning("%s: %s", path, note)
     return frame
 
 
 def check_file(path: Path, sha256: str | None) -> None:
-    """Raise a `CodsaError` unless a regular file is there and has the digest that is asked for."""
+    """Raise a `CodsaError` for a missing or irregular file, or another digest."""
     refuse_irregular(path)
     if not path.is_file():
         raise CodsaError(f"{path}: no such file")
@@ -103,7 +103,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def read_exact(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """Read a Parquet file as `read_parquet` does, but large whole numbers beside gaps as what they are."""
+    """Read a Parquet file as `read_parquet` does, but keep large integers beside missing values exact."""
     import pyarrow.parquet as pq
 
     frame = read_parquet(path, columns=columns)
@@ -125,7 +125,7 @@ def _read_text(path: Path, notes: list[str]) -> pd.DataFrame:
     suffixes = [s.lower() for s in path.suffixes]
     compression: Any = COMPRESSIONS.get(suffixes[-1]) if suffixes else None
     kind = suffixes[-2] if compression and len(suffixes) > 1 else (suffixes or [""])[-1]
-    if kind in LINES:
+    if kind in JSON_LINES:
         return _read_lines(path, compression, notes)
     if kind not in SEPARATORS:
         raise CodsaError(f"{path}: '{kind or path.name}' is not known; give .csv, .tsv, .jsonl or .parquet")
@@ -151,30 +151,30 @@ def _read_text(path: Path, notes: list[str]) -> pd.DataFrame:
 def _with_digits(
     frame: pd.DataFrame, path: Path, compression: Any, options: dict[str, Any], notes: list[str]
 ) -> pd.DataFrame:
-    """Return a table with the numbers that pandas has rounded as the file has them."""
-    places = [k for k in range(frame.shape[1]) if _may_be_rounded(frame.iloc[:, k])]
-    if not places:
+    """Return a table in which the digits of the file replace the numbers that pandas has rounded."""
+    columns = [k for k in range(frame.shape[1]) if _may_be_rounded(frame.iloc[:, k])]
+    if not columns:
         return frame
-    texts = _csv(path, compression, **{**options, "usecols": places, "dtype": str})
+    texts = _csv(path, compression, **{**options, "usecols": columns, "dtype": str})
     changes = {}
-    for place, name in zip(places, texts, strict=True):
-        changes[frame.columns[place]], note = _digits(frame.iloc[:, place], texts[name])
+    for column, name in zip(columns, texts, strict=True):
+        changes[frame.columns[column]], note = _digits(frame.iloc[:, column], texts[name])
         notes += [note] if note else []
     return frame.assign(**changes)
 
 
-def _digits(known: pd.Series, texts: pd.Series) -> tuple[pd.Series, str]:
+def _digits(as_read: pd.Series, texts: pd.Series) -> tuple[pd.Series, str]:
     cells = [literal(text) for text in texts]
-    if pd.api.types.is_float_dtype(known):
-        return exact_numbers(cells, known, texts)
-    whole = [cell for cell in cells if not isinstance(cell, float)]
-    if len(whole) < len(cells):
+    if pd.api.types.is_float_dtype(as_read):
+        return exact_numbers(cells, as_read, texts)
+    integers = [cell for cell in cells if not isinstance(cell, float)]
+    if len(integers) < len(cells):
         return texts, ""
-    return exact_numbers(cells, pd.Series([as_float(cell) for cell in whole], dtype="float64"), texts)
+    return exact_numbers(cells, pd.Series([as_float(cell) for cell in integers], dtype="float64"), texts)
 
 
 def _may_be_rounded(values: pd.Series) -> bool:
-    """Say whether pandas may have lost digits of numbers: floats beyond 2^53, or what it gave up to read as numbers."""
+    """Say whether pandas may have lost digits: floats beyond 2^53, or numbers that it left as text."""
     if pd.api.types.is_float_dtype(values):
         return is_large(values)
     if pd.api.types.is_unsigned_integer_dtype(values):
@@ -186,16 +186,16 @@ def _may_be_rounded(values: pd.Series) -> bool:
 
 
 def _read_lines(path: Path, compression: Any, notes: list[str]) -> pd.DataFrame:
-    """Read JSON objects, one a line; keys that some lack are missing there."""
+    """Read a JSON object per line; a key that an object lacks is missing in its row."""
     try:
         frame = _json(path, compression)
-        places = [str(name) for name in frame if pd.api.types.is_float_dtype(frame[name]) and is_large(frame[name])]
-        if not places:
+        rounded = [str(name) for name in frame if pd.api.types.is_float_dtype(frame[name]) and is_large(frame[name])]
+        if not rounded:
             return frame
         with _lines(path, compression) as lines:
-            cells = from_lines(lines, places)
+            cells = from_lines(lines, rounded)
         changes = {}
-        for name in places:
+        for name in rounded:
             changes[name], note = exact_numbers(cells[name], frame[name])
             notes += [note] if note else []
         return frame.assign(**changes)
@@ -233,9 +233,9 @@ def _csv(path: Path, compression: Any, **options: Any) -> pd.DataFrame:
 
 
 def _refuse_duplicates(names: list[str], path: Path) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise CodsaError(f"{path}: column name '{twice[0]}' stands {names.count(twice[0])} times; rename")
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise CodsaError(f"{path}: column name '{repeated[0]}' stands {names.count(repeated[0])} times; rename")
 
 
 def check_table(frame: pd.DataFrame, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The check of keyword arguments against the annotated types of the constructor that takes them."""
+"""The check of keyword arguments against the annotated types of their constructor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from codsa.errors import CodsaError, quoted_value, suggest
 
-PLAIN = {
+DESCRIPTIONS = {
     int: "a whole number",
     float: "a number",
     bool: "true or false",
@@ -37,18 +37,18 @@ def check(kind: str, name: str, parameters: Mapping[str, inspect.Parameter], set
     for key, value in settings.items():
         if key not in parameters:
             continue
-        wanted = _refusal(parameters[key], value)
-        if wanted is not None:
-            raise CodsaError(f"{kind} '{name}': {key} = {quoted_value(value)}: should be {wanted}")
+        expected = _refusal(parameters[key], value)
+        if expected is not None:
+            raise CodsaError(f"{kind} '{name}': {key} = {quoted_value(value)}: should be {expected}")
 
 
 def _refusal(parameter: inspect.Parameter, value: Any) -> str | None:
-    """Return what a value should be, or None for one that is right."""
+    """Return a description of valid values, or None for a valid value."""
     if parameter.annotation is parameter.empty or isinstance(parameter.annotation, str):
         number = type(parameter.default) in (int, float)
-        strange = isinstance(value, bool) or (isinstance(value, float) and value != value)
-        return "a number" if number and strange else None
-    return None if admits(parameter.annotation, value) else _wanted(parameter.annotation, value)
+        not_a_number = isinstance(value, bool) or (isinstance(value, float) and value != value)
+        return "a number" if number and not_a_number else None
+    return None if admits(parameter.annotation, value) else _expected(parameter.annotation, value)
 
 
 def admits(annotation: Any, value: Any) -> bool:
@@ -80,10 +80,10 @@ def _adapter(annotation: Any) -> Any:
         return None
 
 
-def _wanted(annotation: Any, value: Any) -> str:
+def _expected(annotation: Any, value: Any) -> str:
     choices = [str(choice) for choice in _choices(annotation)]
-    near = suggest(str(value), choices) if choices and isinstance(value, str) else ""
-    return describe(annotation) + (f"; {near}" if near.startswith("did") else "")
+    suggestion = suggest(str(value), choices) if choices and isinstance(value, str) else ""
+    return describe(annotation) + (f"; {suggestion}" if suggestion.startswith("did") else "")
 
 
 def _choices(annotation: Any) -> Sequence[Any]:
@@ -93,11 +93,11 @@ def _choices(annotation: Any) -> Sequence[Any]:
 
 
 def describe(annotation: Any) -> str:
-    """Return in words what an annotation admits: 'a whole number of at least 1 or null'."""
+    """Describe the values that an annotation admits: 'a whole number of at least 1 or null'."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        said = next((m.description for m in parts[1:] if getattr(m, "description", None)), None)
-        return said or describe(parts[0])
+        description = next((m.description for m in parts[1:] if getattr(m, "description", None)), None)
+        return description or describe(parts[0])
     if origin is Literal:
         return ("one of " if len(parts) > 1 else "") + ", ".join(map(repr, parts))
     if origin in (Union, types.UnionType):
@@ -106,4 +106,4 @@ def describe(annotation: Any) -> str:
         return f"a list, each entry {describe(parts[0])}"
     if origin in (dict, Mapping):
         return "a mapping" if len(parts) < 2 or parts[1] is Any else f"a mapping, each value {describe(parts[1])}"
-    return PLAIN.get(annotation, getattr(annotation, "__name__", str(annotation)))
+    return DESCRIPTIONS.get(annotation, getattr(annotation, "__name__", str(annotation)))

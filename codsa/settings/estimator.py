@@ -15,8 +15,8 @@ class EstimatorSpec(Section):
     """The model whose loss is to fall.
 
     preprocess none: raw numbers; ordinal: categories as codes, for trees; standard: imputed, scaled, one-hot; smooth:
-    as standard, with every number twice, as its rank and by asinh, so that heavy tails do no harm; auto: what the
-    estimator is best served with.
+    as standard, with every number twice, as its rank and by asinh, so that heavy tails do no harm; auto: the
+    default of the estimator.
     """
 
     section: ClassVar[str] = "estimator"

@@ -1,4 +1,4 @@
-"""One method to be measured on the test rows, as `codsa-eval` is asked for it."""
+"""The evaluation of one method on the test rows, an option of `codsa-eval`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from codsa.settings.section import Section
 
 
 class Evaluation(Section):
-    """One method to be measured on the test rows.
+    """The evaluation of one method on the test rows.
 
     An example: {method: smote, fits: [fit~smote/r~1.0], pool: [pool], out: eval~smote}.
     """

@@ -11,7 +11,7 @@ from codsa.settings.types import Alpha, Multiple, Ratio
 
 
 class _Allocations(Section):
-    """What the grid of a method and that of an experiment have in common."""
+    """The keys that the grids of a command and of an experiment share."""
 
     section: ClassVar[str] = "grid"
     m: list[Multiple] = Field(default=[0.5, 1.0, 2.0], min_length=1, description="synthetic rows as multiples of n")
@@ -25,7 +25,7 @@ class _Allocations(Section):
 
 
 class Grid(_Allocations):
-    """The values of (m, α) that are tried over one pool.
+    """The values of (m, α) that share a pool.
 
     A numeric α is the weight of the region in focus, the others sharing the rest as under Q. 'balance' is Eq. (5);
     'training' is α = p, as from an unconditional generator; 'target' is α = q. A mapping gives the weight of each

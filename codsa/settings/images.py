@@ -14,7 +14,7 @@ from codsa.settings.types import Pixels
 
 
 class ImageOptions(Section):
-    """What images are brought to."""
+    """The size and mode of images."""
 
     section: ClassVar[str] = "images"
     size: Annotated[
@@ -32,10 +32,10 @@ class ImageOptions(Section):
     def _written(cls, size: Any) -> Any:
         if not isinstance(size, str):
             return size
-        sides = re.fullmatch(r"([0-9]{1,9})(?:[xX]([0-9]{1,9}))?", size)
-        if not sides:
+        match = re.fullmatch(r"([0-9]{1,9})(?:[xX]([0-9]{1,9}))?", size)
+        if not match:
             raise CodsaError(f"images: size {shortened(size)}: write N or HEIGHTxWIDTH, in pixels")
-        pixels = [int(side) for side in sides.groups() if side is not None]
+        pixels = [int(side) for side in match.groups() if side is not None]
         if not all(1 <= side <= LONGEST_SIDE for side in pixels):
             raise CodsaError(f"images: size {size}: a side has from 1 to {LONGEST_SIDE} pixels")
         return pixels if len(pixels) == 2 else pixels[0]

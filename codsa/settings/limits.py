@@ -1,15 +1,15 @@
-"""How large, and how long, what a user gives may be."""
+"""Limits of the numbers and texts that a user gives."""
 
 from __future__ import annotations
 
 from codsa.errors import CodsaError, shortened
 
 MOST_ROWS = 10**9
-"""Rows that may be asked for at once: of a pool's region, of an arm (m·n), of a role."""
+"""The most rows of a region of a pool, of a grid point (m·n), of a role."""
 MOST_BATCH = 2**20
-"""Rows of a batch."""
+"""The most rows of a batch."""
 MOST_DRAWN = 10**8
-"""Rows of each kind that a simulation draws, in memory."""
+"""The most rows that a simulation draws of the minority or the majority, in memory."""
 MOST_SEED = 2**64 - 1
 MOST_PROCESSES = 1024
 MOST_SHARDS = 9999
@@ -27,7 +27,7 @@ def check_line(what: str, text: str, longest: int = LONGEST_NAME) -> str:
     Parameters
     ----------
     what : str
-        What errors call it: an option, or a key.
+        The subject of errors: an option, or a key.
     text : str
     longest : int
         Characters.
@@ -39,9 +39,9 @@ def check_line(what: str, text: str, longest: int = LONGEST_NAME) -> str:
     """
     if not text.strip() or text != text.strip():
         raise CodsaError(f"{what} '{shortened(text)}': give text without spaces around it")
-    strange = next((character for character in text if not character.isprintable()), None)
-    if strange is not None:
-        raise CodsaError(f"{what} '{shortened(text)}': {strange!a} is not printable; give one line of text")
+    unprintable = next((character for character in text if not character.isprintable()), None)
+    if unprintable is not None:
+        raise CodsaError(f"{what} '{shortened(text)}': {unprintable!a} is not printable; give one line of text")
     if len(text) > longest:
         raise CodsaError(f"{what} '{shortened(text)}': {len(text)} characters; at most {longest} are shown")
     return text

@@ -15,7 +15,7 @@ from codsa.settings.types import Composed
 
 
 class RegionRule(Section):
-    """How the sample space is parted."""
+    """The rule that partitions the sample space into regions."""
 
     section: ClassVar[str] = "regions"
     by: Annotated[Literal["class", "column", "quantile", "range", "expression"] | None, Flag("--regions")] = Field(

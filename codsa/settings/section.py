@@ -1,4 +1,4 @@
-"""The base of a section of an experiment: typed, frozen, closed to unknown keys; and how its faults are worded."""
+"""The base class of the sections of an experiment: typed, frozen, without unknown keys; and its error messages."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from codsa.errors import CodsaError, shortened, suggest
 
-KINDS = {"dict_type": "a mapping", "list_type": "a list", "path_type": "a path, as text", "string_type": "text"}
-"""What a value of another kind should be, by pydantic's name of the fault."""
+EXPECTED = {"dict_type": "a mapping", "list_type": "a list", "path_type": "a path, as text", "string_type": "text"}
+"""The expected kind of value, by pydantic's type of the error."""
 
 
 @dataclass(frozen=True)
 class Flag:
-    """The command-line option that sets a field, where it is not called as the field is.
+    """The command-line option of a field, where its name or its reading differs from the field's.
 
     Attributes
     ----------
     name : str
         '--region-column', or '--pool/--no-pool'.
     metavar : str, optional
-        How help writes the value.
+        The placeholder of the value in help.
     read : str
-        'text': as it is; 'yaml': as YAML writes it; 'number': a number, or else text; 'pair': two whole numbers;
+        'text': as written; 'yaml': as YAML writes it; 'number': a number, or else text; 'pair': two whole numbers;
         'pairs': repeated NAME=VALUE; 'choices': repeated NAME=CHOICE, a choice of any key of the section that the
         name stands for; 'settings': repeated KEY=VALUE, the value as YAML.
     help : str, optional
-        In place of the field's description.
+        Replaces the field's description.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Flag:
 class Section(BaseModel):
     """A section of a configuration: typed, frozen, closed to unknown keys."""
 
-    # YAML reads `0:` as a number; regions and columns are called by text.
+    # YAML reads `0:` as a number; names of regions and columns are text.
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
     section: ClassVar[str] = ""
 
@@ -69,18 +69,25 @@ class Section(BaseModel):
     @classmethod
     def flag(cls, field: str) -> Flag:
         """Return the command-line option that sets a field."""
-        own = next((item for item in cls.model_fields[field].metadata if isinstance(item, Flag)), None)
-        return own or Flag("--" + field.replace("_", "-"))
+        flag = next((item for item in cls.model_fields[field].metadata if isinstance(item, Flag)), None)
+        return flag or Flag("--" + field.replace("_", "-"))
 
 
 def _has_truth(value: Any) -> bool:
-    """Say whether a value is true or false, or a list or mapping of which one is; pydantic would take it as 1 or 0."""
+    """Say whether a value is true or false, or a list or mapping of which one is; pydantic reads 1 or 0."""
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else [value]
     return any(isinstance(item, bool) for item in inner)
 
 
 def validated(model: type[Section], content: Any, where: str) -> Any:
     """Check a mapping against a model.
+
+    Parameters
+    ----------
+    model : Section class
+    content : object
+    where : str
+        The subject of errors: a file, or a section.
 
     Raises
     ------
@@ -101,23 +108,23 @@ def validated(model: type[Section], content: Any, where: str) -> Any:
         raise CodsaError(f"{where}: {key} = {shortened(repr(first['input']))}: {_fault(first)}") from None
 
 
-def _fault(first: Mapping[str, Any]) -> str:
-    """Return what is wrong with a value; of a misspelt choice the nearest one, too."""
-    if first["type"] in KINDS:
-        return f"give {KINDS[first['type']]}"
-    choices = re.findall(r"'([^']*)'", first["ctx"]["expected"]) if first["type"] == "literal_error" else []
-    near = suggest(str(first["input"]), choices) if choices else ""
-    return f"{first['msg']}; {near}" if near.startswith("did") else str(first["msg"])
+def _fault(error: Mapping[str, Any]) -> str:
+    """Return the fault of a value in words, with the nearest choice where one is misspelt."""
+    if error["type"] in EXPECTED:
+        return f"give {EXPECTED[error['type']]}"
+    choices = re.findall(r"'([^']*)'", error["ctx"]["expected"]) if error["type"] == "literal_error" else []
+    suggestion = suggest(str(error["input"]), choices) if choices else ""
+    return f"{error['msg']}; {suggestion}" if suggestion.startswith("did") else str(error["msg"])
 
 
 _UNION = re.compile(r"(?:constrained|function|literal|dict|list|bool|int|float|str|none)(?:$|[-\[])")
-"""How pydantic calls a kind of value where several are allowed."""
+"""Names that pydantic gives to the members of a union."""
 
 
 def _nearest(error: ValidationError) -> Mapping[str, Any]:
-    """Return the first error; where several kinds of value are allowed, that of the kind which is given."""
+    """Return the first error; of a union, that of the member nearest to the value."""
     errors = error.errors(include_url=False)
     first = errors[0]["loc"]
-    place = [str(part) for part in first]
-    union = next((k for k, part in enumerate(place) if _UNION.match(part)), len(place))
+    location = [str(part) for part in first]
+    union = next((k for k, part in enumerate(location) if _UNION.match(part)), len(location))
     return max((e for e in errors if e["loc"][:union] == first[:union]), key=lambda e: len(e["loc"]))

@@ -1,4 +1,4 @@
-"""The sections that say where rows come from: simulations and parts."""
+"""The sections of sources of rows: simulations and parts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from codsa.settings.types import Composed
 
 
 class SimulationSize(Section):
-    """How much of a simulation is drawn, and by which seed."""
+    """The number of rows of a simulation, and its seed."""
 
     section: ClassVar[str] = "simulation"
     minority: int = Field(default=2000, ge=1, le=MOST_DRAWN, description="rows of the minority")
@@ -29,7 +29,7 @@ class Simulation(SimulationSize):
 
 
 class Part(Section):
-    """A table, or the images of one place, of several that make a dataset."""
+    """A part of a dataset: a table, or the images of one path."""
 
     section: ClassVar[str] = "parts"
     path: Path = Field(description="folder, idx, npz or Parquet file, or Hugging Face data set")

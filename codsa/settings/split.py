@@ -1,4 +1,4 @@
-"""The section of the law Q and the sizes of roles."""
+"""The section of the target law Q and the sizes of validation and test rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from codsa.settings.types import RoleSize, Weight
 
 
 class SplitOptions(Section):
-    """The law Q and the sizes of what is drawn under it."""
+    """The target law Q and the numbers of validation and test rows drawn under it."""
 
     section: ClassVar[str] = "split"
     law: Annotated[Literal["balanced", "training"] | dict[str, Weight], Flag("--law", read="yaml")] = Field(

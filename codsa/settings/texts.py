@@ -13,7 +13,7 @@ from codsa.settings.types import Composed, Ratio
 
 
 class TextOptions(Section):
-    """A column of texts, and what is done with it."""
+    """The column of texts, its limits and its encoder."""
 
     section: ClassVar[str] = "texts"
     column: Annotated[Composed, Flag("--text")] = Field(description="column that holds the texts")
@@ -32,9 +32,11 @@ class TextOptions(Section):
     @field_validator("words")
     @classmethod
     def _in_order(cls, words: list[int]) -> list[int]:
-        least, most = words
-        if least < 1 or 0 < most < least:
-            raise CodsaError(f"texts: {least} to {most} words; the least is 1, the most no less than the least")
+        min_words, max_words = words
+        if min_words < 1 or 0 < max_words < min_words:
+            raise CodsaError(
+                f"texts: {min_words} to {max_words} words; the least is 1, the most no less than the least"
+            )
         return words
 
     @property

@@ -1,4 +1,4 @@
-"""Annotated types: what the settings of generators and estimators, and the keys of an experiment, may be."""
+"""Annotated types of the settings of generators and estimators, and of the keys of an experiment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Probability = Annotated[float, Field(ge=0, le=1, description="a number between 0
 
 
 def _word(value: Any) -> Any:
-    """Return what was meant by a bare `no`, which YAML reads as false."""
+    """Return 'no' for false, as which YAML reads a bare `no`."""
     return "no" if value is False else value
 
 
@@ -45,7 +45,7 @@ ALLOCATIONS = ("balance", "training", "target")
 
 
 def _allocation(value: Any) -> Any:
-    """Refuse what is no allocation in words that say what one is."""
+    """Return an allocation, or raise a `CodsaError` that says what an allocation is."""
     if isinstance(value, str) and value not in ALLOCATIONS:
         raise CodsaError(f"alpha '{value}' is not known; {suggest(value, ALLOCATIONS)}, or give a weight")
     if isinstance(value, bool) or not isinstance(value, (str, int, float, Mapping)):
@@ -77,7 +77,7 @@ Title = Annotated[str, AfterValidator(lambda text: text and check_line("title", 
 
 
 def _size(value: Any) -> Any:
-    """Refuse what is no size in words that say what one is."""
+    """Return a size, or raise a `CodsaError` that says what a size is."""
     number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else -1
     if number > MOST_ROWS:
         raise CodsaError(f"size '{value}': more than {MOST_ROWS} rows; lower it")
@@ -89,14 +89,14 @@ def _size(value: Any) -> Any:
 RoleSize = Annotated[
     Annotated[int, Field(ge=1, le=MOST_ROWS)] | Annotated[float, Field(gt=0, lt=1)], BeforeValidator(_size)
 ]
-"""Rows of a role: a number under Q, or a share of every region."""
+"""The rows of a role: a number of rows under Q, or a share of every region."""
 Composed = Annotated[str, AfterValidator(lambda text: unicodedata.normalize("NFC", text))]
-"""Text in Unicode's composed form, as the names and texts of a table are brought to."""
+"""Text, brought to Unicode's composed form as the names and texts of a table are."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 SEGMENT = r"\.?\w[\w .+@=,-]*"
 Name = Annotated[str, Field(pattern=f"^{NAME}$", max_length=100)]
-"""What folders are called after: experiments, scales, methods."""
+"""A name of an experiment, a scale or a method, which becomes a folder's name."""
 
 
 def _object_name(name: Any) -> Any:
