@@ -5,17 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Schema, cast
 from codsa.errors import CodsaError
-from codsa.settings.registry import GENERATORS, check_settings, load
+from codsa.io.class_sources import class_attribute
+from codsa.settings.registry import GENERATORS, check_settings, load, locate
 
-BLOCK = 1024
+BLOCK_ROWS = 1024
 """Rows of a block, of generators that draw thousands a second."""
+
+Modality = Literal["tables", "images", "texts", "any"]
+"""What a generator can draw: plain columns; a column of images beside them; texts with their embeddings; or each."""
 
 
 class Generator(ABC):
@@ -26,6 +30,11 @@ class Generator(ABC):
 
     Attributes
     ----------
+    modality : {'tables', 'images', 'texts', 'any'}
+        The data that the class can be fitted on. The contract suite fits it on such data.
+    uses_gpu : bool
+        Whether fitting or drawing is faster on a GPU. The workflow asks for no GPU where this is False. It is read
+        from the source of the class, so write a plain `True` or `False` into the class body.
     streams : bool
         Whether `fit` also takes `codsa.data.rows.StoredRows`, which need not fit into memory.
     slow : bool
@@ -37,9 +46,11 @@ class Generator(ABC):
         The settings that hold where it is fitted on a source set.
     """
 
+    modality: ClassVar[Modality] = "tables"
+    uses_gpu: ClassVar[bool] = True
     streams = False
     slow = False
-    block = BLOCK
+    block = BLOCK_ROWS
     pretraining: Mapping[str, Any] = {}
 
     @abstractmethod
@@ -129,3 +140,12 @@ def generator_class(name: str, settings: Mapping[str, Any], trusted: Collection[
         raise CodsaError(f"generator '{name}': is no codsa.generators.Generator; derive the class from it")
     check_settings("generator", name, call, settings)
     return call
+
+
+def uses_gpu(name: str) -> bool:
+    """Return `Generator.uses_gpu` of a registered name or `module:Class`, read from its source: nothing is imported.
+
+    True where the source is not found, or does not say it as a plain `True` or `False`.
+    """
+    module, _, class_name = locate("generator", name, GENERATORS).partition(":")
+    return bool(class_attribute(module, class_name, "uses_gpu", default=True))

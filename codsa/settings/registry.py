@@ -30,20 +30,6 @@ GENERATORS = {
     "text-noise": "codsa.generators.texts.text_noise:TextNoise",
 }
 
-WITHOUT_GPU = (
-    "adasyn",
-    "bootstrap",
-    "distortions",
-    "gaussian",
-    "oracle",
-    "restyled",
-    "smogn",
-    "smote",
-    "source-rows",
-    "text-noise",
-)
-"""Generators that would leave a GPU idle; any other may want one."""
-
 ESTIMATORS = {
     "autoencoder": "codsa.estimators.tables.detectors:autoencoder",
     "cnn": "codsa.estimators.images.cnn:cnn",
@@ -168,10 +154,6 @@ def trusted_types(trusted: Collection[str]) -> frozenset[str]:
         else:
             raise CodsaError(f"--trust {word}: write it as module:Class")
     return frozenset(found)
-
-
-LIGHT = frozenset({*WITHOUT_GPU, "gradient-boosting", "logistic", "random-forest", "tfidf-logistic"})
-"""Registered names whose settings can be checked without importing torch."""
 
 
 def check_settings(

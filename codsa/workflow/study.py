@@ -16,12 +16,16 @@ from pydantic import TypeAdapter, ValidationError
 from codsa.data.split import FOLD_RATIO, FOLDS, part_label
 from codsa.errors import CodsaError
 from codsa.estimators.base import check_spec
-from codsa.generators.base import generator_class
+from codsa.generators.base import generator_class, uses_gpu
+from codsa.io.class_sources import imports
 from codsa.io.digests import digest
-from codsa.settings.registry import ESTIMATORS, GENERATORS, LIGHT, WITHOUT_GPU, locate
+from codsa.settings.registry import ESTIMATORS, GENERATORS, locate
 from codsa.settings.types import ObjectName
 from codsa.workflow.commands import options, section_options, settings, value
 from codsa.workflow.config import Data, Experiment, Method
+
+TORCH = ("torch",)
+"""Packages that take seconds to import, so that planning does without."""
 
 
 def own_code(name: str) -> str | None:
@@ -114,13 +118,13 @@ class Study:
         for data in filter(None, (self.experiment.data, self.experiment.source, self.experiment.fresh)):
             raw_files(data)
         spec = self.experiment.estimator
-        self.estimator_module()
+        estimator_module = self.estimator_module()
         self.pretrained_module()
-        if spec.name in LIGHT and spec.settings:
+        if spec.settings and spec.name in ESTIMATORS and not imports(estimator_module, TORCH):
             check_spec(spec, self.experiment.data.task)
         for name, source in self.generators.items():
-            self.generator_module(name)
-            if source.name in LIGHT and source.settings:
+            generator_module = self.generator_module(name)
+            if source.settings and source.name in GENERATORS and not imports(generator_module, TORCH):
                 generator_class(source.name, source.settings)
             if self.inverted(name):
                 self.auxiliary("source")
@@ -153,7 +157,7 @@ class Study:
 
     def gpus(self, generator: str) -> int:
         """Return how many GPUs a generator is trained on: those of the experiment, or none where they would idle."""
-        return 0 if self.generators[generator].name in WITHOUT_GPU else self.experiment.gpus
+        return self.experiment.gpus if uses_gpu(self.generators[generator].name) else 0
 
     def pretraining_gpus(self, transfer: str) -> int:
         """Return how many GPUs a `Source.transfer` is learned on; rows are only kept."""

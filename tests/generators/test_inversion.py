@@ -234,7 +234,7 @@ def fitted(dataset: Dataset, **settings: Any) -> Any:
 def test_decoding_resumes_and_shards_are_one_call(
     trained: Path, tmp_path: Path, toy: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("codsa.generators.texts.decoded.SLOW_BLOCK", 8)
+    monkeypatch.setattr("codsa.generators.texts.decoded.SLOW_BLOCK_ROWS", 8)
     dataset = dataset_of(tmp_path)
     generator = fitted(dataset, inverter=str(trained))
     one = Trained(generator, dataset.schema, Training("text-gaussian", {}, 1.0), {"dataset": "", "split": ""})

@@ -13,7 +13,7 @@ import pandas as pd
 from codsa.data.schema import Column, Schema, cast
 from codsa.encoders.conditions import check_names, spread_evenly
 from codsa.errors import CodsaError
-from codsa.generators.base import Generator, complete
+from codsa.generators.base import Generator, Modality, complete
 from codsa.io import array_columns
 from codsa.io.seeds import child, rng
 from codsa.io.tables import read_parquet, write_parquet
@@ -28,6 +28,7 @@ class ConditionalImageGenerator(Generator):
     of `uniform` are drawn evenly over the values seen. They stand beside the image in the rows drawn.
     """
 
+    modality: ClassVar[Modality] = "images"
     label: ClassVar[str]
     uniform: list[str]
     schema: Schema

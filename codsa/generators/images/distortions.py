@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Schema
 from codsa.errors import CodsaError
-from codsa.generators.base import complete
+from codsa.generators.base import Modality, complete
 from codsa.generators.tables.bootstrap import Bootstrap
 from codsa.io import array_columns
 from codsa.io.image_codec import resized
@@ -36,6 +36,8 @@ class Distortions(Bootstrap):
     mirror : float
         Share of images that are mirrored left to right.
     """
+
+    modality: ClassVar[Modality] = "images"
 
     def __init__(
         self,
@@ -107,6 +109,8 @@ class Restyled(Bootstrap):
     size : int
         Pixels of a side in between.
     """
+
+    modality: ClassVar[Modality] = "images"
 
     def __init__(self, *, source: str, size: PositiveInt = 16) -> None:
         self.source, self.size = source, size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,7 @@ class Gaussian(Generator):
         (stars, grades), as far as the rows bear it (see `codsa.generators.tables.normal.smoothed`).
     """
 
+    uses_gpu: ClassVar[bool] = False
     streams = True
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,8 @@ class Oracle(Generator):
         Rows of the minority and of the majority that are drawn at once. Where classes are ranks
         within the draw (4.1) it must be large for their law to be the simulation's.
     """
+
+    uses_gpu: ClassVar[bool] = False
 
     def __init__(self, *, simulation: str = "imbalanced-classification", rows: PositiveInt = 5000) -> None:
         self.simulation, self.rows = simulation, rows

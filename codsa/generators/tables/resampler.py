@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -17,13 +17,14 @@ from codsa.io.seeds import child, rng
 from codsa.io.tables import read_parquet, write_parquet
 
 REGION = "__region__"
-WORKING = 5000
+WORKING_ROWS = 5000
 """Rows of a region among which a neighbour-based block searches."""
 
 
 class Resampler(Generator):
     """A generator whose model is its training rows; a subclass says how to draw from them."""
 
+    uses_gpu: ClassVar[bool] = False
     needs = 1
     """The least number of rows of a region that it can be asked for."""
     mixes = True
@@ -61,14 +62,14 @@ class Resampler(Generator):
         self.numbers, self.codes = self.table.encode(self.rows)
 
     def working_members(self, region: int, stream: np.random.SeedSequence) -> np.ndarray:
-        """Return the places of the rows that one block works on: all, or `WORKING` drawn of a large region.
+        """Return the places of the rows that one block works on: all, or `WORKING_ROWS` drawn of a large region.
 
         Neighbours are searched anew for every block, so the search must stay small.
         """
         found = self.members(region)
-        if len(found) <= WORKING:
+        if len(found) <= WORKING_ROWS:
             return found
-        return np.sort(rng(child(stream, "working")).permutation(found)[:WORKING])
+        return np.sort(rng(child(stream, "working")).permutation(found)[:WORKING_ROWS])
 
     def rebuild(self, numbers: np.ndarray, codes: np.ndarray, region: int) -> pd.DataFrame:
         """Return rows of a region from numbers and codes as `MixedTable.encode` gives them."""

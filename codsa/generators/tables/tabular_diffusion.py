@@ -17,7 +17,7 @@ from codsa.data.rows import Rows, encoded, subsample
 from codsa.data.schema import Schema
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
-from codsa.generators.base import BLOCK, Generator, complete
+from codsa.generators.base import BLOCK_ROWS, Generator, complete
 from codsa.generators.tables.labels import LabelModel
 from codsa.io.devices import half_type
 from codsa.io.processes import is_main, my_share
@@ -72,7 +72,7 @@ class TabularDiffusion(Generator):
     """
 
     streams = True
-    pretraining = {"ties": False}
+    pretraining = {"dependencies": False}
     told: int | None = None
     """Width of the noise level's embedding; None: that of the network."""
 
@@ -227,7 +227,7 @@ class TabularDiffusion(Generator):
         model = self.model.to(device).eval()
         generator = torch.Generator().manual_seed(integer(stream))
         plan = (self.sampler_steps, self.noise, generator, device, half_type(self.recipe.precision))
-        for part in chunks(len(drawn_as), CHUNK_ROWS if device.type == "cpu" else BLOCK):
+        for part in chunks(len(drawn_as), CHUNK_ROWS if device.type == "cpu" else BLOCK_ROWS):
             drawn = edm.sample(model, torch.from_numpy(drawn_as[part]), self.space.width, *plan)
             yield complete(self.space.decode(drawn.numpy(), drawn_as[part]), region, self.schema)
 

@@ -12,7 +12,7 @@ import pandas as pd
 from codsa.data.chunks import chunks
 from codsa.data.schema import Schema
 from codsa.errors import CodsaError
-from codsa.generators.base import Generator
+from codsa.generators.base import Generator, Modality
 from codsa.generators.tables.source_rows import with_source
 from codsa.generators.texts.decoders import Decoder, Decoding, load_decoder, make_decoder
 from codsa.io import array_columns
@@ -42,6 +42,7 @@ class DecodedTextGenerator(Generator):
         Those of `core`.
     """
 
+    modality: ClassVar[Modality] = "texts"
     core: ClassVar[type[Generator]]
     label: ClassVar[str]
 
@@ -62,7 +63,7 @@ class DecodedTextGenerator(Generator):
         self.decoder: Decoder | None = None
         self.slow = self.decoding.name == "vec2text"
         if self.slow:
-            self.block = SLOW_BLOCK
+            self.block = SLOW_BLOCK_ROWS
 
     def fit(
         self,
@@ -121,7 +122,7 @@ class DecodedTextGenerator(Generator):
         return made
 
 
-SLOW_BLOCK = 64
+SLOW_BLOCK_ROWS = 64
 """Rows of a block where each is inverted, which is slow."""
 DECODING = ("decoder", "inverter", "corrector", "encoder", "correct_steps", "beam")
 

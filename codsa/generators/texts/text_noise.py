@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from codsa.data.schema import Schema
 from codsa.encoders.sentences import SentenceEncoder
 from codsa.errors import CodsaError
+from codsa.generators.base import Modality
 from codsa.generators.tables.bootstrap import Bootstrap
 from codsa.io import array_columns
 from codsa.io.seeds import child, rng
@@ -28,6 +29,8 @@ class TextNoise(Bootstrap):
         The sentence encoder by which the changed texts are embedded; needed where embeddings are the feature. Elsewhere
         they keep the embedding of the text that they were made from.
     """
+
+    modality: ClassVar[Modality] = "texts"
 
     def __init__(self, *, drop: Share = 0.1, swap: Share = 0.1, encoder: str | None = None) -> None:
         self.drop, self.swap = drop, swap
