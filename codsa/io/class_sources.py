@@ -101,7 +101,9 @@ def _assigned(module: str, name: str, attribute: str, seen: frozenset[tuple[str,
 def _values(definition: ast.ClassDef, attribute: str) -> Iterator[ast.expr]:
     """Yield what a class body assigns to a name; the last assignment comes first."""
     for node in reversed(definition.body):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
         if any(isinstance(target, ast.Name) and target.id == attribute for target in targets):
             assert isinstance(node, ast.Assign | ast.AnnAssign)
             if node.value is not None:

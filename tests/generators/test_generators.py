@@ -1,4 +1,4 @@
-"""The contract of every registered generator, and what only some of them promise."""
+"""What only some generators of tables promise; the contract of all is in test_contract.py."""
 
 from __future__ import annotations
 
@@ -14,81 +14,17 @@ from codsa.errors import CodsaError
 from codsa.generators import Generator, make
 from codsa.io.seeds import stream
 from codsa.settings.regions import RegionRule
-from codsa.settings.registry import GENERATORS
-from codsa.stages.sample import conform, in_bounds
-from codsa.stages.train_generator import load_generator, write_generator
+from codsa.stages.sample import in_bounds
 
 SMALL: dict[str, dict[str, Any]] = {
     "tabular-diffusion": {"steps": 40, "batch": 64, "width": 32, "depth": 1, "sampler_steps": 5}
 }
-IMAGES = {"image-diffusion", "stable-diffusion", "distortions", "restyled"}  # see their own tests
-TEXTS = {"text-diffusion", "text-gaussian", "text-noise"}  # see tests/test_texts.py
-NAMES = sorted(
-    set(GENERATORS) - IMAGES - TEXTS - {"oracle"}
-)  # the oracle draws a simulation, whatever table it is given
 
 
 def fitted(name: str, dataset: Dataset, seed: int = 0, **settings: Any) -> Generator:
     columns = [c.name for c in dataset.schema.modelled]
     made = make(name, {**SMALL.get(name, {}), **settings})
     return made.fit(dataset.rows[columns], dataset.regions(), dataset.schema, stream(seed, "fit"))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_rows_keep_columns_types_levels_and_bounds(name: str, dataset: Dataset) -> None:
-    generator = fitted(name, dataset)
-    for k in range(len(dataset.schema.regions)):
-        made = generator.sample(k, 200, stream(0, "draw", k))
-        assert list(made.columns) == [c.name for c in dataset.schema.modelled]
-        assert (made.dtypes == dataset.rows[made.columns].dtypes).all()
-        assert len(made) == 200
-        assert in_bounds(made, dataset.schema).all()
-        assert (dataset.schema.regions.assign(made) == k).all()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_missing_values_are_generated_as_such(name: str, dataset: Dataset) -> None:
-    made = fitted(name, dataset).sample(0, 400, stream(0, "draw"))
-    whole = [c.name for c in dataset.schema.modelled if c.missing == 0]
-    assert not made[whole].isna().any().any()
-    if name != "tabular-diffusion":  # 40 steps do not teach it when a value is missing
-        gaps = [c.name for c in dataset.schema.modelled if c.missing > 10]
-        assert gaps and made[gaps].isna().any().any()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_stream_alone_decides(name: str, dataset: Dataset) -> None:
-    a, b = fitted(name, dataset), fitted(name, dataset)
-    first = a.sample(1, 50, stream(0, "draw"))
-    np.random.random()  # the global generator has no say
-    pd.testing.assert_frame_equal(first, b.sample(1, 50, stream(0, "draw")))
-    assert not first.equals(a.sample(1, 50, stream(1, "draw")))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_saved_generator_draws_the_same_rows(name: str, dataset: Dataset, tmp_path: Path) -> None:
-    generator = fitted(name, dataset)
-    parameters = {"generator": name, "settings": SMALL.get(name, {}), "r": 1.0}
-    write_generator(tmp_path / "g", generator, dataset.schema, {"dataset": dataset.digest}, parameters)
-    again = load_generator(tmp_path / "g")
-    assert again.schema.to_dict() == dataset.schema.to_dict()
-    expected = conform(generator.sample(0, 64, stream(0, "draw")), dataset.schema)
-    pd.testing.assert_frame_equal(expected, conform(again.generator.sample(0, 64, stream(0, "draw")), again.schema))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_no_pickle_is_written(name: str, dataset: Dataset, tmp_path: Path) -> None:
-    write_generator(
-        tmp_path / "g", fitted(name, dataset), dataset.schema, {}, {"generator": name, "settings": {}, "r": 1.0}
-    )
-    suffixes = {p.suffix for p in (tmp_path / "g").rglob("*") if p.is_file()}
-    assert suffixes <= {".json", ".parquet", ".safetensors", ".csv", ".skops"}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_an_unknown_setting_is_refused(name: str) -> None:
-    with pytest.raises(CodsaError, match="no setting 'stepz'"):
-        make(name, {"stepz": 3})
 
 
 @pytest.mark.parametrize("name", ["smote", "adasyn", "smogn"])

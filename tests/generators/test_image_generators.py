@@ -17,8 +17,7 @@ from codsa.io import array_columns
 from codsa.io.seeds import stream
 from codsa.settings.regions import RegionRule
 from codsa.stages.prepare import prepare
-from codsa.stages.sample import conform, in_bounds
-from codsa.stages.train_generator import PRETRAINERS, load_generator, write_generator
+from codsa.stages.train_generator import PRETRAINERS
 
 SMALL: dict[str, dict[str, Any]] = {
     "image-diffusion": {
@@ -32,7 +31,6 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }
 SMALL["restyled"] = {"source": "u", "size": 4}
-NAMES = ["image-diffusion", "bootstrap", "distortions", "restyled", "source-rows"]
 
 
 def make_images(folder: Path, n: int = 60, side: int = 8, channels: int = 1, **said: Any) -> Dataset:
@@ -67,32 +65,6 @@ def fitted(name: str, data: Dataset, seed: int = 0, pretrained: Path | None = No
     made = make(name, {**SMALL.get(name, {}), **settings})
     rows = data.part(np.arange(len(data)))
     return made.fit(rows, data.regions(), data.schema, stream(seed, "fit"), pretrained=pretrained)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_images_keep_columns_types_and_regions(name: str, images: Dataset) -> None:
-    generator = fitted(name, images)
-    for k in range(2):
-        made = generator.sample(k, 40, stream(0, "draw", k))
-        assert list(made.columns) == ["image", "domain", "age", "y"]
-        assert (made.dtypes == images.rows[made.columns].dtypes).all()
-        assert in_bounds(made, images.schema).all() and (images.schema.regions.assign(made) == k).all()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_stream_alone_decides_and_disk_keeps_all(name: str, images: Dataset, tmp_path: Path) -> None:
-    generator, again = fitted(name, images), fitted(name, images)
-    np.random.random()  # the global generator has no say
-    first = conform(generator.sample(1, 20, stream(0, "draw")), images.schema)
-    pd.testing.assert_frame_equal(first, conform(again.sample(1, 20, stream(0, "draw")), images.schema))
-    assert not first.equals(conform(again.sample(1, 20, stream(1, "draw")), images.schema))
-    write_generator(
-        tmp_path / "g", generator, images.schema, {}, {"generator": name, "settings": SMALL.get(name, {}), "r": 1.0}
-    )
-    read = load_generator(tmp_path / "g").generator
-    pd.testing.assert_frame_equal(first, conform(read.sample(1, 20, stream(0, "draw")), images.schema))
-    suffixes = {p.suffix for p in (tmp_path / "g").rglob("*") if p.is_file()}
-    assert suffixes <= {".json", ".parquet", ".safetensors", ".csv"}
 
 
 SETTINGS: list[tuple[str, str, Any]] = [

@@ -100,9 +100,10 @@ class DecodedTextGenerator(Generator):
                 yield self._with_texts(rows.iloc[part], self.decoder, region)
 
     def _with_texts(self, rows: pd.DataFrame, decoder: Decoder, region: int) -> pd.DataFrame:
-        """Return rows with the texts that their embeddings stand for."""
+        """Return rows with the texts that their embeddings stand for, in the schema's order of columns."""
         vectors = array_columns.arrays(rows[embedding_of(self.schema)])
-        return rows.assign(**{self.schema.texts[0]: decoder.decode(vectors, region)})
+        texts = pd.Series(decoder.decode(vectors, region), index=rows.index, dtype="str")
+        return rows.assign(**{self.schema.texts[0]: texts})[[column.name for column in self.schema.modelled]]
 
     def save(self, folder: Path) -> None:
         """Write core and decoder (see `Generator.save`)."""
