@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -83,11 +83,16 @@ class EstimatorKind:
         What 'auto' stands for.
     read : callable, optional
         (folder, layout) → a fitted model that wrote itself there; the others are written by skops.
+    modality : {'tables', 'images', 'texts'}
+        The features that the contract suite fits it on: columns of numbers and categories, one image, one text.
+    tasks : tuple of {'classification', 'regression', 'detection'}
     """
 
     build: Callable[[Layout, int, Mapping[str, Any]], Any]
     preprocess: str
     read: Callable[[Path, Layout], Any] | None = None
+    modality: Literal["tables", "images", "texts"] = "tables"
+    tasks: tuple[str, ...] = ("classification", "regression")
 
 
 def feature_matrix(rows: pd.DataFrame, schema: Schema) -> np.ndarray:

@@ -101,13 +101,14 @@ def _assigned(module: str, name: str, attribute: str, seen: frozenset[tuple[str,
 def _values(definition: ast.ClassDef, attribute: str) -> Iterator[ast.expr]:
     """Yield what a class body assigns to a name; the last assignment comes first."""
     for node in reversed(definition.body):
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        )
-        if any(isinstance(target, ast.Name) and target.id == attribute for target in targets):
-            assert isinstance(node, ast.Assign | ast.AnnAssign)
-            if node.value is not None:
-                yield node.value
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+        elif isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        else:
+            continue
+        if node.value is not None and any(isinstance(t, ast.Name) and t.id == attribute for t in targets):
+            yield node.value
 
 
 def _origin(source: ModuleSource, name: str) -> tuple[str, str] | None:

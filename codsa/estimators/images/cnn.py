@@ -153,5 +153,5 @@ def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> CnnArms:
     return CnnArms(layout, *_settings(**settings))
 
 
-cnn = EstimatorKind(_build, "none", Cnn.read)
+cnn = EstimatorKind(_build, "none", Cnn.read, modality="images")
 """The paper's network for faces; `flip` is how it is trained there."""

@@ -100,5 +100,5 @@ def _build_autoencoder(layout: Layout, seed: int, settings: Mapping[str, Any]) -
     return Networks(lambda: Autoencoder(layout, facts), layout, training)
 
 
-autoencoder = EstimatorKind(_build_autoencoder, "none", Autoencoder.read)
+autoencoder = EstimatorKind(_build_autoencoder, "none", Autoencoder.read, "images", ("detection",))
 """The paper's detector."""

@@ -143,4 +143,4 @@ def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> LocalOutli
     return LocalOutliers(layout.shape, **_settings(**settings))
 
 
-local_outliers = EstimatorKind(_build, "none")
+local_outliers = EstimatorKind(_build, "none", modality="images", tasks=("detection",))

@@ -83,5 +83,5 @@ def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> TfidfLogis
     return TfidfLogistic(**settings)
 
 
-tfidf_logistic = EstimatorKind(_build, "none")
+tfidf_logistic = EstimatorKind(_build, "none", modality="texts", tasks=("classification",))
 """The paper's settings: English stop words, one- and two-word terms in 5 texts at least, C = 5, balanced classes."""
