@@ -18,7 +18,7 @@ from codsa.data.split import VALIDATION
 from codsa.diagnostics.distances import tables
 from codsa.encoders.tabular import TabularEncoder
 from codsa.estimators import fit_all
-from codsa.estimators.base import layout_of, problem
+from codsa.estimators.base import layout_of, weighted_rows
 from codsa.generators import Generator
 from codsa.generators.base import BLOCK_ROWS
 from codsa.io.devices import mixed_precision
@@ -137,13 +137,13 @@ def quality(made: list[pd.DataFrame], fresh: list[pd.DataFrame]) -> list[str]:
         distances.append(f"{tables.wasserstein(x, y):.3f}")
     fitted_on = pd.concat([rows.iloc[:2000] for rows in made], ignore_index=True)
     candidates = pd.concat(fresh, ignore_index=True)
-    test = problem(candidates, schema, np.ones(len(candidates)))
+    test = weighted_rows(candidates, schema, np.ones(len(candidates)))
     region = schema.regions.assign(candidates)
     losses = []
     for seed in range(3):
         fit = fit_all(
             EstimatorSpec(name="mlp", preprocess="none"),
-            [problem(fitted_on, schema, np.ones(len(fitted_on)))],
+            [weighted_rows(fitted_on, schema, np.ones(len(fitted_on)))],
             evaluation_set(dataset, split, VALIDATION).problem,
             layout_of(schema, split.n),
             stream(seed, "fit"),

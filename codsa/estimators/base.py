@@ -27,7 +27,7 @@ PREPROCESSING = ("auto", "none", "ordinal", "standard", "smooth")
 
 
 @dataclass(frozen=True)
-class Layout:
+class FeatureLayout:
     """Which columns of the feature matrix are ordered and which hold codes.
 
     Attributes
@@ -54,7 +54,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Problem:
+class WeightedRows:
     """The rows that one arm is fitted on, or judged on.
 
     Attributes
@@ -88,9 +88,9 @@ class EstimatorKind:
     tasks : tuple of {'classification', 'regression', 'detection'}
     """
 
-    build: Callable[[Layout, int, Mapping[str, Any]], Any]
+    build: Callable[[FeatureLayout, int, Mapping[str, Any]], Any]
     preprocess: str
-    read: Callable[[Path, Layout], Any] | None = None
+    read: Callable[[Path, FeatureLayout], Any] | None = None
     modality: Literal["tables", "images", "texts"] = "tables"
     tasks: tuple[str, ...] = ("classification", "regression")
 
@@ -131,12 +131,12 @@ def target_vector(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
     return to_float(rows[column.name])
 
 
-def problem(rows: pd.DataFrame, schema: Schema, weight: np.ndarray) -> Problem:
+def weighted_rows(rows: pd.DataFrame, schema: Schema, weight: np.ndarray) -> WeightedRows:
     """Return rows as the arrays that estimators compute with."""
-    return Problem(feature_matrix(rows, schema), target_vector(rows, schema), weight)
+    return WeightedRows(feature_matrix(rows, schema), target_vector(rows, schema), weight)
 
 
-def layout_of(schema: Schema, steps_rows: int) -> Layout:
+def layout_of(schema: Schema, steps_rows: int) -> FeatureLayout:
     """Return the layout of `feature_matrix`."""
     columns = [schema.column(name) for name in schema.features]
     widths = [int(np.prod(c.shape)) if c.shape else 1 for c in columns]
@@ -146,10 +146,10 @@ def layout_of(schema: Schema, steps_rows: int) -> Layout:
     coded = sorted(j for j in unordered if kinds[j].type != "text")
     shape = list(columns[0].shape or []) if len(columns) == 1 else []
     classes = len(schema.classes) if schema.task == "classification" else 0
-    return Layout(schema.task, classes, ordered, coded, steps_rows, shape, any(c.type == "text" for c in columns))
+    return FeatureLayout(schema.task, classes, ordered, coded, steps_rows, shape, any(c.type == "text" for c in columns))
 
 
-def preprocessor(kind: str, layout: Layout) -> Any:
+def preprocessor(kind: str, layout: FeatureLayout) -> Any:
     """Return an unfitted transformer of the feature matrix.
 
     Raises
@@ -183,7 +183,7 @@ def fill_empty(x: np.ndarray) -> np.ndarray:
     return np.where(empty, 0.0, x) if empty.any() else x
 
 
-def _smooth(layout: Layout) -> Any:
+def _smooth(layout: FeatureLayout) -> Any:
     """Return an unfitted transformer that gives every number as its rank and by asinh, both of about unit scale."""
     from sklearn.pipeline import make_pipeline, make_union
     from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, RobustScaler, StandardScaler
@@ -201,12 +201,12 @@ class Fitted:
     transform : transformer
     model : estimator
         Of scikit-learn's protocol.
-    layout : Layout
+    layout : FeatureLayout
     folder : Path, optional
         Where it was read from.
     """
 
-    def __init__(self, transform: Any, model: Any, layout: Layout, folder: Path | None = None) -> None:
+    def __init__(self, transform: Any, model: Any, layout: FeatureLayout, folder: Path | None = None) -> None:
         self.transform, self.model, self.layout, self.folder = transform, model, layout, folder
 
     def predict(self, x: np.ndarray) -> np.ndarray:
@@ -271,7 +271,7 @@ def estimator_kind(spec: EstimatorSpec) -> EstimatorKind:
     if isinstance(found, EstimatorKind):
         return found
 
-    def build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:
+    def build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Any:
         check_settings("estimator", spec.name, found, settings)
         seeded = {"random_state": seed} if "random_state" in inspect.signature(found).parameters else {}
         return validated(spec.name, found(**{**seeded, **settings}))
@@ -288,7 +288,7 @@ def check_spec(spec: EstimatorSpec, task: str | None = None) -> None:
         None: the settings must suit one of classification and regression.
     """
     kind, refusals = estimator_kind(spec), []
-    layouts = [Layout("classification", 2, [], [], 1, texts=spec.name == TEXTS), Layout("regression", 0, [], [], 1)]
+    layouts = [FeatureLayout("classification", 2, [], [], 1, texts=spec.name == TEXTS), FeatureLayout("regression", 0, [], [], 1)]
     for layout in [one for one in layouts if task in (None, one.task)]:
         try:
             kind.build(layout, 0, spec.settings)
@@ -312,9 +312,9 @@ def validated(name: str, model: Any) -> Any:
 
 def fit_all(
     spec: EstimatorSpec,
-    problems: list[Problem],
-    validation: Problem,
-    layout: Layout,
+    problems: list[WeightedRows],
+    validation: WeightedRows,
+    layout: FeatureLayout,
     stream: np.random.SeedSequence,
     cores: int = 1,
 ) -> list[Fitted]:
@@ -326,9 +326,9 @@ def fit_all(
 
     Parameters
     ----------
-    problems : list of Problem
+    problems : list of WeightedRows
         One per arm.
-    validation : Problem
+    validation : WeightedRows
         For estimators that stop early; the others do not see it.
     cores : int
         Changes the time taken and nothing else.
@@ -343,9 +343,9 @@ def fit_all(
     seed = integer(stream)
     model = kind.build(layout, seed, spec.settings)
     transforms = [preprocessor(chosen, layout).fit(p.x) for p in problems]
-    inner = [Problem(t.transform(p.x), p.y, p.weight) for t, p in zip(transforms, problems, strict=True)]
+    inner = [WeightedRows(t.transform(p.x), p.y, p.weight) for t, p in zip(transforms, problems, strict=True)]
     if hasattr(model, "fit_many"):
-        checks = [Problem(t.transform(validation.x), validation.y, validation.weight) for t in transforms]
+        checks = [WeightedRows(t.transform(validation.x), validation.y, validation.weight) for t in transforms]
         models = model.fit_many(inner, checks, seed)
     else:
         from sklearn.utils.parallel import Parallel, delayed
@@ -355,7 +355,7 @@ def fit_all(
     return [Fitted(t, m, layout) for t, m in zip(transforms, models, strict=True)]
 
 
-def _fit_one(model: Any, point: Problem, name: str) -> Any:
+def _fit_one(model: Any, point: WeightedRows, name: str) -> Any:
     if "n_jobs" in inspect.signature(type(model)).parameters:
         model.n_jobs = None  # arms side by side already take the cores; more threads would only wait for each other
     weighted = not np.all(point.weight == point.weight[0])

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import Layout, Problem
+from codsa.estimators.base import FeatureLayout, WeightedRows
 from codsa.io.imports import without_compiler
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import child, integer, stream
@@ -63,7 +63,7 @@ class NetworkModel(ABC):
 
     Parameters
     ----------
-    layout : Layout
+    layout : FeatureLayout
     facts : mapping
         What `build` needs, as JSON.
 
@@ -75,7 +75,7 @@ class NetworkModel(ABC):
 
     record: ClassVar[type[Any]]
 
-    def __init__(self, layout: Layout, facts: Mapping[str, Any]) -> None:
+    def __init__(self, layout: FeatureLayout, facts: Mapping[str, Any]) -> None:
         self.layout, self.facts = layout, dict(facts)
         self.classes_ = np.arange(layout.classes)
         self.net = self.build()
@@ -89,7 +89,7 @@ class NetworkModel(ABC):
         """Return the mean loss of a batch, x in [0, 1] for images, of shape (b, channels, height, width)."""
 
     @abstractmethod
-    def quality(self, rows: Problem) -> float:
+    def quality(self, rows: WeightedRows) -> float:
         """Return how well judged rows are predicted; less is better."""
 
     def prepared(self, x: np.ndarray) -> torch.Tensor:
@@ -109,7 +109,7 @@ class NetworkModel(ABC):
         write_json(folder / "network.json", self.facts)
 
     @classmethod
-    def read(cls, folder: Path, layout: Layout) -> Self:
+    def read(cls, folder: Path, layout: FeatureLayout) -> Self:
         """Read what `save` wrote."""
         facts = vars(read_as(folder / "network.json", cls.record))
         with torch.device("meta"):  # the weights' own sizes are compared before any memory is taken
@@ -125,19 +125,19 @@ class Networks:
     ----------
     make : callable
         () → an unfitted `NetworkModel`.
-    layout : Layout
+    layout : FeatureLayout
     training : Training
     """
 
-    def __init__(self, make: Callable[[], NetworkModel], layout: Layout, training: Training) -> None:
+    def __init__(self, make: Callable[[], NetworkModel], layout: FeatureLayout, training: Training) -> None:
         self.make, self.layout, self.training = make, layout, training
 
     @without_compiler()
-    def fit_many(self, points: list[Problem], checks: list[Problem], seed: int) -> list[NetworkModel]:
+    def fit_many(self, points: list[WeightedRows], checks: list[WeightedRows], seed: int) -> list[NetworkModel]:
         """Fit all arms, one after the other (see `codsa.estimators.base.fit_all`)."""
         return [self._fit(point, check, seed) for point, check in zip(points, checks, strict=True)]
 
-    def _fit(self, point: Problem, check: Problem, seed: int) -> NetworkModel:
+    def _fit(self, point: WeightedRows, check: WeightedRows, seed: int) -> NetworkModel:
         model = self.make()
         root = stream(seed, "network")
         draw_weights(model.net, torch.Generator().manual_seed(integer(child(root, "weights"))))
@@ -156,7 +156,7 @@ class NetworkLoop(TrainingLoop):
     Parameters
     ----------
     model : NetworkModel
-    arm, check : Problem
+    arm, check : WeightedRows
         Training rows, and the validation rows of the checks.
     training : Training
     epoch_rows : int
@@ -168,8 +168,8 @@ class NetworkLoop(TrainingLoop):
     def __init__(
         self,
         model: NetworkModel,
-        point: Problem,
-        check: Problem,
+        point: WeightedRows,
+        check: WeightedRows,
         training: Training,
         epoch_rows: int,
         generator: torch.Generator,
@@ -234,7 +234,7 @@ def as_input(x: np.ndarray, shape: list[int]) -> torch.Tensor:
     return made.reshape(-1, *shape).movedim(-1, 1) if len(shape) == 3 else made
 
 
-def need_images(name: str, layout: Layout) -> None:
+def need_images(name: str, layout: FeatureLayout) -> None:
     """Raise a `CodsaError` unless images are the only feature."""
     if len(layout.shape) != 3:
         raise CodsaError(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import Average, EstimatorKind, Fitted, Layout, Predictor
+from codsa.estimators.base import Average, EstimatorKind, Fitted, FeatureLayout, Predictor
 from codsa.estimators.sound import check_trees
 from codsa.estimators.types import FURTHER, SKLEARN, TYPES
 from codsa.io.library_internals import SKOPS_SCHEMA, import_skops, reproducible_skops, sklearn_estimators
@@ -32,7 +32,7 @@ class Record:
     """What `estimator.json` holds."""
 
     estimator: EstimatorSpec
-    layout: Layout
+    layout: FeatureLayout
 
 
 def _dump(fitted: Any, path: Path, name: str) -> None:

@@ -19,8 +19,8 @@ from toy_texts import toy_dataset, use_toy_encoder
 
 from codsa.data.dataset import Dataset
 from codsa.errors import CodsaError
-from codsa.estimators import Fitted, Problem, fit_all
-from codsa.estimators.base import Layout, estimator_kind, layout_of, problem
+from codsa.estimators import Fitted, WeightedRows, fit_all
+from codsa.estimators.base import FeatureLayout, estimator_kind, layout_of, weighted_rows
 from codsa.estimators.store import load_fitted, save_fitted
 from codsa.io.seeds import stream
 from codsa.settings.estimator import EstimatorSpec
@@ -42,14 +42,14 @@ SUFFIXES = {".json", ".safetensors", ".skops"}
 class Example:
     """Rows of which an estimator can learn the target: training rows and others."""
 
-    train: Problem
-    test: Problem
-    layout: Layout
+    train: WeightedRows
+    test: WeightedRows
+    layout: FeatureLayout
 
 
 def as_example(dataset: Dataset, numbers: bool = False, detection: bool = False) -> Example:
     """Split a dataset in two; with `numbers` the target is the class as a number, plus noise."""
-    all_rows = problem(dataset.rows, dataset.schema, np.ones(len(dataset)))
+    all_rows = weighted_rows(dataset.rows, dataset.schema, np.ones(len(dataset)))
     layout = layout_of(dataset.schema, len(dataset) // 2)
     if numbers:
         noise = np.random.default_rng(0).normal(0, 0.1, len(dataset))
@@ -60,8 +60,8 @@ def as_example(dataset: Dataset, numbers: bool = False, detection: bool = False)
     return Example(rows_of(all_rows, is_train), rows_of(all_rows, is_test), layout)
 
 
-def rows_of(rows: Problem, chosen: np.ndarray) -> Problem:
-    return Problem(rows.x[chosen], rows.y[chosen], rows.weight[chosen])
+def rows_of(rows: WeightedRows, chosen: np.ndarray) -> WeightedRows:
+    return WeightedRows(rows.x[chosen], rows.y[chosen], rows.weight[chosen])
 
 
 def table(folder: Path) -> Dataset:
@@ -102,7 +102,7 @@ def spec_of(name: str) -> EstimatorSpec:
     return EstimatorSpec(name=name, settings=SETTINGS.get(name, {}))
 
 
-def fit(name: str, example: Example, train: Problem | None = None, layout: Layout | None = None) -> Fitted:
+def fit(name: str, example: Example, train: WeightedRows | None = None, layout: FeatureLayout | None = None) -> Fitted:
     layout = layout or example.layout
     return fit_all(spec_of(name), [train or example.train], example.test, layout, stream(0, "fit"))[0]
 

@@ -13,8 +13,8 @@ from test_image_generators import make_images
 from codsa.data.dataset import Dataset
 from codsa.data.metrics import by_region
 from codsa.errors import CodsaError
-from codsa.estimators import Problem, fit_all
-from codsa.estimators.base import layout_of, problem
+from codsa.estimators import WeightedRows, fit_all
+from codsa.estimators.base import layout_of, weighted_rows
 from codsa.estimators.store import load_fitted, save_fitted
 from codsa.io.seeds import stream
 from codsa.settings.estimator import EstimatorSpec
@@ -32,15 +32,15 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return make_images(tmp_path_factory.mktemp("odd"), 240, task="detection", normal=["a"])
 
 
-def points(data: Dataset, count: int) -> tuple[Problem, Problem]:
+def points(data: Dataset, count: int) -> tuple[WeightedRows, WeightedRows]:
     """The first normal rows, and the last rows of both kinds."""
     normal = np.flatnonzero(data.rows["y"] == "a")[:count]
-    whole = problem(data.rows, data.schema, np.ones(len(data)))
-    return (Problem(p.x, p.y, p.weight) for p in (_some(whole, normal), _some(whole, np.arange(160, 240))))  # type: ignore[return-value]
+    whole = weighted_rows(data.rows, data.schema, np.ones(len(data)))
+    return (WeightedRows(p.x, p.y, p.weight) for p in (_some(whole, normal), _some(whole, np.arange(160, 240))))  # type: ignore[return-value]
 
 
-def _some(p: Problem, rows: np.ndarray) -> Problem:
-    return Problem(p.x[rows], p.y[rows], p.weight[rows])
+def _some(p: WeightedRows, rows: np.ndarray) -> WeightedRows:
+    return WeightedRows(p.x[rows], p.y[rows], p.weight[rows])
 
 
 def test_a_detector_of_scikit_learn_tells_what_it_has_not_seen(odd: Dataset, tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_detector_of_scikit_learn_tells_what_it_has_not_seen(odd: Dataset, tmp
 def test_arms_start_alike_and_have_the_same_steps(odd: Dataset) -> None:
     name = "autoencoder"
     train, check = points(odd, 60)
-    twice = Problem(np.repeat(train.x, 2, axis=0), np.repeat(train.y, 2), np.repeat(train.weight, 2))
+    twice = WeightedRows(np.repeat(train.x, 2, axis=0), np.repeat(train.y, 2), np.repeat(train.weight, 2))
     judge = EstimatorSpec(name=name, preprocess="auto", settings={**FAST[name], "epochs": 2})
     layout = layout_of(odd.schema, 60)
     a, b, again = fit_all(judge, [train, twice, train], check, layout, stream(0, "f"))
@@ -102,7 +102,7 @@ def test_arms_start_alike_and_have_the_same_steps(odd: Dataset) -> None:
 def test_every_setting_changes_the_scores(name: str, setting: str, value: Any, odd: Dataset, tmp_path: Path) -> None:
     data = odd if name != "cnn" else make_images(tmp_path)
     rows = np.flatnonzero(data.rows["y"] == "a") if name != "cnn" else np.arange(40)
-    whole = problem(data.rows, data.schema, np.ones(len(data)))
+    whole = weighted_rows(data.rows, data.schema, np.ones(len(data)))
     usually = {**FAST[name]} if name == "local-outliers" else {**FAST[name], "epochs": 12}
     usual, other = (
         fit_all(
@@ -129,10 +129,10 @@ def test_training_stops_after_patience_checks(odd: Dataset, monkeypatch: pytest.
 
 
 def test_the_papers_network_has_the_papers_layers() -> None:
-    from codsa.estimators.base import Layout
+    from codsa.estimators.base import FeatureLayout
     from codsa.estimators.images.cnn import Cnn
 
-    net = Cnn(Layout("regression", 0, [], [], 1, [64, 64, 3]), {"channels": [32, 64, 128, 256], "hidden": 256}).net
+    net = Cnn(FeatureLayout("regression", 0, [], [], 1, [64, 64, 3]), {"channels": [32, 64, 128, 256], "hidden": 256}).net
     shapes = [tuple(p.shape) for name, p in net.named_parameters() if name.endswith("weight")]
     assert shapes == [
         (32, 3, 3, 3),
@@ -159,7 +159,7 @@ def test_image_estimators_refuse_other_data(odd: Dataset, tmp_path: Path) -> Non
     from conftest import make_mixed_table, write_prepared
 
     table = write_prepared(tmp_path / "t", make_mixed_table())
-    whole = problem(table.rows, table.schema, np.ones(len(table)))
+    whole = weighted_rows(table.rows, table.schema, np.ones(len(table)))
     with pytest.raises(CodsaError, match="reads images, and nothing else"):
         fit_all(EstimatorSpec(name="cnn"), [whole], whole, layout_of(table.schema, 40), stream(0, "f"))
 

@@ -12,8 +12,8 @@ import pytest
 from codsa.data.dataset import Dataset
 from codsa.data.metrics import by_region
 from codsa.errors import CodsaError
-from codsa.estimators import Fitted, Problem, fit_all
-from codsa.estimators.base import Layout, estimator_kind, feature_matrix, layout_of, problem
+from codsa.estimators import Fitted, WeightedRows, fit_all
+from codsa.estimators.base import FeatureLayout, estimator_kind, feature_matrix, layout_of, weighted_rows
 from codsa.estimators.store import load_fitted, save_fitted
 from codsa.estimators.tables.mlp import Mlp, StackLoop
 from codsa.io.seeds import stream
@@ -34,15 +34,15 @@ def spec_of(name: str, **settings: Any) -> EstimatorSpec:
     return EstimatorSpec(name=name, settings={**FAST.get(name, {}), **settings})
 
 
-def whole(dataset: Dataset, weight: float = 1.0) -> Problem:
-    return problem(dataset.rows, dataset.schema, np.full(len(dataset.rows), weight))
+def whole(dataset: Dataset, weight: float = 1.0) -> WeightedRows:
+    return weighted_rows(dataset.rows, dataset.schema, np.full(len(dataset.rows), weight))
 
 
-def part(point: Problem, rows: np.ndarray) -> Problem:
-    return Problem(point.x[rows], point.y[rows], point.weight[rows])
+def part(point: WeightedRows, rows: np.ndarray) -> WeightedRows:
+    return WeightedRows(point.x[rows], point.y[rows], point.weight[rows])
 
 
-def fit_one(dataset: Dataset, chosen: EstimatorSpec, point: Problem | None = None) -> Fitted:
+def fit_one(dataset: Dataset, chosen: EstimatorSpec, point: WeightedRows | None = None) -> Fitted:
     layout = layout_of(dataset.schema, len(dataset.rows))
     return fit_all(chosen, [point or whole(dataset)], whole(dataset), layout, stream(0, "fit"))[0]
 
@@ -98,11 +98,11 @@ def test_dates_are_days_and_categories_codes(dataset: Dataset) -> None:
             assert set(x[:, j]) <= set(range(len(column.levels) + 1))
 
 
-def points(random: np.random.Generator, sizes: list[int]) -> list[Problem]:
+def points(random: np.random.Generator, sizes: list[int]) -> list[WeightedRows]:
     made = []
     for size in sizes:
         x = random.normal(size=(size, 4))
-        made.append(Problem(x, (x[:, 0] + x[:, 1] ** 2 > 0.5).astype(np.int64), np.ones(size)))
+        made.append(WeightedRows(x, (x[:, 0] + x[:, 1] ** 2 > 0.5).astype(np.int64), np.ones(size)))
     return made
 
 
@@ -110,7 +110,7 @@ def points(random: np.random.Generator, sizes: list[int]) -> list[Problem]:
 def test_perceptrons_fitted_together_equal_those_fitted_alone(budget: str) -> None:
     """Within 1e-4 of probability: the sums of a stacked product run in another order."""
     problems = points(np.random.default_rng(0), [200, 350, 500])
-    layout = Layout("classification", 2, [0, 1, 2, 3], [], 200)
+    layout = FeatureLayout("classification", 2, [0, 1, 2, 3], [], 200)
     check = problems[0]
     chosen = EstimatorSpec(
         name="mlp",
@@ -125,7 +125,7 @@ def test_perceptrons_fitted_together_equal_those_fitted_alone(budget: str) -> No
 
 @pytest.mark.parametrize(("budget", "expected"), [("steps", [4, 4]), ("epochs", [4, 10])])
 def test_more_rows_mean_more_steps_only_where_asked(budget: str, expected: list[int]) -> None:
-    layout = Layout("classification", 2, [0, 1, 2, 3], [], 200)
+    layout = FeatureLayout("classification", 2, [0, 1, 2, 3], [], 200)
     problems = points(np.random.default_rng(0), [200, 500])
     mlp = Mlp(layout, hidden=[8], batch=50, budget=budget)
     loop = StackLoop(mlp, problems, [problems[0]] * 2, 0)
@@ -138,7 +138,7 @@ def test_more_rows_mean_more_steps_only_where_asked(budget: str, expected: list[
 )
 def test_every_setting_of_the_perceptron_changes_it(setting: str, value: Any) -> None:
     problems = points(np.random.default_rng(0), [300])
-    layout = Layout("classification", 2, [0, 1, 2, 3], [], 150)
+    layout = FeatureLayout("classification", 2, [0, 1, 2, 3], [], 150)
     usual = {"hidden": [16], "epochs": 60, "batch": 64, "learning_rate": 0.03, "patience": 10}
     found = [
         fit_all(
@@ -157,8 +157,8 @@ def test_many_classes(dataset: Dataset) -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(400, 2))
     y = (x[:, 0] > 0).astype(np.int64) + (x[:, 1] > 0)
-    point = Problem(x, y, np.ones(400))
-    layout = Layout("classification", 3, [0, 1], [], 400)
+    point = WeightedRows(x, y, np.ones(400))
+    layout = FeatureLayout("classification", 3, [0, 1], [], 400)
     for name in TABLES:
         eager = {"epochs": 200, "learning_rate": 1e-2} if name == "mlp" else {}
         found = fit_all(spec_of(name, **eager), [point], point, layout, stream(0, "fit"))[0].predict(x)
@@ -169,8 +169,8 @@ def test_many_classes(dataset: Dataset) -> None:
 def test_probabilities_of_a_model_in_single_precision_sum_to_one() -> None:
     random = np.random.default_rng(0)
     x, y = random.normal(size=(900, 40)).astype(np.float32), np.arange(900) % 5
-    point = Problem(x, y, np.ones(900))
-    layout = Layout("classification", 5, list(range(40)), [], 900)
+    point = WeightedRows(x, y, np.ones(900))
+    layout = FeatureLayout("classification", 5, list(range(40)), [], 900)
     fitted = fit_all(spec_of("logistic"), [point], point, layout, stream(0, "fit"))[0]
     assert fitted.model.coef_.dtype == np.float32
     found = fitted.predict(x)

@@ -21,7 +21,7 @@ from codsa.encoders import sentences as encoding
 from codsa.encoders.vectors import VectorBlock
 from codsa.errors import CodsaError
 from codsa.estimators import fit_all
-from codsa.estimators.base import layout_of, problem
+from codsa.estimators.base import layout_of, weighted_rows
 from codsa.generators import make
 from codsa.io import array_columns
 from codsa.io.seeds import rng, stream
@@ -371,7 +371,7 @@ def test_source_rows_join_those_of_the_study(name: str, tmp_path: Path, toy: Non
 
 def test_words_need_an_estimator_of_texts_and_terms(tmp_path: Path) -> None:
     dataset = toy_dataset(tmp_path, None)
-    rows, layout = problem(dataset.rows, dataset.schema, np.ones(90)), layout_of(dataset.schema, 90)
+    rows, layout = weighted_rows(dataset.rows, dataset.schema, np.ones(90)), layout_of(dataset.schema, 90)
     with pytest.raises(CodsaError, match="use tfidf-logistic"):
         fit_all(EstimatorSpec(name="logistic"), [rows], rows, layout, stream(0))
     with pytest.raises(CodsaError, match="lower min_df"):

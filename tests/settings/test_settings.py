@@ -17,7 +17,7 @@ from codsa.cli.fit import main as codsa_fit
 from codsa.cli.train_gen import main as codsa_train_gen
 from codsa.encoders.scaling import NAMES
 from codsa.errors import CodsaError
-from codsa.estimators.base import Layout, check_spec, estimator_kind
+from codsa.estimators.base import FeatureLayout, check_spec, estimator_kind
 from codsa.generators.base import generator_class, make
 from codsa.generators.texts.inverting import GIVEN
 from codsa.generators.texts.training import train_inverter
@@ -30,12 +30,12 @@ from codsa.settings.types import Scaling
 from codsa.workflow.config import Experiment
 from codsa.workflow.study import Study
 
-IMAGES = Layout("classification", 2, list(range(48)), [], 8, [4, 4, 3])
+IMAGES = FeatureLayout("classification", 2, list(range(48)), [], 8, [4, 4, 3])
 NETWORKS = {
-    "autoencoder": Layout("detection", 0, list(range(48)), [], 8, [4, 4, 3]),
+    "autoencoder": FeatureLayout("detection", 0, list(range(48)), [], 8, [4, 4, 3]),
     "cnn": IMAGES,
-    "local-outliers": Layout("detection", 0, list(range(48)), [], 8, [4, 4, 3]),
-    "mlp": Layout("classification", 2, [0, 1], [], 8),
+    "local-outliers": FeatureLayout("detection", 0, list(range(48)), [], 8, [4, 4, 3]),
+    "mlp": FeatureLayout("classification", 2, [0, 1], [], 8),
 }
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import EstimatorKind, Layout, Problem
+from codsa.estimators.base import EstimatorKind, FeatureLayout, WeightedRows
 from codsa.estimators.networks import NetworkModel, Networks, Training, need_images
 from codsa.settings.registry import check_settings
 from codsa.settings.types import Batch, Budget, PositiveInt, Rate, Share, Stop, Width
@@ -83,7 +83,7 @@ class Cnn(NetworkModel):
         return (output[:, 0] - ((y - self.facts["centre"]) / self.facts["scale"]).float()) ** 2
 
     @torch.no_grad()
-    def quality(self, rows: Problem) -> float:
+    def quality(self, rows: WeightedRows) -> float:
         """Return the weighted loss on judged rows."""
         outputs = self.outputs(rows.x, self.net)
         each = self._errors(torch.from_numpy(outputs).float(), torch.from_numpy(rows.y)).numpy()
@@ -101,11 +101,11 @@ class Cnn(NetworkModel):
 class CnnArms(Networks):
     """Fits a network per arm, with the target brought to unit scale by the arm's own rows."""
 
-    def __init__(self, layout: Layout, facts: Mapping[str, Any], training: Training) -> None:
+    def __init__(self, layout: FeatureLayout, facts: Mapping[str, Any], training: Training) -> None:
         super().__init__(lambda: Cnn(layout, self.facts), layout, training)
         self.facts = dict(facts)
 
-    def _fit(self, point: Problem, check: Problem, seed: int) -> NetworkModel:
+    def _fit(self, point: WeightedRows, check: WeightedRows, seed: int) -> NetworkModel:
         if self.layout.classes == 0:
             spread = float(point.y.std())
             self.facts |= {"centre": float(point.y.mean()), "scale": spread if spread > 0 else 1.0}
@@ -145,7 +145,7 @@ def _settings(
     return facts, Training(epochs, batch, learning_rate, patience, budget, stop)
 
 
-def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> CnnArms:
+def _build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> CnnArms:
     check_settings("estimator", "cnn", _settings, settings)
     need_images("cnn", layout)
     if layout.task == "detection":

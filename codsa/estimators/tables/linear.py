@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import EstimatorKind, Layout, Problem, validated
+from codsa.estimators.base import EstimatorKind, FeatureLayout, WeightedRows, validated
 from codsa.settings.arguments import admits
 from codsa.settings.registry import check_settings
 from codsa.settings.types import Rate
@@ -31,11 +31,11 @@ class Penalised:
     def __init__(self, penalties: Sequence[float], settings: Mapping[str, Any]) -> None:
         self.penalties, self.settings = sorted(penalties), dict(settings)
 
-    def fit_many(self, points: list[Problem], checks: list[Problem], seed: int) -> list[Any]:
+    def fit_many(self, points: list[WeightedRows], checks: list[WeightedRows], seed: int) -> list[Any]:
         """Fit every arm with every penalty; return each arm's best model."""
         return [self._best(point, check) for point, check in zip(points, checks, strict=True)]
 
-    def _best(self, point: Problem, check: Problem) -> Any:
+    def _best(self, point: WeightedRows, check: WeightedRows) -> Any:
         from sklearn.linear_model import LogisticRegression
 
         found, lowest, start = None, np.inf, None
@@ -52,7 +52,7 @@ class Penalised:
         return found
 
 
-def confidence(model: Any, check: Problem) -> tuple[float, float]:
+def confidence(model: Any, check: WeightedRows) -> tuple[float, float]:
     """Return the factor of a model's logits that is best on validation rows, and their cross-entropy with it.
 
     Rows of a class that the model has never met are left out; without any others the factor is 1.
@@ -74,7 +74,7 @@ def confidence(model: Any, check: Problem) -> tuple[float, float]:
     return float(np.exp(best.x)), float(best.fun)
 
 
-def _linear(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:
+def _linear(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Any:
     from sklearn.linear_model import LogisticRegression, Ridge
 
     call = Ridge if layout.task == "regression" else LogisticRegression

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import EstimatorKind, Layout
+from codsa.estimators.base import EstimatorKind, FeatureLayout
 from codsa.estimators.networks import need_images
 from codsa.io.library_internals import drop_search_tree, grow_search_tree
 from codsa.settings.registry import check_settings
@@ -135,7 +135,7 @@ def _settings(*, neighbours: PositiveInt = 10, cells: list[Cells] | None = None)
     return {"neighbours": neighbours, "cells": [7, 6, 4] if cells is None else list(cells)}
 
 
-def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> LocalOutliers:
+def _build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> LocalOutliers:
     check_settings("estimator", "local-outliers", _settings, settings)
     need_images("local-outliers", layout)
     if layout.task != "detection":

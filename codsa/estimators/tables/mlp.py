@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch.optim.adam import adam
 
-from codsa.estimators.base import EstimatorKind, Layout, Problem
+from codsa.estimators.base import EstimatorKind, FeatureLayout, WeightedRows
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import rng, stream
 from codsa.io.tensors import load_tensors
@@ -52,7 +52,7 @@ class Mlp:
 
     def __init__(
         self,
-        layout: Layout,
+        layout: FeatureLayout,
         *,
         hidden: list[Width] | None = None,
         learning_rate: Rate = 1e-3,
@@ -65,12 +65,12 @@ class Mlp:
         self.learning_rate, self.batch, self.epochs = learning_rate, batch, epochs
         self.patience, self.budget = patience, budget
 
-    def fit_many(self, points: list[Problem], checks: list[Problem], seed: int) -> list[MlpModel]:
+    def fit_many(self, points: list[WeightedRows], checks: list[WeightedRows], seed: int) -> list[MlpModel]:
         """Fit all arms at once.
 
         Parameters
         ----------
-        arms, checks : list of Problem
+        arms, checks : list of WeightedRows
             Training rows, and validation rows as each arm's preprocessing gives them.
         seed : int
 
@@ -97,7 +97,7 @@ class Mlp:
         """Return how many arms are computed together."""
         return max(1, CACHED // (self.batch * max(self.hidden, default=1)))
 
-    def _scale(self, point: Problem) -> Scale:
+    def _scale(self, point: WeightedRows) -> Scale:
         if self.layout.task == "classification":
             return Scale(0.0, 1.0)
         spread = float(point.y.std())
@@ -249,7 +249,7 @@ class StackLoop(TrainingLoop):
     Each arm has its own early stopping, and a check whenever its own epoch ends.
     """
 
-    def __init__(self, mlp: Mlp, points: list[Problem], checks: list[Problem], seed: int) -> None:
+    def __init__(self, mlp: Mlp, points: list[WeightedRows], checks: list[WeightedRows], seed: int) -> None:
         self.mlp, self.classes = mlp, mlp.layout.classes
         self.x = torch.from_numpy(np.concatenate([a.x for a in points]).astype(np.float32))
         self.y = torch.from_numpy(np.concatenate([a.y for a in points]).astype(np.float32))
@@ -320,7 +320,7 @@ class StackLoop(TrainingLoop):
             self.alive = self.alive[keep]
 
 
-def _columns(checks: list[Problem]) -> list[list[np.ndarray]]:
+def _columns(checks: list[WeightedRows]) -> list[list[np.ndarray]]:
     return [[c.x for c in checks], [c.y for c in checks], [c.weight for c in checks]]
 
 
@@ -356,7 +356,7 @@ def _initial(mlp: Mlp, features: int, seed: int) -> Weights:
     return weights
 
 
-def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Mlp:
+def _build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Mlp:
     check_settings("estimator", "mlp", Mlp, settings, ("layout",))
     return Mlp(layout, **settings)
 

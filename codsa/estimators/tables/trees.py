@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from codsa.estimators.base import EstimatorKind, Layout, validated
+from codsa.estimators.base import EstimatorKind, FeatureLayout, validated
 from codsa.settings.registry import check_settings
 
 
-def _boosting(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:
+def _boosting(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     call = HistGradientBoostingRegressor if layout.task == "regression" else HistGradientBoostingClassifier
@@ -17,7 +17,7 @@ def _boosting(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:
     return validated("gradient-boosting", call(**{"early_stopping": False, "random_state": seed, **settings}))
 
 
-def _forest(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:
+def _forest(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Any:
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     call = RandomForestRegressor if layout.task == "regression" else RandomForestClassifier

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import EstimatorKind, Layout
+from codsa.estimators.base import EstimatorKind, FeatureLayout
 from codsa.settings.registry import check_settings
 from codsa.settings.types import PositiveInt, Rate
 
@@ -76,7 +76,7 @@ class TfidfLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.classes_[self.predict_proba(x).argmax(axis=1)])
 
 
-def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> TfidfLogistic:
+def _build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> TfidfLogistic:
     check_settings("estimator", "tfidf-logistic", TfidfLogistic, settings)
     if not layout.texts or layout.task != "classification":
         raise CodsaError("estimator 'tfidf-logistic' takes one text and a class; declare the text's column as feature")

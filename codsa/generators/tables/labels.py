@@ -20,7 +20,7 @@ import pandas as pd
 from codsa.data.schema import Schema
 from codsa.encoders.values import from_codes, from_float
 from codsa.errors import CodsaError
-from codsa.estimators.base import Average, Fitted, Layout, Problem, fit_all, layout_of, problem
+from codsa.estimators.base import Average, Fitted, FeatureLayout, WeightedRows, fit_all, layout_of, weighted_rows
 from codsa.estimators.store import load_fitted, save_fitted
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import child, rng
@@ -81,7 +81,7 @@ class Ensemble:
 
 
 def fit_ensemble(
-    rows: Problem, layout: Layout, stream: np.random.SeedSequence, source: Ensemble | None = None
+    rows: WeightedRows, layout: FeatureLayout, stream: np.random.SeedSequence, source: Ensemble | None = None
 ) -> tuple[Ensemble, np.ndarray]:
     """Fit an ensemble fold by fold.
 
@@ -117,18 +117,18 @@ def _mixtures(kinds: int) -> list[np.ndarray]:
     return [np.array(step) / QUARTERS for step in steps if sum(step) == QUARTERS]
 
 
-def _some(rows: Problem, chosen: np.ndarray) -> Problem:
-    return Problem(rows.x[chosen], rows.y[chosen], rows.weight[chosen])
+def _some(rows: WeightedRows, chosen: np.ndarray) -> WeightedRows:
+    return WeightedRows(rows.x[chosen], rows.y[chosen], rows.weight[chosen])
 
 
 def _fit_kind(
-    spec: EstimatorSpec, parts: list[tuple[Problem, Problem]], layout: Layout, stream: np.random.SeedSequence
+    spec: EstimatorSpec, parts: list[tuple[WeightedRows, WeightedRows]], layout: FeatureLayout, stream: np.random.SeedSequence
 ) -> list[Fitted]:
     """Fit one model per fold; a perceptron stops early on its own fold."""
     return [fit_all(spec, [seen], held, layout, child(stream, j))[0] for j, (seen, held) in enumerate(parts)]
 
 
-def _held_out(kind: list[Fitted], parts: list[tuple[Problem, Problem]], fold: np.ndarray) -> np.ndarray:
+def _held_out(kind: list[Fitted], parts: list[tuple[WeightedRows, WeightedRows]], fold: np.ndarray) -> np.ndarray:
     found = [model.predict(held.x) for model, (_, held) in zip(kind, parts, strict=True)]
     whole = np.empty((len(fold), *found[0].shape[1:]))
     for j, values in enumerate(found):
@@ -136,7 +136,7 @@ def _held_out(kind: list[Fitted], parts: list[tuple[Problem, Problem]], fold: np
     return whole
 
 
-def _loss(predicted: np.ndarray, rows: Problem) -> float:
+def _loss(predicted: np.ndarray, rows: WeightedRows) -> float:
     """Return the weighted cross-entropy of probabilities, or the squared error of values."""
     if predicted.ndim == 2:
         each = -np.log(np.clip(predicted[np.arange(len(rows.y)), rows.y], 1e-12, 1.0))
@@ -185,13 +185,13 @@ class LabelModel:
             self.predicted, self.residuals = held_out[order], (found.y - held_out)[order]
         return self
 
-    def _problem(self, rows: pd.DataFrame, regions: np.ndarray, weight: np.ndarray) -> Problem:
-        found = problem(rows, self.schema, weight)
+    def _problem(self, rows: pd.DataFrame, regions: np.ndarray, weight: np.ndarray) -> WeightedRows:
+        found = weighted_rows(rows, self.schema, weight)
         if self.by_region:
             return replace(found, y=regions)
         return replace(found, x=np.column_stack([found.x, regions]))
 
-    def _layout(self, rows: int) -> Layout:
+    def _layout(self, rows: int) -> FeatureLayout:
         known = layout_of(self.schema, rows)
         if self.by_region:
             return replace(known, task="classification", classes=len(self.schema.regions))
