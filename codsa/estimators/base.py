@@ -111,14 +111,14 @@ def _numbers(values: pd.Series, column: Column) -> np.ndarray:
         return arrays(values).reshape(len(values), -1)
     if column.type == "text":
         return values.to_numpy(dtype=object)[:, None]
-    return _one_number(values, column)[:, None]
+    return _as_numbers(values, column)[:, None]
 
 
-def _one_number(values: pd.Series, column: Column) -> np.ndarray:
+def _as_numbers(values: pd.Series, column: Column) -> np.ndarray:
     if not is_ordered(column):
         return level_codes(values, column).astype(float)
-    raw = to_float(values)
-    return raw / 86_400e9 if column.type == "datetime" else raw
+    numbers = to_float(values)
+    return numbers / 86_400e9 if column.type == "datetime" else numbers
 
 
 def target_vector(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
@@ -146,7 +146,9 @@ def layout_of(schema: Schema, steps_rows: int) -> FeatureLayout:
     coded = sorted(j for j in unordered if kinds[j].type != "text")
     shape = list(columns[0].shape or []) if len(columns) == 1 else []
     classes = len(schema.classes) if schema.task == "classification" else 0
-    return FeatureLayout(schema.task, classes, ordered, coded, steps_rows, shape, any(c.type == "text" for c in columns))
+    return FeatureLayout(
+        schema.task, classes, ordered, coded, steps_rows, shape, any(c.type == "text" for c in columns)
+    )
 
 
 def preprocessor(kind: str, layout: FeatureLayout) -> Any:
@@ -232,13 +234,15 @@ class Fitted:
         if self.layout.task == "regression":
             return np.asarray(self.model.predict(inner), dtype=float)
         seen = np.asarray(self.model.classes_, dtype=np.int64)
-        found = np.zeros((len(x), self.layout.classes))
+        probabilities = np.zeros((len(x), self.layout.classes))
         if hasattr(self.model, "predict_proba"):
-            made = np.asarray(self.model.predict_proba(inner), dtype=float)  # a model in float32 sums to 1 but nearly
-            found[:, seen] = made / np.maximum(made.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+            predicted = np.asarray(
+                self.model.predict_proba(inner), dtype=float
+            )  # a model in float32 sums to 1 but nearly
+            probabilities[:, seen] = predicted / np.maximum(predicted.sum(axis=1, keepdims=True), np.finfo(float).tiny)
         else:
-            found[np.arange(len(x)), np.asarray(self.model.predict(inner), dtype=np.int64)] = 1.0
-        return found
+            probabilities[np.arange(len(x)), np.asarray(self.model.predict(inner), dtype=np.int64)] = 1.0
+        return probabilities
 
 
 @dataclass(frozen=True)
@@ -267,14 +271,14 @@ def average_predictors(members: list[Fitted]) -> Predictor:
 
 def estimator_kind(spec: EstimatorSpec) -> EstimatorKind:
     """Return the registered kind, or one made around a user's `module:Class`."""
-    found = load("estimator", spec.name, ESTIMATORS)
-    if isinstance(found, EstimatorKind):
-        return found
+    registered = load("estimator", spec.name, ESTIMATORS)
+    if isinstance(registered, EstimatorKind):
+        return registered
 
     def build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Any:
-        check_settings("estimator", spec.name, found, settings)
-        seeded = {"random_state": seed} if "random_state" in inspect.signature(found).parameters else {}
-        return validated(spec.name, found(**{**seeded, **settings}))
+        check_settings("estimator", spec.name, registered, settings)
+        seeded = {"random_state": seed} if "random_state" in inspect.signature(registered).parameters else {}
+        return validated(spec.name, registered(**{**seeded, **settings}))
 
     return EstimatorKind(build, "standard")
 
@@ -288,8 +292,11 @@ def check_spec(spec: EstimatorSpec, task: str | None = None) -> None:
         None: the settings must suit one of classification and regression.
     """
     kind, refusals = estimator_kind(spec), []
-    layouts = [FeatureLayout("classification", 2, [], [], 1, texts=spec.name == TEXTS), FeatureLayout("regression", 0, [], [], 1)]
-    for layout in [one for one in layouts if task in (None, one.task)]:
+    layouts = [
+        FeatureLayout("classification", 2, [], [], 1, texts=spec.name == TEXTS),
+        FeatureLayout("regression", 0, [], [], 1),
+    ]
+    for layout in [layout for layout in layouts if task in (None, layout.task)]:
         try:
             kind.build(layout, 0, spec.settings)
             return
@@ -339,29 +346,29 @@ def fit_all(
         In the order of the arms.
     """
     kind = estimator_kind(spec)
-    chosen = kind.preprocess if spec.preprocess == "auto" else spec.preprocess
+    preprocess = kind.preprocess if spec.preprocess == "auto" else spec.preprocess
     seed = integer(stream)
     model = kind.build(layout, seed, spec.settings)
-    transforms = [preprocessor(chosen, layout).fit(p.x) for p in problems]
-    inner = [WeightedRows(t.transform(p.x), p.y, p.weight) for t, p in zip(transforms, problems, strict=True)]
+    transforms = [preprocessor(preprocess, layout).fit(p.x) for p in problems]
+    training = [WeightedRows(t.transform(p.x), p.y, p.weight) for t, p in zip(transforms, problems, strict=True)]
     if hasattr(model, "fit_many"):
         checks = [WeightedRows(t.transform(validation.x), validation.y, validation.weight) for t in transforms]
-        models = model.fit_many(inner, checks, seed)
+        models = model.fit_many(training, checks, seed)
     else:
         from sklearn.utils.parallel import Parallel, delayed
 
-        each = (delayed(_fit_one)(kind.build(layout, seed, spec.settings), p, spec.name) for p in inner)
-        models = Parallel(n_jobs=cores, prefer="threads")(each)
+        jobs = (delayed(_fit_one)(kind.build(layout, seed, spec.settings), p, spec.name) for p in training)
+        models = Parallel(n_jobs=cores, prefer="threads")(jobs)
     return [Fitted(t, m, layout) for t, m in zip(transforms, models, strict=True)]
 
 
-def _fit_one(model: Any, point: WeightedRows, name: str) -> Any:
+def _fit_one(model: Any, rows: WeightedRows, name: str) -> Any:
     if "n_jobs" in inspect.signature(type(model)).parameters:
         model.n_jobs = None  # arms side by side already take the cores; more threads would only wait for each other
-    weighted = not np.all(point.weight == point.weight[0])
+    weighted = not np.all(rows.weight == rows.weight[0])
     if weighted and "sample_weight" not in inspect.signature(model.fit).parameters:
         raise CodsaError(f"estimator '{name}' takes no weights; leave the method 'weighted' out")
     try:
-        return model.fit(point.x, point.y, sample_weight=point.weight) if weighted else model.fit(point.x, point.y)
+        return model.fit(rows.x, rows.y, sample_weight=rows.weight) if weighted else model.fit(rows.x, rows.y)
     except ValueError as error:
         raise CodsaError(f"estimator '{name}' cannot be fitted: {error}") from None

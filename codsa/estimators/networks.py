@@ -26,7 +26,7 @@ from codsa.settings.types import Budget, Stop
 
 log = logging.getLogger(__name__)
 
-CHUNK = 1024
+CHUNK_ROWS = 1024
 """Rows that are predicted at a time."""
 
 
@@ -98,9 +98,9 @@ class NetworkModel(ABC):
 
     @torch.no_grad()
     def outputs(self, x: np.ndarray, ask: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
-        """Return what `ask` gives for each row, `CHUNK` rows at a time."""
+        """Return what `ask` gives for each row, `CHUNK_ROWS` rows at a time."""
         self.net.eval()
-        parts = [ask(self.prepared(x[i : i + CHUNK])).double().numpy() for i in range(0, len(x), CHUNK)]
+        parts = [ask(self.prepared(x[i : i + CHUNK_ROWS])).double().numpy() for i in range(0, len(x), CHUNK_ROWS)]
         return np.concatenate(parts) if parts else np.empty(0)
 
     def save(self, folder: Path) -> None:
@@ -113,9 +113,9 @@ class NetworkModel(ABC):
         """Read what `save` wrote."""
         facts = vars(read_as(folder / "network.json", cls.record))
         with torch.device("meta"):  # the weights' own sizes are compared before any memory is taken
-            made = cls(layout, facts)
-        fill(made.net, load_tensors(folder / "network.safetensors", "torch"), assign=True)
-        return made
+            model = cls(layout, facts)
+        fill(model.net, load_tensors(folder / "network.safetensors", "torch"), assign=True)
+        return model
 
 
 class Networks:
@@ -222,16 +222,16 @@ def batches(rows: int, batch: int, steps: int, generator: torch.Generator) -> It
     for _ in range(steps):
         while len(left) < batch:
             left = np.r_[left, torch.randperm(rows, generator=generator).numpy()]
-        now, left = left[:batch], left[batch:]
-        yield now
+        batch_rows, left = left[:batch], left[batch:]
+        yield batch_rows
 
 
 def as_input(x: np.ndarray, shape: list[int]) -> torch.Tensor:
     """Return a feature matrix as float32: images in [0, 1], of shape (b, channels, height, width)."""
-    made = torch.from_numpy(np.ascontiguousarray(x)).float()
+    tensor = torch.from_numpy(np.ascontiguousarray(x)).float()
     if x.dtype == np.uint8:
-        made = made / 255
-    return made.reshape(-1, *shape).movedim(-1, 1) if len(shape) == 3 else made
+        tensor = tensor / 255
+    return tensor.reshape(-1, *shape).movedim(-1, 1) if len(shape) == 3 else tensor
 
 
 def need_images(name: str, layout: FeatureLayout) -> None:

@@ -38,12 +38,12 @@ class Generator(ABC):
     streams : bool
         Whether `fit` also takes `codsa.data.rows.StoredRows`, which need not fit into memory.
     slow : bool
-        Whether drawing a block takes so long that a killed job had better not draw it again.
+        Whether drawing a block takes long, so that blocks are kept for a job that was killed and starts again.
     block : int
-        Rows that are drawn from one stream. A pool's last block is drawn to the end of the chunk in which the rows
-        asked are complete (see `sample_chunks`).
+        Rows that are drawn from one stream. A pool's last block ends with the chunk that completes the rows asked for
+        (see `sample_chunks`).
     pretraining : mapping
-        The settings that hold where it is fitted on a source set.
+        Settings that replace the user's where it is fitted on a source set.
     """
 
     modality: ClassVar[Modality] = "tables"
@@ -92,8 +92,8 @@ class Generator(ABC):
     def sample_chunks(self, region: int, count: int, stream: np.random.SeedSequence) -> Iterator[pd.DataFrame]:
         """Give the rows that `sample` draws in order, some at a time; the caller stops when it has enough.
 
-        Where rows are dear a subclass computes each chunk when it is asked for. What a chunk holds must depend on
-        `region`, `count` and `stream` alone, so that few rows are the first of many. By default there is one chunk.
+        By default there is one chunk. A subclass whose rows take long computes each chunk when it is asked for. A chunk
+        must depend on `region`, `count` and `stream` alone, so that few rows are the first of many.
         """
         yield self.sample(region, count, stream)
 
@@ -107,12 +107,12 @@ class Generator(ABC):
         """Read a fitted generator, on a machine with or without a GPU."""
 
 
-def complete(made: pd.DataFrame, region: int, schema: Schema) -> pd.DataFrame:
+def complete(generated: pd.DataFrame, region: int, schema: Schema) -> pd.DataFrame:
     """Set the columns that a region fixes to one value, and put all in the schema's order."""
-    given = schema.regions.constant(region)
-    constants = {name: cast(pd.Series([value] * len(made)), schema.column(name)) for name, value in given.items()}
-    whole = made.assign(**constants)
-    return whole[[c.name for c in schema.modelled if c.name in whole]]
+    fixed = schema.regions.constant(region)
+    constants = {name: cast(pd.Series([value] * len(generated)), schema.column(name)) for name, value in fixed.items()}
+    all_columns = generated.assign(**constants)
+    return all_columns[[c.name for c in schema.modelled if c.name in all_columns]]
 
 
 def make(name: str, settings: Mapping[str, Any]) -> Generator:
@@ -123,8 +123,8 @@ def make(name: str, settings: Mapping[str, Any]) -> Generator:
     CodsaError
         For a name or a setting that is not known.
     """
-    made: Generator = generator_class(name, settings)(**settings)
-    return made
+    generator: Generator = generator_class(name, settings)(**settings)
+    return generator
 
 
 def generator_class(name: str, settings: Mapping[str, Any], trusted: Collection[str] | None = None) -> type[Generator]:

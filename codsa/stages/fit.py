@@ -196,7 +196,9 @@ def evaluation_set(dataset: AnyDataset, split: Split, role: str) -> EvaluationSe
     assert role != TRAIN
     rows = split.rows(role)
     region = dataset.regions()[rows]
-    return EvaluationSet(weighted_rows(in_memory(dataset.part(rows)), dataset.schema, law_weights(region, split.q)), region)
+    return EvaluationSet(
+        weighted_rows(in_memory(dataset.part(rows)), dataset.schema, law_weights(region, split.q)), region
+    )
 
 
 def _record(point: GridPoint, score: dict[str, float], r: float, real: int, split: Split) -> dict[str, Any]:

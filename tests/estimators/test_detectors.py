@@ -132,7 +132,9 @@ def test_the_papers_network_has_the_papers_layers() -> None:
     from codsa.estimators.base import FeatureLayout
     from codsa.estimators.images.cnn import Cnn
 
-    net = Cnn(FeatureLayout("regression", 0, [], [], 1, [64, 64, 3]), {"channels": [32, 64, 128, 256], "hidden": 256}).net
+    net = Cnn(
+        FeatureLayout("regression", 0, [], [], 1, [64, 64, 3]), {"channels": [32, 64, 128, 256], "hidden": 256}
+    ).net
     shapes = [tuple(p.shape) for name, p in net.named_parameters() if name.endswith("weight")]
     assert shapes == [
         (32, 3, 3, 3),

@@ -110,7 +110,7 @@ def test_what_is_told_decides_the_image(tmp_path: Path) -> None:
     generator = fitted("image-diffusion", data, **settings)
     made = {}
     for label in ("a", "b"):
-        generator.told["y"] = label  # type: ignore[attr-defined]
+        generator.condition_rows["y"] = label  # type: ignore[attr-defined]
         made |= {(label, k): array_columns.arrays(generator.sample(k, 24, stream(0, k))["image"]) for k in (0, 1)}
     left, right = ({key: made[key][:, :, part].mean() for key in made} for part in (slice(0, 4), slice(4, 8)))
     assert all(right["b", k] > left["b", k] + 30 and left["a", k] > right["a", k] + 30 for k in (0, 1))

@@ -64,15 +64,15 @@ class Cnn(NetworkModel):
         if self.facts["flip"]:
             mirrored = torch.rand(len(x), generator=generator) < 0.5
             x = torch.where(mirrored[:, None, None, None], x.flip(-1), x)
-        each = self._errors(self._dropped(x, generator), y)
-        return (each * weight).sum() / weight.sum()
+        errors = self._errors(self._dropped(x, generator), y)
+        return (errors * weight).sum() / weight.sum()
 
     def _dropped(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Pass a batch through the network with dropout drawn from the generator."""
         for layer in self.net:  # type: ignore[attr-defined]
             if isinstance(layer, nn.Dropout):
-                kept = torch.rand(x.shape, generator=generator) >= self.facts["dropout"]
-                x = x * kept / (1 - self.facts["dropout"])
+                is_kept = torch.rand(x.shape, generator=generator) >= self.facts["dropout"]
+                x = x * is_kept / (1 - self.facts["dropout"])
             else:
                 x = layer(x)
         return x
@@ -86,8 +86,8 @@ class Cnn(NetworkModel):
     def quality(self, rows: WeightedRows) -> float:
         """Return the weighted loss on judged rows."""
         outputs = self.outputs(rows.x, self.net)
-        each = self._errors(torch.from_numpy(outputs).float(), torch.from_numpy(rows.y)).numpy()
-        return float(np.average(each, weights=rows.weight))
+        errors = self._errors(torch.from_numpy(outputs).float(), torch.from_numpy(rows.y)).numpy()
+        return float(np.average(errors, weights=rows.weight))
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return values of shape (n,)."""

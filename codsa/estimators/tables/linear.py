@@ -38,7 +38,7 @@ class Penalised:
     def _best(self, point: WeightedRows, check: WeightedRows) -> Any:
         from sklearn.linear_model import LogisticRegression
 
-        found, lowest, start = None, np.inf, None
+        best_model, lowest, start = None, np.inf, None
         for c in self.penalties:
             model = LogisticRegression(**{**self.settings, "C": c, "warm_start": True})
             if start is not None:
@@ -46,10 +46,10 @@ class Penalised:
             model.fit(point.x, point.y, point.weight)
             start = model.coef_, model.intercept_
             factor, loss = confidence(model, check)
-            if found is None or loss < lowest:
-                found, lowest = model, loss
+            if best_model is None or loss < lowest:
+                best_model, lowest = model, loss
                 model.coef_, model.intercept_ = factor * model.coef_, factor * model.intercept_
-        return found
+        return best_model
 
 
 def confidence(model: Any, check: WeightedRows) -> tuple[float, float]:
@@ -60,15 +60,15 @@ def confidence(model: Any, check: WeightedRows) -> tuple[float, float]:
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
-    known = np.isin(check.y, model.classes_)
-    if not known.any():
+    has_class = np.isin(check.y, model.classes_)
+    if not has_class.any():
         return 1.0, np.inf
-    logits = np.log(np.clip(model.predict_proba(check.x[known]), 1e-300, None))
-    own = np.searchsorted(model.classes_, check.y[known])[:, None]
+    logits = np.log(np.clip(model.predict_proba(check.x[has_class]), 1e-300, None))
+    own = np.searchsorted(model.classes_, check.y[has_class])[:, None]
 
     def loss(power: float) -> float:
-        each = np.take_along_axis(log_softmax(np.exp(power) * logits, axis=1), own, axis=1)[:, 0]
-        return -float(np.average(each, weights=check.weight[known]))
+        log_likelihoods = np.take_along_axis(log_softmax(np.exp(power) * logits, axis=1), own, axis=1)[:, 0]
+        return -float(np.average(log_likelihoods, weights=check.weight[has_class]))
 
     best = minimize_scalar(loss, bounds=(-4.0, 2.0), method="bounded")
     return float(np.exp(best.x)), float(best.fun)
@@ -80,12 +80,12 @@ def _linear(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> An
     call = Ridge if layout.task == "regression" else LogisticRegression
     check_settings("estimator", "logistic", call, settings)
     default = {} if layout.task == "regression" else {"max_iter": 1000}
-    several = settings.get("C")
-    if isinstance(several, Sequence) and not isinstance(several, str):
-        if not several or not admits(list[Rate], list(several)):
-            raise CodsaError(f"estimator 'logistic': C = {list(several)}; give numbers above 0")
-        validated("logistic", call(**{**default, **settings, "C": several[0]}))
-        return Penalised(several, {**default, **settings})
+    penalties = settings.get("C")
+    if isinstance(penalties, Sequence) and not isinstance(penalties, str):
+        if not penalties or not admits(list[Rate], list(penalties)):
+            raise CodsaError(f"estimator 'logistic': C = {list(penalties)}; give numbers above 0")
+        validated("logistic", call(**{**default, **settings, "C": penalties[0]}))
+        return Penalised(penalties, {**default, **settings})
     return validated("logistic", call(**{**default, **settings}))
 
 

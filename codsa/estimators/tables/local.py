@@ -79,11 +79,11 @@ class LocalOutliers(BaseEstimator):  # type: ignore[misc]
     def score_samples(self, x: np.ndarray) -> np.ndarray:
         """Return how normal rows are, ndarray of shape (n,)."""
         parts = zip(self._views(x), self.reducers_, self.factors_, self.scales_, strict=True)
-        each = [
+        scores = [
             -np.log(-factor.score_samples(reducer.transform(view))) / scale for view, reducer, factor, scale in parts
         ]
-        made: np.ndarray = np.mean(each, axis=0)
-        return made
+        mean_scores: np.ndarray = np.mean(scores, axis=0)
+        return mean_scores
 
     def _views(self, x: np.ndarray) -> list[np.ndarray]:
         """Return a matrix of float32 for each way to see the rows."""

@@ -23,7 +23,7 @@ from codsa.nn.training_loop import EarlyStopping, TrainingLoop
 from codsa.settings.registry import check_settings
 from codsa.settings.types import Batch, Budget, Count, PositiveInt, Rate, Width
 
-CACHED = 2**17
+CACHE_NUMBERS = 2**17
 """Numbers of a hidden layer, over the arms of a stack, that stay in a core's cache (half a megabyte)."""
 Weights = list[torch.Tensor]
 
@@ -95,7 +95,7 @@ class Mlp:
 
     def _stack(self) -> int:
         """Return how many arms are computed together."""
-        return max(1, CACHED // (self.batch * max(self.hidden, default=1)))
+        return max(1, CACHE_NUMBERS // (self.batch * max(self.hidden, default=1)))
 
     def _scale(self, point: WeightedRows) -> Scale:
         if self.layout.task == "classification":
@@ -259,7 +259,7 @@ class StackLoop(TrainingLoop):
         self.validation = [torch.from_numpy(np.stack(p).astype(np.float32)) for p in _columns(checks)]
         rows = sizes if mlp.budget == "epochs" else np.full(len(points), mlp.layout.steps_rows)
         self.epoch = np.maximum(np.ceil(rows / mlp.batch).astype(int), 1)
-        self.orders = [_Order(int(size), mlp, seed) for size in sizes]
+        self.orders = [_BatchOrder(int(size), mlp, seed) for size in sizes]
         self.alive = np.arange(len(points))
         self.early_stopping: list[EarlyStopping[Weights]] = [EarlyStopping(mlp.patience) for _ in points]
         initial = _initial(mlp, points[0].x.shape[1], seed)
@@ -324,7 +324,7 @@ def _columns(checks: list[WeightedRows]) -> list[list[np.ndarray]]:
     return [[c.x for c in checks], [c.y for c in checks], [c.weight for c in checks]]
 
 
-class _Order:
+class _BatchOrder:
     """The batches of one arm: shuffled passes over its rows.
 
     With budget 'epochs' the last batch of a pass is filled up with marks that fall below the
@@ -332,16 +332,16 @@ class _Order:
     """
 
     def __init__(self, size: int, mlp: Mlp, seed: int) -> None:
-        self.size, self.batch, self.whole = size, mlp.batch, mlp.budget == "epochs"
+        self.size, self.batch, self.full_passes = size, mlp.batch, mlp.budget == "epochs"
         self.random = rng(stream(seed, "order"))
         self.left = np.empty(0, dtype=np.int64)
 
     def next(self) -> np.ndarray:
         """Return the next batch, ndarray of int64, shape (batch,)."""
-        while len(self.left) < (1 if self.whole else self.batch):
+        while len(self.left) < (1 if self.full_passes else self.batch):
             self.left = np.r_[self.left, self.random.permutation(self.size)]
-        now, self.left = self.left[: self.batch], self.left[self.batch :]
-        return np.r_[now, np.full(self.batch - len(now), -np.iinfo(np.int32).max)]
+        batch_rows, self.left = self.left[: self.batch], self.left[self.batch :]
+        return np.r_[batch_rows, np.full(self.batch - len(batch_rows), -np.iinfo(np.int32).max)]
 
 
 def _initial(mlp: Mlp, features: int, seed: int) -> Weights:

@@ -25,8 +25,8 @@ class Resampler(Generator):
     """A generator whose model is its training rows; a subclass says how to draw from them."""
 
     uses_gpu: ClassVar[bool] = False
-    needs = 1
-    """The least number of rows of a region that it can be asked for."""
+    min_rows = 1
+    """The fewest rows of a region in S_g from which it can draw."""
     mixes = True
     """Whether rows are mixed as numbers and codes; such a generator has no use for arrays."""
 
@@ -50,12 +50,12 @@ class Resampler(Generator):
         return self
 
     def _mix(self, schema: Schema) -> None:
-        strange = next((c for c in schema.modelled if c.is_array or c.type == "text"), None)
-        if strange is not None:
-            held = "texts" if strange.type == "text" else "arrays"
+        unmixable = next((c for c in schema.modelled if c.is_array or c.type == "text"), None)
+        if unmixable is not None:
+            content = "texts" if unmixable.type == "text" else "arrays"
             raise CodsaError(
                 f"generator '{type(self).__name__.lower()}' mixes numbers and categories; column "
-                f"'{strange.name}' holds {held}: use bootstrap, distortions, "
+                f"'{unmixable.name}' holds {content}: use bootstrap, distortions, "
                 "text-noise or a diffusion model"
             )
         self.table = MixedTable.fit(self.rows, schema.generated)
@@ -66,10 +66,10 @@ class Resampler(Generator):
 
         Neighbours are searched anew for every block, so the search must stay small.
         """
-        found = self.members(region)
-        if len(found) <= WORKING_ROWS:
-            return found
-        return np.sort(rng(child(stream, "working")).permutation(found)[:WORKING_ROWS])
+        members = self.members(region)
+        if len(members) <= WORKING_ROWS:
+            return members
+        return np.sort(rng(child(stream, "working")).permutation(members)[:WORKING_ROWS])
 
     def rebuild(self, numbers: np.ndarray, codes: np.ndarray, region: int) -> pd.DataFrame:
         """Return rows of a region from numbers and codes as `MixedTable.encode` gives them."""
@@ -77,13 +77,13 @@ class Resampler(Generator):
 
     def members(self, region: int) -> np.ndarray:
         """Return the places of a region's rows, or raise a `CodsaError` where they are too few."""
-        found = np.flatnonzero(self.regions == region)
-        if len(found) < self.needs:
+        members = np.flatnonzero(self.regions == region)
+        if len(members) < self.min_rows:
             raise CodsaError(
-                f"region '{self.schema.regions.names[region]}' has {len(found)} rows in S_g; "
-                f"{type(self).__name__.lower()} needs {self.needs}: raise r or pool small regions"
+                f"region '{self.schema.regions.names[region]}' has {len(members)} rows in S_g; "
+                f"{type(self).__name__.lower()} needs {self.min_rows}: raise r or pool small regions"
             )
-        return found
+        return members
 
     def save(self, folder: Path) -> None:
         """Write the rows with their regions (see `Generator.save`)."""

@@ -114,13 +114,13 @@ class DecodedTextGenerator(Generator):
     @classmethod
     def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
         """Read what `save` wrote (see `Generator.load`)."""
-        made = cls(**settings)
-        made.schema = schema
+        generator = cls(**settings)
+        generator.schema = schema
         own = {name: value for name, value in settings.items() if name not in DECODING}
-        made.inner = cls.core.load(folder, schema.without_texts, own)
+        generator.inner = cls.core.load(folder, schema.without_texts, own)
         if schema.texts:
-            made.decoder = load_decoder(made.decoding, folder, schema)
-        return made
+            generator.decoder = load_decoder(generator.decoding, folder, schema)
+        return generator
 
 
 SLOW_BLOCK_ROWS = 64

@@ -69,7 +69,7 @@ class EmbeddingDiffusion(TabularDiffusion):
             tune=tune,
             dependencies=False,
         )
-        self.told = noise_width
+        self.noise_width = noise_width
         self.normal = (shrinkage, means) if start == "normal" else None
 
     def _closed_form(self, rows: pd.DataFrame, regions: np.ndarray) -> NormalStart | None:
