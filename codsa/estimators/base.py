@@ -1,4 +1,4 @@
-"""Fitting one estimator on many arms, with the preprocessing that a practitioner expects."""
+"""Fitting one estimator on many training sets, with the preprocessing that a practitioner expects."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FeatureLayout:
         0 for regression.
     ordered, coded : list of int
     steps_rows : int
-        The number of training rows whose epochs set the budget of gradient steps of every arm.
+        The number of real training rows. Its epochs set the budget of gradient steps of every training set.
     shape : list of int
         Of each row where the only feature is an array: (height, width, channels) or (d,); else empty.
     texts : bool
@@ -55,7 +55,7 @@ class FeatureLayout:
 
 @dataclass(frozen=True)
 class WeightedRows:
-    """The rows that one arm is fitted on, or judged on.
+    """Rows with targets and weights: a training set, or rows for validation.
 
     Attributes
     ----------
@@ -101,8 +101,8 @@ def feature_matrix(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
     Ordered columns as they are (missing as NaN, dates in days), arrays element by element, others
     as level codes. An array or text that is the only feature keeps its type.
     """
-    parts = [_numbers(rows[name], schema.column(name)) for name in schema.features]
-    return parts[0] if len(parts) == 1 else np.column_stack(parts).astype(float, copy=False)
+    matrices = [_numbers(rows[name], schema.column(name)) for name in schema.features]
+    return matrices[0] if len(matrices) == 1 else np.column_stack(matrices).astype(float, copy=False)
 
 
 def _numbers(values: pd.Series, column: Column) -> np.ndarray:
@@ -319,22 +319,22 @@ def validated(name: str, model: Any) -> Any:
 
 def fit_all(
     spec: EstimatorSpec,
-    problems: list[WeightedRows],
+    train_sets: list[WeightedRows],
     validation: WeightedRows,
     layout: FeatureLayout,
     stream: np.random.SeedSequence,
     cores: int = 1,
 ) -> list[Fitted]:
-    """Fit the estimator on every arm.
+    """Fit the estimator on every training set.
 
-    An estimator with `fit_many` gets all arms at once; of the others `cores` are fitted side by
-    side, each on one thread. All arms start from the same stream, so that they differ by their
+    An estimator with `fit_many` gets all training sets at once; of the others `cores` are fitted side by
+    side, each on one thread. All fits start from the same stream, so that they differ by their
     rows alone.
 
     Parameters
     ----------
-    problems : list of WeightedRows
-        One per arm.
+    train_sets : list of WeightedRows
+        One per point of the grid.
     validation : WeightedRows
         For estimators that stop early; the others do not see it.
     cores : int
@@ -343,28 +343,33 @@ def fit_all(
     Returns
     -------
     list of Fitted
-        In the order of the arms.
+        In the order of the training sets.
     """
     kind = estimator_kind(spec)
     preprocess = kind.preprocess if spec.preprocess == "auto" else spec.preprocess
     seed = integer(stream)
     model = kind.build(layout, seed, spec.settings)
-    transforms = [preprocessor(preprocess, layout).fit(p.x) for p in problems]
-    training = [WeightedRows(t.transform(p.x), p.y, p.weight) for t, p in zip(transforms, problems, strict=True)]
+    transforms = [preprocessor(preprocess, layout).fit(rows.x) for rows in train_sets]
+    transformed = [
+        WeightedRows(transform.transform(rows.x), rows.y, rows.weight)
+        for transform, rows in zip(transforms, train_sets, strict=True)
+    ]
     if hasattr(model, "fit_many"):
-        checks = [WeightedRows(t.transform(validation.x), validation.y, validation.weight) for t in transforms]
-        models = model.fit_many(training, checks, seed)
+        validation_sets = [
+            WeightedRows(transform.transform(validation.x), validation.y, validation.weight) for transform in transforms
+        ]
+        models = model.fit_many(transformed, validation_sets, seed)
     else:
         from sklearn.utils.parallel import Parallel, delayed
 
-        jobs = (delayed(_fit_one)(kind.build(layout, seed, spec.settings), p, spec.name) for p in training)
+        jobs = (delayed(_fit_one)(kind.build(layout, seed, spec.settings), rows, spec.name) for rows in transformed)
         models = Parallel(n_jobs=cores, prefer="threads")(jobs)
-    return [Fitted(t, m, layout) for t, m in zip(transforms, models, strict=True)]
+    return [Fitted(transform, model, layout) for transform, model in zip(transforms, models, strict=True)]
 
 
 def _fit_one(model: Any, rows: WeightedRows, name: str) -> Any:
     if "n_jobs" in inspect.signature(type(model)).parameters:
-        model.n_jobs = None  # arms side by side already take the cores; more threads would only wait for each other
+        model.n_jobs = None  # fits side by side already take the cores; more threads would only wait for each other
     weighted = not np.all(rows.weight == rows.weight[0])
     if weighted and "sample_weight" not in inspect.signature(model.fit).parameters:
         raise CodsaError(f"estimator '{name}' takes no weights; leave the method 'weighted' out")

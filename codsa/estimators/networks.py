@@ -1,4 +1,4 @@
-"""Networks over arrays as estimators: trained arm by arm, every arm with the same budget of gradient steps."""
+"""Networks over arrays as estimators: one for each training set, all with the same budget of gradient steps."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ CHUNK_ROWS = 1024
 
 @dataclass(frozen=True)
 class Training:
-    """How a network is trained on an arm.
+    """How a network is trained on a training set.
 
     Attributes
     ----------
     epochs : int
-        With budget 'epochs' passes over an arm's own rows, so that more rows mean more gradient
-        steps (the paper's way). With budget 'steps' every arm gets the steps that so many passes
-        over the real training rows take.
+        With budget 'epochs', passes over the rows of a training set, so that more rows mean more
+        gradient steps (the paper's way). With budget 'steps' every training set gets the gradient
+        steps of this many passes over the real training rows.
     batch : int
     learning_rate : float
         Of Adam.
     patience : int
-        Training stops after so many checks (one per epoch) without a better validation figure.
+        Training stops after this many checks (one per epoch) without a better validation loss.
     budget : {'steps', 'epochs'}
     stop : {'validation', 'last'}
         Which weights are kept: the best by validation rows, or the last.
@@ -90,7 +90,7 @@ class NetworkModel(ABC):
 
     @abstractmethod
     def quality(self, rows: WeightedRows) -> float:
-        """Return how well judged rows are predicted; less is better."""
+        """Return how well validation rows are predicted; less is better."""
 
     def prepared(self, x: np.ndarray) -> torch.Tensor:
         """Return rows as the network reads them: images as (b, channels, height, width) in [0, 1]."""
@@ -119,7 +119,7 @@ class NetworkModel(ABC):
 
 
 class Networks:
-    """An estimator that fits one network per arm, all from the same weights and noise.
+    """An estimator that fits one network per training set, all from the same weights and noise.
 
     Parameters
     ----------
@@ -133,17 +133,22 @@ class Networks:
         self.make, self.layout, self.training = make, layout, training
 
     @without_compiler()
-    def fit_many(self, points: list[WeightedRows], checks: list[WeightedRows], seed: int) -> list[NetworkModel]:
-        """Fit all arms, one after the other (see `codsa.estimators.base.fit_all`)."""
-        return [self._fit(point, check, seed) for point, check in zip(points, checks, strict=True)]
+    def fit_many(
+        self, train_sets: list[WeightedRows], validation_sets: list[WeightedRows], seed: int
+    ) -> list[NetworkModel]:
+        """Fit all training sets, one after the other (see `codsa.estimators.base.fit_all`)."""
+        return [
+            self._fit(train_rows, validation_rows, seed)
+            for train_rows, validation_rows in zip(train_sets, validation_sets, strict=True)
+        ]
 
-    def _fit(self, point: WeightedRows, check: WeightedRows, seed: int) -> NetworkModel:
+    def _fit(self, train_rows: WeightedRows, validation_rows: WeightedRows, seed: int) -> NetworkModel:
         model = self.make()
         root = stream(seed, "network")
         draw_weights(model.net, torch.Generator().manual_seed(integer(child(root, "weights"))))
         generator = torch.Generator().manual_seed(integer(child(root, "steps")))
-        rows = len(point.y) if self.training.budget == "epochs" else self.layout.steps_rows
-        loop = NetworkLoop(model, point, check, self.training, rows, generator)
+        epoch_rows = len(train_rows.y) if self.training.budget == "epochs" else self.layout.steps_rows
+        loop = NetworkLoop(model, train_rows, validation_rows, self.training, epoch_rows, generator)
         loop.train()
         if loop.early_stopping.best_weights is not None:
             model.net.load_state_dict(loop.early_stopping.best_weights)
@@ -151,12 +156,12 @@ class Networks:
 
 
 class NetworkLoop(TrainingLoop):
-    """The training of one network on one arm, with Adam at a constant rate and a check per epoch.
+    """The training of one network on one training set, with Adam at a constant rate and a check per epoch.
 
     Parameters
     ----------
     model : NetworkModel
-    arm, check : WeightedRows
+    train_rows, validation_rows : WeightedRows
         Training rows, and the validation rows of the checks.
     training : Training
     epoch_rows : int
@@ -168,18 +173,18 @@ class NetworkLoop(TrainingLoop):
     def __init__(
         self,
         model: NetworkModel,
-        point: WeightedRows,
-        check: WeightedRows,
+        train_rows: WeightedRows,
+        validation_rows: WeightedRows,
         training: Training,
         epoch_rows: int,
         generator: torch.Generator,
     ) -> None:
-        self.model, self.point, self.validation, self.training = model, point, check, training
-        epoch = max(1, math.ceil(epoch_rows / training.batch))
+        self.model, self.train_rows, self.validation_rows, self.training = model, train_rows, validation_rows, training
+        epoch_steps = max(1, math.ceil(epoch_rows / training.batch))
         optimizer = torch.optim.Adam(model.net.parameters(), lr=training.learning_rate, fused=True)
-        super().__init__(optimizer, epoch * training.epochs, epoch)
+        super().__init__(optimizer, epoch_steps * training.epochs, epoch_steps)
         self.generator = generator
-        self.batches = batches(len(point.y), training.batch, self.max_steps, generator)
+        self.batches = batches(len(train_rows.y), training.batch, self.max_steps, generator)
         self.early_stopping: EarlyStopping[dict[str, torch.Tensor]] = EarlyStopping(training.patience)
 
     def unfinished(self) -> bool:
@@ -190,14 +195,14 @@ class NetworkLoop(TrainingLoop):
         """Return the loss of the next batch (see `TrainingLoop.batch_loss`)."""
         self.model.net.train()
         batch = next(self.batches)
-        x = self.model.prepared(self.point.x[batch])
-        y, weight = torch.from_numpy(self.point.y[batch]), torch.from_numpy(self.point.weight[batch]).float()
+        x = self.model.prepared(self.train_rows.x[batch])
+        y, weight = torch.from_numpy(self.train_rows.y[batch]), torch.from_numpy(self.train_rows.weight[batch]).float()
         return self.model.loss(x, y, weight, self.generator)
 
     def check(self) -> None:
         """Measure the validation rows, unless the last weights are kept whatever they are."""
         if self.training.stop == "validation":
-            self.early_stopping.update(self.model.quality(self.validation), self._weights)
+            self.early_stopping.update(self.model.quality(self.validation_rows), self._weights)
 
     def _weights(self) -> dict[str, torch.Tensor]:
         return {k: v.clone() for k, v in self.model.net.state_dict().items()}

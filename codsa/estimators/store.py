@@ -24,7 +24,7 @@ from codsa.settings.registry import ESTIMATORS, load, trusted_types
 log = logging.getLogger(__name__)
 
 SMALL_BYTES, UNPACKED_RATIO = 2**26, 200
-"""A file that unpacks to more bytes than `SMALL_BYTES` and than `UNPACKED_RATIO` times its own size is no model but a bomb."""
+"""A model's file unpacks to at most this many bytes, or to at most this many times its own size."""
 
 
 @dataclass(frozen=True)

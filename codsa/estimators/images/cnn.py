@@ -17,7 +17,7 @@ from codsa.settings.registry import check_settings
 from codsa.settings.types import Batch, Budget, PositiveInt, Rate, Share, Stop, Width
 
 FEWEST = 2
-"""Convolutions go on while a side has so many pixels to pool."""
+"""Convolutions are added while each side has at least this many pixels to pool."""
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Cnn(NetworkModel):
 
 
 class CnnArms(Networks):
-    """Fits a network per arm, with the target brought to unit scale by the arm's own rows."""
+    """Fits a network per training set, with the target brought to unit scale by the rows of the training set."""
 
     def __init__(self, layout: FeatureLayout, facts: Mapping[str, Any], training: Training) -> None:
         super().__init__(lambda: Cnn(layout, self.facts), layout, training)

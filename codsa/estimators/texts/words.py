@@ -24,7 +24,7 @@ class TfidfLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     longest : int
         Words of a term at most.
     min_df : int
-        A term counts if so many texts have it.
+        A term counts if at least this many texts have it.
     C : float
         The inverse of the weight of the L2 penalty.
     class_weight : str, optional

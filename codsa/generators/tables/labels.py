@@ -1,9 +1,10 @@
 """Labels of generated rows, by models that are sharper at labels than a denoiser.
 
-A denoiser learns features and label at once, and is blurred where classes meet. So the features of
-a synthetic row come from the denoiser, and what decides its label from an ensemble fitted fold by
-fold on S_g: the target given the features and the region; or, where the region is the class, the
-region, by accepting candidates that were drawn for all regions with its probability.
+A denoiser learns features and label at once, and is blurred where classes meet. So the denoiser
+draws the features of a synthetic row, and an ensemble that was cross-fitted on S_g decides the
+label. The ensemble predicts the target from the features and the region. Where the region is the
+class it predicts the region: candidates are drawn for all regions, and each is accepted with the
+probability of the region that was asked for.
 """
 
 from __future__ import annotations
@@ -27,24 +28,24 @@ from codsa.io.seeds import child, rng
 from codsa.settings.estimator import EstimatorSpec
 
 FOLDS = 5
-"""Each member of an ensemble leaves out one of so many folds of S_g, and stops early on it."""
+"""Folds of S_g. Each model of a kind is fitted without one of them, and stops early on it."""
 NEIGHBOURS = 20
-"""A number's noise is a residual of one of so many rows with the nearest predictions."""
+"""The noise of a generated number is a residual, drawn from this many rows with the nearest predictions."""
 MAX_ROWS = 20_000
-"""So many rows of S_g are used at most, spread evenly over the regions."""
+"""At most this many rows of S_g are used, spread evenly over the regions."""
 BATCH_ROWS, MAX_EPOCHS, MAX_STEPS = 256, 100, 1500
-"""A perceptron passes so often over its rows, and makes about so many gradient steps, at most."""
+"""Rows of a perceptron's batch; its passes over the rows at most; its gradient steps at most, about."""
 MODELS = (
     EstimatorSpec(name="mlp", preprocess="smooth", settings={"batch": BATCH_ROWS, "patience": 15}),
     EstimatorSpec(name="gradient-boosting", preprocess="ordinal"),
 )
 MAX_REGIONS = 16
-"""Candidates are drawn for every region where the region is the class; beyond so many that is too dear."""
+"""Where the region is the class, candidates are drawn for every region: too slow for more regions than this."""
 CANDIDATE_FACTOR = 1.1
-"""So many times the rows still lacking are drawn for each region, of which about one region's worth is kept."""
+"""Candidates of each region, as a multiple of the rows still lacking. About one region's worth is accepted."""
 MAX_ATTEMPTS = 5
 WEIGHT_STEPS = 4
-"""The weights of the kinds of models that are tried on held-out rows are multiples of one in so many."""
+"""The weights tried on held-out rows are multiples of one over this number."""
 
 SOURCE = "source"
 Denoise = Callable[[np.ndarray, int, np.random.SeedSequence], Iterable[pd.DataFrame]]
@@ -52,7 +53,7 @@ Denoise = Callable[[np.ndarray, int, np.random.SeedSequence], Iterable[pd.DataFr
 
 @dataclass(frozen=True)
 class LabelRecord:
-    """What `labels.json` holds: the weights of the kinds, and a number's predictions with their residuals."""
+    """What `labels.json` holds: the models' weights, and the predictions of a number with their residuals."""
 
     weights: list[float]
     predicted: list[float]
@@ -61,12 +62,12 @@ class LabelRecord:
 
 @dataclass
 class WeightedEnsemble:
-    """Models of several kinds, each the average over folds, mixed by weights.
+    """The weighted mean of models, each of which is the average over folds.
 
     Attributes
     ----------
-    models : list of Average or Ensemble
-        One of each of `MODELS`; then, after pretraining, the source set's ensemble.
+    models : list of Average or WeightedEnsemble
+        One of each of `MODELS`; then, after pretraining, the ensemble of the source set.
     weights : list of float
         Not negative, summing to 1; chosen on rows that the models did not see.
     """
@@ -87,12 +88,12 @@ def fit_weighted_ensemble(
 
     Parameters
     ----------
-    source : Ensemble, optional
-        One that was fitted on other rows of the same kind, to be mixed in as far as that helps.
+    source : WeightedEnsemble, optional
+        One that was fitted on a source set. It is mixed in as far as that lowers the held-out loss.
 
     Returns
     -------
-    ensemble : Ensemble
+    ensemble : WeightedEnsemble
     held_out : ndarray of shape (n, C) or (n,)
         Each row's prediction by the models that did not see it.
     """
@@ -100,7 +101,7 @@ def fit_weighted_ensemble(
     parts = [(_subset(rows, fold != j), _subset(rows, fold == j)) for j in range(FOLDS)]
     passes = {"epochs": int(np.clip(MAX_STEPS * BATCH_ROWS // len(rows.y), 1, MAX_EPOCHS))}
     perceptron = MODELS[0].model_copy(update={"settings": {**MODELS[0].settings, **passes}})
-    models_by_fold = [_fit_kind(spec, parts, layout, child(stream, spec.name)) for spec in (perceptron, *MODELS[1:])]
+    models_by_fold = [_fit_by_fold(spec, parts, layout, child(stream, spec.name)) for spec in (perceptron, *MODELS[1:])]
     held_out = np.stack([_held_out(fold_models, parts, fold) for fold_models in models_by_fold])
     models: list[Average | WeightedEnsemble] = [Average(fold_models) for fold_models in models_by_fold]
     if source is not None:
@@ -111,9 +112,9 @@ def fit_weighted_ensemble(
     return WeightedEnsemble(models, best.tolist()), np.tensordot(best, held_out, 1)
 
 
-def _mixtures(kinds: int) -> list[np.ndarray]:
+def _mixtures(count: int) -> list[np.ndarray]:
     """Return all weights on the simplex whose entries are multiples of 1/QUARTERS, the evenest last."""
-    steps = itertools.product(range(WEIGHT_STEPS + 1), repeat=kinds)
+    steps = itertools.product(range(WEIGHT_STEPS + 1), repeat=count)
     return [np.array(step) / WEIGHT_STEPS for step in steps if sum(step) == WEIGHT_STEPS]
 
 
@@ -121,7 +122,7 @@ def _subset(rows: WeightedRows, chosen: np.ndarray) -> WeightedRows:
     return WeightedRows(rows.x[chosen], rows.y[chosen], rows.weight[chosen])
 
 
-def _fit_kind(
+def _fit_by_fold(
     spec: EstimatorSpec,
     parts: list[tuple[WeightedRows, WeightedRows]],
     layout: FeatureLayout,
@@ -158,7 +159,7 @@ class LabelModel:
     schema : Schema
     region_is_class : bool
         Whether every region is one value of the target, so that the label is the region.
-    ensemble : Ensemble
+    ensemble : WeightedEnsemble
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -176,7 +177,7 @@ class LabelModel:
 
         Parameters
         ----------
-        source : Labels, optional
+        source : LabelModel, optional
             Fitted on a source set; left out where its columns, levels or regions are others.
         """
         self.source = source if source is not None and _same_columns_and_regions(source.schema, self.schema) else None

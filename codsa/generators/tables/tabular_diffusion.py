@@ -33,9 +33,9 @@ from codsa.nn.tuning import plain_weights, tunable
 from codsa.settings.types import Batch, Depth, PositiveInt, Precision, Probability, Rate, Scaling, Share, Tuning, Width
 
 CHUNK_ROWS = 512
-"""Rows that go through the network together on a CPU; on a GPU a block does, which takes no longer."""
+"""Rows that go through the network together on a CPU; on a GPU a whole block does."""
 CHECK_ROWS = 100_000
-"""At most so many of the rows held out for the early stop are measured."""
+"""At most about this many of the rows held out for the early stop are measured."""
 
 
 class TabularDiffusion(Generator):
@@ -54,9 +54,9 @@ class TabularDiffusion(Generator):
     holdout : float
         Share of S_g on which the early stop is decided; 0 trains on all of S_g to the last step.
     patience : int
-        The early stop waits for so many of 20 checks.
+        Training stops after this many checks, of 20, without a better loss on held-out rows.
     sampler_steps : int
-        Calls of the network to draw a row.
+        Steps of the sampler: network calls per row.
     precision : {'no', 'bf16', 'fp16', 'auto'}
         Mixed precision of the network's calls; auto: bf16 where the hardware computes in it.
     labels : {'ensemble', 'denoiser'}
@@ -158,7 +158,7 @@ class TabularDiffusion(Generator):
         return denoiser
 
     def _closed_form(self, rows: pd.DataFrame, regions: np.ndarray) -> NormalStart | None:
-        """Return what the network is added to, if anything."""
+        """Return the closed-form denoiser that the network is added to, or None."""
         return None
 
     def _pretrained(self, rows: pd.DataFrame, regions: np.ndarray, folder: Path) -> Denoiser:
@@ -227,7 +227,7 @@ class TabularDiffusion(Generator):
         return self.labels.sample_chunks(self._denoise, region, count, stream)
 
     def _denoise(self, drawn_as: np.ndarray, region: int, stream: np.random.SeedSequence) -> Iterator[pd.DataFrame]:
-        """Draw rows as the regions say that are given one per row, and set what `region` fixes; a chunk at a time."""
+        """Draw a row for each region of `drawn_as`, chunk by chunk, and set the columns that `region` fixes."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = self.model.to(device).eval()
         generator = torch.Generator().manual_seed(integer(stream))

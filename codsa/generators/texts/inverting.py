@@ -51,7 +51,7 @@ class Corpus:
     sha256 : str, optional
         Of the only table.
     words : int, optional
-        Longer texts are cut into pieces of whole sentences, of at most so many words.
+        Longer texts are cut into pieces of whole sentences, of at most this many words.
     exclude_near : Path, optional
         A dataset's folder: texts and pieces that are nearly one of its texts are left out.
     """

@@ -72,12 +72,12 @@ def train_inverter(
     steps, corrector_steps, batch : int
         Gradient steps, and texts in each; no corrector for 0.
     corrector_texts : int
-        At most so many texts are decoded for the corrector to learn from.
+        The corrector learns from at most this many decoded texts.
     noise : float
         Standard deviation of what is added to embeddings in training, so that generated ones, which are
         near real ones but not among them, are decoded as well.
     no_repeat : int
-        Runs of so many tokens are written once at most, where a small model would go round in circles; 0: no limit.
+        A run of this many tokens is written at most once, as a small model may repeat itself without end; 0: no limit.
     holdout : float
         Share of the texts on which training is stopped early and the result measured.
 
@@ -133,7 +133,7 @@ def _sizes(vocabulary: int, width: int, layers: int, heads: int) -> dict[str, An
 
 
 def make_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
-    """Return a byte-pair tokenizer (Sennrich 2016) of at most so many pieces, trained on texts.
+    """Return a byte-pair tokenizer (Sennrich 2016) of at most `size` pieces, trained on texts.
 
     The Unigram trainer of the same library gives another result at every run.
     """
