@@ -99,7 +99,9 @@ def denoiser(r: float = 0.5, **settings: Any) -> tuple[Trained, Spent]:
 def pool(generator: Trained, rows: int) -> tuple[list[pd.DataFrame], Spent]:
     """Draw so many rows of each region, checked as `codsa-sample` checks them."""
     with timed() as spent:
-        made = [draw(generator, k, 0, -(-rows // BLOCK_ROWS), rows, WORK).rows for k in range(len(generator.schema.regions))]
+        made = [
+            draw(generator, k, 0, -(-rows // BLOCK_ROWS), rows, WORK).rows for k in range(len(generator.schema.regions))
+        ]
     return made, spent
 
 

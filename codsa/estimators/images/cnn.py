@@ -16,8 +16,8 @@ from codsa.estimators.networks import NetworkModel, Networks, Training, need_ima
 from codsa.settings.registry import check_settings
 from codsa.settings.types import Batch, Budget, PositiveInt, Rate, Share, Stop, Width
 
-FEWEST = 2
-"""Convolutions are added while each side has at least this many pixels to pool."""
+MIN_POOLED_SIDE = 2
+"""A convolution is followed by pooling while each side has at least this many pixels."""
 
 
 @dataclass
@@ -45,10 +45,10 @@ class Cnn(NetworkModel):
         """Return the network."""
         height, width, channels = self.layout.shape
         layers: list[nn.Module] = []
-        for made in self.facts["channels"]:
-            layers += [nn.Conv2d(channels, made, 3, padding=1), nn.ReLU()]
-            channels = made
-            if min(height, width) >= FEWEST:
+        for out_channels in self.facts["channels"]:
+            layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU()]
+            channels = out_channels
+            if min(height, width) >= MIN_POOLED_SIDE:
                 layers.append(nn.MaxPool2d(2))
                 height, width = height // 2, width // 2
         hidden = self.facts["hidden"]
@@ -84,7 +84,7 @@ class Cnn(NetworkModel):
 
     @torch.no_grad()
     def quality(self, rows: WeightedRows) -> float:
-        """Return the weighted loss on judged rows."""
+        """Return the weighted loss on validation rows."""
         outputs = self.outputs(rows.x, self.net)
         errors = self._errors(torch.from_numpy(outputs).float(), torch.from_numpy(rows.y)).numpy()
         return float(np.average(errors, weights=rows.weight))
@@ -98,18 +98,18 @@ class Cnn(NetworkModel):
         return self.outputs(x, lambda batch: self.net(batch).softmax(dim=1))
 
 
-class CnnArms(Networks):
+class CnnNetworks(Networks):
     """Fits a network per training set, with the target brought to unit scale by the rows of the training set."""
 
     def __init__(self, layout: FeatureLayout, facts: Mapping[str, Any], training: Training) -> None:
         super().__init__(lambda: Cnn(layout, self.facts), layout, training)
         self.facts = dict(facts)
 
-    def _fit(self, point: WeightedRows, check: WeightedRows, seed: int) -> NetworkModel:
+    def _fit(self, train_rows: WeightedRows, validation_rows: WeightedRows, seed: int) -> NetworkModel:
         if self.layout.classes == 0:
-            spread = float(point.y.std())
-            self.facts |= {"centre": float(point.y.mean()), "scale": spread if spread > 0 else 1.0}
-        return super()._fit(point, check, seed)
+            spread = float(train_rows.y.std())
+            self.facts |= {"centre": float(train_rows.y.mean()), "scale": spread if spread > 0 else 1.0}
+        return super()._fit(train_rows, validation_rows, seed)
 
 
 def _settings(
@@ -145,12 +145,12 @@ def _settings(
     return facts, Training(epochs, batch, learning_rate, patience, budget, stop)
 
 
-def _build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> CnnArms:
+def _build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> CnnNetworks:
     check_settings("estimator", "cnn", _settings, settings)
     need_images("cnn", layout)
     if layout.task == "detection":
         raise CodsaError("estimator 'cnn' needs a target to learn; for detection use autoencoder or local-outliers")
-    return CnnArms(layout, *_settings(**settings))
+    return CnnNetworks(layout, *_settings(**settings))
 
 
 cnn = EstimatorKind(_build, "none", Cnn.read, modality="images")

@@ -1,4 +1,4 @@
-"""A diffusion model of images, told each row's other columns: its class, its domain, an age."""
+"""A diffusion model of images, conditioned on each row's other columns: its class, its domain, an age."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ImageDiffusionRecord:
 class ImageDiffusion(ConditionalImageGenerator):
     """EDM diffusion of pixels by a U-Net; the condition is every other modelled column.
 
-    What is told may be composed of what was learned apart: a class known from one domain, in the
+    Conditions may be combined that S_g never shows together: a class known from one domain, in the
     style of another (`unseen`).
 
     Parameters

@@ -1,4 +1,4 @@
-"""Stable Diffusion under low-rank updates, told each row's columns by a prompt (arXiv 2504.07426, 4.4)."""
+"""Stable Diffusion under low-rank updates, conditioned on each row's columns by a prompt (arXiv 2504.07426, 4.4)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class StableDiffusion(ConditionalImageGenerator):
     model : str
         A diffusers pipeline: a folder, or a name on the hub.
     prompt : str
-        What an image is told, with columns in braces: 'A {age}-year-old {gender} of {ethnicity}'.
+        The template of the prompts, with columns in braces: 'A {age}-year-old {gender} of {ethnicity}'.
     words : mapping
         Column → value → word, for columns that are written in codes.
     uniform : list of str

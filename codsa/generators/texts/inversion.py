@@ -167,21 +167,30 @@ def _loaded(place: str, corrector: str | None, correcting: bool) -> Models:
     record = _config(folder)
     if not own and correcting and corrector is None:
         raise CodsaError(f"{place}: corrections need the correction model; give its folder or hub name as corrector")
-    second = model_folder(corrector, NEEDED) if corrector else root / "corrector"
-    if correcting and not second.is_dir():
+    corrector_folder = model_folder(corrector, NEEDED) if corrector else root / "corrector"
+    if correcting and not corrector_folder.is_dir():
         raise CodsaError(f"{place}: has no corrector; train it with corrector_steps above 0, or set correct_steps to 0")
-    made = _load(Inverter, folder, record)
-    fixed = _load(Corrector, second, _config(second)) if correcting else None
+    inverter_model = _load(Inverter, folder, record)
+    corrector_model = _load(Corrector, corrector_folder, _config(corrector_folder)) if correcting else None
     base = folder / "tokenizer" if own else model_folder(str(record["model_name_or_path"]), "its tokenizer")
-    parts = [folder, second] if correcting else [folder]
-    dimension = made.embedding_transform[0].in_features
-    if fixed is not None and fixed.embedding_transform_1[0].in_features != dimension:  # type: ignore[index,union-attr]
-        raise CodsaError(f"{second}: corrects embeddings of another dimension than {place} inverts; they do not belong")
+    parts = [folder, corrector_folder] if correcting else [folder]
+    dimension = inverter_model.embedding_transform[0].in_features
+    if corrector_model is not None and corrector_model.embedding_transform_1[0].in_features != dimension:  # type: ignore[index,union-attr]
+        raise CodsaError(
+            f"{corrector_folder}: corrects embeddings of another dimension than {place} inverts; they do not belong"
+        )
     try:
         words = AutoTokenizer.from_pretrained(str(base), trust_remote_code=False)
     except Exception as error:  # the libraries below raise their own kinds
         raise CodsaError(f"{base}: its tokenizer cannot be read ({type(error).__name__}); fetch it again") from None
-    return Models(made, fixed, words, dimension, record.get("encoder_digest"), digest([model_digest(p) for p in parts]))
+    return Models(
+        inverter_model,
+        corrector_model,
+        words,
+        dimension,
+        record.get("encoder_digest"),
+        digest([model_digest(p) for p in parts]),
+    )
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -234,8 +243,8 @@ def _weights(folder: Path) -> dict[str, torch.Tensor]:
         return load_tensors(folder / "model.safetensors", "torch")
     try:
         if (folder / "pytorch_model.bin").is_file():
-            found: dict[str, torch.Tensor] = torch.load(folder / "pytorch_model.bin", "cpu", weights_only=True)
-            return found
+            weights: dict[str, torch.Tensor] = torch.load(folder / "pytorch_model.bin", "cpu", weights_only=True)
+            return weights
     except Exception as error:  # safetensors and pickle raise their own kinds for a broken file
         reason = (str(error).splitlines() or ["broken"])[0]
         raise CodsaError(f"{folder}: its weights cannot be read ({reason}); fetch them again") from None
@@ -244,15 +253,15 @@ def _weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def check_weights(model: nn.Module, weights: dict[str, torch.Tensor], folder: Path) -> None:
     """Raise a `CodsaError` unless a checkpoint has every weight of a model, in its shape, and no other."""
-    known = model.state_dict()
+    expected = model.state_dict()
     tied = model.encoder_decoder.config.tie_word_embeddings  # type: ignore[union-attr]
-    spared = tuple(name for name in TIED if tied or name != "lm_head.weight")
-    lacking = [k for k in known if k not in weights and not k.endswith(spared)]
-    foreign = [k for k in weights if k not in known]
-    strange = [k for k in weights if k in known and weights[k].shape != known[k].shape]
+    optional = tuple(name for name in TIED if tied or name != "lm_head.weight")
+    lacking = [k for k in expected if k not in weights and not k.endswith(optional)]
+    foreign = [k for k in weights if k not in expected]
+    misshapen = [k for k in weights if k in expected and weights[k].shape != expected[k].shape]
     broken = [k for k in weights if weights[k].is_floating_point() and not torch.isfinite(weights[k]).all()]
-    found = {"lacks": lacking, "holds the foreign": foreign, "mis-shapes": strange, "breaks": broken}
-    for what, names in found.items():
+    faults = {"lacks": lacking, "holds the foreign": foreign, "mis-shapes": misshapen, "breaks": broken}
+    for what, names in faults.items():
         if names:
             raise CodsaError(
                 f"{folder}: the checkpoint {what} {len(names)} weights, '{names[0]}' first; it is cut off, or of "

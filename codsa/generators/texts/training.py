@@ -118,9 +118,9 @@ def train_inverter(
         recipe, loss = replace(recipe, steps=corrector_steps), _batches(parts, held[chosen], batch, noise)
         _run(corrector, recipe, loss, child(stream, "corrector batches"), checkpoint_dir, "corrector")
         write_model(folder / "corrector", corrector, record)
-    found = measured(load_inverter(str(folder), None, corrector_steps > 0), encoder, texts, vectors, held)
-    write_json(folder / "measures.json", found)
-    return found
+    measures = measured(load_inverter(str(folder), None, corrector_steps > 0), encoder, texts, vectors, held)
+    write_json(folder / "measures.json", measures)
+    return measures
 
 
 def _sizes(vocabulary: int, width: int, layers: int, heads: int) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _sizes(vocabulary: int, width: int, layers: int, heads: int) -> dict[str, An
 
 
 def make_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
-    """Return a byte-pair tokenizer (Sennrich 2016) of at most `size` pieces, trained on texts.
+    """Return a byte-pair tokenizer (Sennrich 2016) of at most `vocabulary` pieces, trained on texts.
 
     The Unigram trainer of the same library gives another result at every run.
     """
