@@ -35,11 +35,11 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def points(data: Dataset, count: int) -> tuple[WeightedRows, WeightedRows]:
     """The first normal rows, and the last rows of both kinds."""
     normal = np.flatnonzero(data.rows["y"] == "a")[:count]
-    whole = weighted_rows(data.rows, data.schema, np.ones(len(data)))
-    return (WeightedRows(p.x, p.y, p.weight) for p in (_some(whole, normal), _some(whole, np.arange(160, 240))))  # type: ignore[return-value]
+    all_rows = weighted_rows(data.rows, data.schema, np.ones(len(data)))
+    return rows_of(all_rows, normal), rows_of(all_rows, np.arange(160, 240))
 
 
-def _some(p: WeightedRows, rows: np.ndarray) -> WeightedRows:
+def rows_of(p: WeightedRows, rows: np.ndarray) -> WeightedRows:
     return WeightedRows(p.x[rows], p.y[rows], p.weight[rows])
 
 
@@ -60,9 +60,9 @@ def test_arms_start_alike_and_have_the_same_steps(odd: Dataset) -> None:
     name = "autoencoder"
     train, check = points(odd, 60)
     twice = WeightedRows(np.repeat(train.x, 2, axis=0), np.repeat(train.y, 2), np.repeat(train.weight, 2))
-    judge = EstimatorSpec(name=name, preprocess="auto", settings={**FAST[name], "epochs": 2})
+    spec = EstimatorSpec(name=name, preprocess="auto", settings={**FAST[name], "epochs": 2})
     layout = layout_of(odd.schema, 60)
-    a, b, again = fit_all(judge, [train, twice, train], check, layout, stream(0, "f"))
+    a, b, again = fit_all(spec, [train, twice, train], check, layout, stream(0, "f"))
     np.testing.assert_array_equal(a.predict(check.x), again.predict(check.x))
     assert not np.array_equal(a.predict(check.x), b.predict(check.x))
     counted: list[int] = []
@@ -76,9 +76,9 @@ def test_arms_start_alike_and_have_the_same_steps(odd: Dataset) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "batches", counting)
-        fit_all(judge, [train, twice], check, layout, stream(0, "f"))
+        fit_all(spec, [train, twice], check, layout, stream(0, "f"))
         paper = EstimatorSpec(
-            name=name, preprocess="auto", settings={**judge.settings, "budget": "epochs", "stop": "last"}
+            name=name, preprocess="auto", settings={**spec.settings, "budget": "epochs", "stop": "last"}
         )
         fit_all(paper, [train, twice], check, layout, stream(0, "f"))
     assert counted == [8, 8, 8, 16]
@@ -102,19 +102,19 @@ def test_arms_start_alike_and_have_the_same_steps(odd: Dataset) -> None:
 def test_every_setting_changes_the_scores(name: str, setting: str, value: Any, odd: Dataset, tmp_path: Path) -> None:
     data = odd if name != "cnn" else make_images(tmp_path)
     rows = np.flatnonzero(data.rows["y"] == "a") if name != "cnn" else np.arange(40)
-    whole = weighted_rows(data.rows, data.schema, np.ones(len(data)))
+    all_rows = weighted_rows(data.rows, data.schema, np.ones(len(data)))
     usually = {**FAST[name]} if name == "local-outliers" else {**FAST[name], "epochs": 12}
     usual, other = (
         fit_all(
             EstimatorSpec(name=name, preprocess="auto", settings=s),
-            [_some(whole, rows)],
-            whole,
+            [rows_of(all_rows, rows)],
+            all_rows,
             layout_of(data.schema, 40),
             stream(0, "f"),
         )[0]
         for s in (usually, {**usually, setting: value})
     )
-    assert not np.array_equal(usual.predict(whole.x), other.predict(whole.x))
+    assert not np.array_equal(usual.predict(all_rows.x), other.predict(all_rows.x))
 
 
 def test_training_stops_after_patience_checks(odd: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,8 +123,8 @@ def test_training_stops_after_patience_checks(odd: Dataset, monkeypatch: pytest.
     train, check = points(odd, 60)
     found = iter([3.0, 2.0, 2.5, 2.5, 2.5, 1.0])
     monkeypatch.setattr(Autoencoder, "quality", lambda self, rows: next(found))
-    judge = EstimatorSpec(name="autoencoder", preprocess="auto", settings={**FAST["autoencoder"], "patience": 3})
-    fit_all(judge, [train], check, layout_of(odd.schema, 60), stream(0, "f"))
+    spec = EstimatorSpec(name="autoencoder", preprocess="auto", settings={**FAST["autoencoder"], "patience": 3})
+    fit_all(spec, [train], check, layout_of(odd.schema, 60), stream(0, "f"))
     assert list(found) == [1.0]
 
 
@@ -161,19 +161,19 @@ def test_image_estimators_refuse_other_data(odd: Dataset, tmp_path: Path) -> Non
     from conftest import make_mixed_table, write_prepared
 
     table = write_prepared(tmp_path / "t", make_mixed_table())
-    whole = weighted_rows(table.rows, table.schema, np.ones(len(table)))
+    all_rows = weighted_rows(table.rows, table.schema, np.ones(len(table)))
     with pytest.raises(CodsaError, match="reads images, and nothing else"):
-        fit_all(EstimatorSpec(name="cnn"), [whole], whole, layout_of(table.schema, 40), stream(0, "f"))
+        fit_all(EstimatorSpec(name="cnn"), [all_rows], all_rows, layout_of(table.schema, 40), stream(0, "f"))
 
 
 def test_repeats_do_not_make_a_neighbourhood_dense(odd: Dataset) -> None:
     train, check = points(odd, 60)
     often = np.r_[np.arange(60), np.repeat(np.arange(5), 40)]
-    judge = EstimatorSpec(name="local-outliers", preprocess="auto", settings=FAST["local-outliers"])
-    both = fit_all(judge, [train, _some(train, often)], check, layout_of(odd.schema, 60), stream(0, "f"))
+    spec = EstimatorSpec(name="local-outliers", preprocess="auto", settings=FAST["local-outliers"])
+    both = fit_all(spec, [train, rows_of(train, often)], check, layout_of(odd.schema, 60), stream(0, "f"))
     np.testing.assert_array_equal(both[0].predict(check.x), both[1].predict(check.x))
     with pytest.raises(CodsaError, match="3 different rows are too few for 10 neighbours"):
-        fit_all(judge, [_some(train, np.arange(60) % 3)], check, layout_of(odd.schema, 60), stream(0, "f"))
+        fit_all(spec, [rows_of(train, np.arange(60) % 3)], check, layout_of(odd.schema, 60), stream(0, "f"))
 
 
 def test_gradients_are_counted_by_orientation() -> None:

@@ -34,7 +34,7 @@ def spec_of(name: str, **settings: Any) -> EstimatorSpec:
     return EstimatorSpec(name=name, settings={**FAST.get(name, {}), **settings})
 
 
-def whole(dataset: Dataset, weight: float = 1.0) -> WeightedRows:
+def all_rows(dataset: Dataset, weight: float = 1.0) -> WeightedRows:
     return weighted_rows(dataset.rows, dataset.schema, np.full(len(dataset.rows), weight))
 
 
@@ -44,12 +44,12 @@ def part(point: WeightedRows, rows: np.ndarray) -> WeightedRows:
 
 def fit_one(dataset: Dataset, chosen: EstimatorSpec, point: WeightedRows | None = None) -> Fitted:
     layout = layout_of(dataset.schema, len(dataset.rows))
-    return fit_all(chosen, [point or whole(dataset)], whole(dataset), layout, stream(0, "fit"))[0]
+    return fit_all(chosen, [point or all_rows(dataset)], all_rows(dataset), layout, stream(0, "fit"))[0]
 
 
 def test_a_class_of_scikit_learn_is_fitted_and_stored_by_its_name(dataset: Dataset, tmp_path: Path) -> None:
     fitted = fit_one(dataset, spec_of(NEIGHBOURS))
-    x = whole(dataset).x
+    x = all_rows(dataset).x
     probabilities = fitted.predict(x)
     assert probabilities.shape == (len(dataset.rows), 2) and probabilities.sum(axis=1) == pytest.approx(1.0)
     save_fitted(tmp_path / "e", fitted, spec_of(NEIGHBOURS))
@@ -60,13 +60,13 @@ def test_a_class_of_scikit_learn_is_fitted_and_stored_by_its_name(dataset: Datas
 @pytest.mark.parametrize("name", ["gradient-boosting", "logistic", "random-forest"])
 def test_a_class_without_rows_has_no_probability(name: str, dataset: Dataset) -> None:
     layout = replace(layout_of(dataset.schema, len(dataset.rows)), classes=3)
-    fitted = fit_all(spec_of(name), [whole(dataset)], whole(dataset), layout, stream(0, "fit"))[0]
-    probability = fitted.predict(whole(dataset).x)
+    fitted = fit_all(spec_of(name), [all_rows(dataset)], all_rows(dataset), layout, stream(0, "fit"))[0]
+    probability = fitted.predict(all_rows(dataset).x)
     assert probability.shape[1] == 3 and (probability[:, 2] == 0).all()
 
 
 def test_preprocessing_is_fitted_on_the_arms_own_rows(dataset: Dataset) -> None:
-    point = whole(dataset)
+    point = all_rows(dataset)
     half = part(point, np.arange(len(point.y)) % 2 == 0)
     layout = layout_of(dataset.schema, len(point.y))
     fitted = fit_all(spec_of("logistic"), [half, point], point, layout, stream(0, "fit"))
@@ -82,7 +82,7 @@ def test_raw_preprocessing_refuses_categories(dataset: Dataset) -> None:
 
 
 def test_weights_are_refused_where_an_estimator_takes_none(dataset: Dataset) -> None:
-    point = whole(dataset)
+    point = all_rows(dataset)
     with pytest.raises(CodsaError, match="takes no weights"):
         fit_one(dataset, spec_of(NEIGHBOURS), replace(point, weight=1.0 + point.y))
 
@@ -161,8 +161,8 @@ def test_many_classes(dataset: Dataset) -> None:
     layout = FeatureLayout("classification", 3, [0, 1], [], 400)
     for name in TABLES:
         eager = {"epochs": 200, "learning_rate": 1e-2} if name == "mlp" else {}
-        found = fit_all(spec_of(name, **eager), [point], point, layout, stream(0, "fit"))[0].predict(x)
-        assert (found.argmax(axis=1) == y).mean() > 0.75
+        probabilities = fit_all(spec_of(name, **eager), [point], point, layout, stream(0, "fit"))[0].predict(x)
+        assert (probabilities.argmax(axis=1) == y).mean() > 0.75
 
 
 @pytest.mark.filterwarnings("error:The y_prob values do not sum to one")
@@ -183,7 +183,7 @@ def test_validation_chooses_the_penalty(dataset: Dataset) -> None:
     from sklearn.metrics import log_loss
 
     rows = np.arange(len(dataset.rows))
-    point, check = part(whole(dataset), rows[rows % 3 > 0]), part(whole(dataset), rows[rows % 3 == 0])
+    point, check = part(all_rows(dataset), rows[rows % 3 > 0]), part(all_rows(dataset), rows[rows % 3 == 0])
     layout = layout_of(dataset.schema, 100)
 
     def loss(penalty: Any) -> tuple[float, Any]:
@@ -202,13 +202,13 @@ def test_validation_chooses_the_penalty(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize("name", ["random-forest", "gradient-boosting", "logistic"])
 def test_the_number_of_cores_changes_nothing(name: str, dataset: Dataset) -> None:
-    points, layout = [whole(dataset)] * 3, layout_of(dataset.schema, 200)
+    points, layout = [all_rows(dataset)] * 3, layout_of(dataset.schema, 200)
     one, more = (fit_all(spec_of(name), points, points[0], layout, stream(0, "fit"), cores) for cores in (1, 3))
     for a, b in zip(one, more, strict=True):
         assert np.array_equal(a.predict(points[0].x), b.predict(points[0].x))
 
 
 def test_a_forest_takes_no_more_threads_than_it_is_given(dataset: Dataset) -> None:
-    point, layout = whole(dataset), layout_of(dataset.schema, 200)
+    point, layout = all_rows(dataset), layout_of(dataset.schema, 200)
     found = fit_all(spec_of("random-forest", n_jobs=8), [point], point, layout, stream(0, "fit"))[0]
     assert found.model.n_jobs is None

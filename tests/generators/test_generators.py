@@ -23,8 +23,8 @@ SMALL: dict[str, dict[str, Any]] = {
 
 def fitted(name: str, dataset: Dataset, seed: int = 0, **settings: Any) -> Generator:
     columns = [c.name for c in dataset.schema.modelled]
-    made = make(name, {**SMALL.get(name, {}), **settings})
-    return made.fit(dataset.rows[columns], dataset.regions(), dataset.schema, stream(seed, "fit"))
+    generator = make(name, {**SMALL.get(name, {}), **settings})
+    return generator.fit(dataset.rows[columns], dataset.regions(), dataset.schema, stream(seed, "fit"))
 
 
 @pytest.mark.parametrize("name", ["smote", "adasyn", "smogn"])
@@ -64,9 +64,9 @@ def test_every_setting_changes_the_rows(name: str, setting: str, value: Any, dat
 
 def test_bootstrap_draws_rows_of_the_region(dataset: Dataset) -> None:
     columns = [c.name for c in dataset.schema.modelled]
-    made = fitted("bootstrap", dataset).sample(1, 100, stream(0, "draw"))
+    generated = fitted("bootstrap", dataset).sample(1, 100, stream(0, "draw"))
     real = dataset.rows[columns][dataset.regions() == 1]
-    assert len(made.merge(real.drop_duplicates(), how="left", indicator=True).query("_merge == 'left_only'")) == 0
+    assert len(generated.merge(real.drop_duplicates(), how="left", indicator=True).query("_merge == 'left_only'")) == 0
 
 
 def test_smote_lies_between_rows_of_the_region() -> None:
@@ -77,9 +77,9 @@ def test_smote_lies_between_rows_of_the_region() -> None:
     frame = pd.DataFrame({"x": [0.0, 1.0, *np.linspace(5, 9, 30)], "y": ["rare"] * 2 + ["usual"] * 30})
     rows, schema = prepare(frame, Declared("y"), RegionRule(pool=False))
     region = schema.regions.assign(rows)
-    made = make("smote", {}).fit(rows, region, schema, stream(0, "f")).sample(0, 200, stream(0, "d"))
+    generated = make("smote", {}).fit(rows, region, schema, stream(0, "f")).sample(0, 200, stream(0, "d"))
     assert schema.regions.names[0] == "rare"
-    assert made["x"].between(0, 1).all() and made["x"].nunique() > 100
+    assert generated["x"].between(0, 1).all() and generated["x"].nunique() > 100
 
 
 def test_adasyn_draws_more_where_other_regions_are_near() -> None:
@@ -90,10 +90,10 @@ def test_adasyn_draws_more_where_other_regions_are_near() -> None:
     rare = np.r_[random.normal(0, 0.3, 40), random.normal(10, 0.3, 40)]
     frame = pd.DataFrame({"x": np.r_[rare, random.normal(10, 1.0, 300)], "y": ["a"] * 80 + ["b"] * 300})
     rows, schema = prepare(frame, Declared("y"), RegionRule())
-    made = (
+    generated = (
         make("adasyn", {}).fit(rows, schema.regions.assign(rows), schema, stream(0, "f")).sample(0, 300, stream(0, "d"))
     )
-    assert (made["x"] > 5).mean() > 0.9
+    assert (generated["x"] > 5).mean() > 0.9
 
 
 def test_diffusion_learns_two_clusters_apart() -> None:
@@ -164,8 +164,8 @@ def test_a_gaussian_has_the_means_and_the_covariance_of_its_rows() -> None:
     x = random.multivariate_normal([0.0, 0.0], [[1.0, 0.8], [0.8, 1.0]], 600) + 4.0 * label[:, None]
     frame = pd.DataFrame({"x": x[:, 0], "z": x[:, 1], "y": np.where(label, "b", "a")})
     rows, schema = prepare(frame, Declared("y"), RegionRule())
-    made = make("gaussian", {"scaling": "asinh"}).fit(rows, schema.regions.assign(rows), schema, stream(0, "f"))
+    generator = make("gaussian", {"scaling": "asinh"}).fit(rows, schema.regions.assign(rows), schema, stream(0, "f"))
     for k, centre in enumerate((0.0, 4.0)):
-        drawn = made.sample(k, 2000, stream(0, k))
+        drawn = generator.sample(k, 2000, stream(0, k))
         assert drawn["x"].mean() == pytest.approx(centre, abs=0.3)
         assert np.corrcoef(drawn["x"], drawn["z"])[0, 1] == pytest.approx(0.8, abs=0.1)
