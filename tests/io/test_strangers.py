@@ -34,7 +34,7 @@ from codsa.encoders.sentences import SentenceEncoder, model_folder
 from codsa.errors import CodsaError
 from codsa.estimators import WeightedRows, fit_all
 from codsa.estimators.base import PREPROCESSING, FeatureLayout
-from codsa.estimators.store import Record, _names, load_fitted, save_fitted
+from codsa.estimators.store import EstimatorRecord, _type_names, load_fitted, save_fitted
 from codsa.estimators.types import FURTHER, SKLEARN, TYPES
 from codsa.io.digests import file_digest
 from codsa.io.hub import parted
@@ -116,7 +116,7 @@ def test_the_types_that_are_trusted_are_those_that_are_needed(tmp_path: Path) ->
 
 def names_in(path: Path) -> set[str]:
     with zipfile.ZipFile(path) as file:
-        return set(_names(json.loads(file.read("schema.json"))))
+        return set(_type_names(json.loads(file.read("schema.json"))))
 
 
 def test_what_skops_trusts_by_itself_runs_nothing() -> None:
@@ -517,7 +517,7 @@ def test_broken_weights_of_a_generator_are_one_clear_error(
 
 def test_estimator_records_round_trip() -> None:
     layout, _ = table("classification")
-    assert Record(EstimatorSpec(name="mlp"), layout) == Record(
+    assert EstimatorRecord(EstimatorSpec(name="mlp"), layout) == EstimatorRecord(
         EstimatorSpec(**asdict(EstimatorSpec(name="mlp"))), FeatureLayout(**asdict(layout))
     )
 
