@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from toy_texts import ToyEncoder
+from toy_texts import use_toy_encoder
 
 from codsa.data.dataset import Dataset, load_dataset, write_dataset
 from codsa.data.split import Split, load_split, write_split
@@ -138,10 +138,7 @@ def split(dataset: Dataset, tmp_path: Path) -> Split:
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence encoder is one that needs no model."""
-    generators = ("decoders", "inverting", "text_noise")
-    users = ("codsa.readers.texts", "codsa.encoders.sentences")
-    for module in (*users, *(f"codsa.generators.texts.{name}" for name in generators)):
-        monkeypatch.setattr(f"{module}.SentenceEncoder", ToyEncoder)
+    use_toy_encoder(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from codsa.data.dataset import Dataset
 from codsa.io.seeds import rng, stream
+from codsa.readers.datasets import Raw
+from codsa.readers.texts import read_texts
+from codsa.settings.columns import ColumnOptions
+from codsa.settings.regions import RegionRule
+from codsa.settings.texts import TextOptions
+from codsa.stages.prepare import prepare
 
 WORDS = {1: "bad awful rude slow cold", 2: "dull weak stale tired late", 3: "fine plain okay usual fair"}
 
@@ -41,3 +50,20 @@ class ToyEncoder:
 
     def truncated(self, texts: Any) -> int:
         return 0
+
+
+def use_toy_encoder(patch: pytest.MonkeyPatch) -> None:
+    """Let `ToyEncoder` take the place of every sentence encoder."""
+    generators = ("decoders", "inverting", "text_noise")
+    users = ("codsa.readers.texts", "codsa.encoders.sentences")
+    for module in (*users, *(f"codsa.generators.texts.{name}" for name in generators)):
+        patch.setattr(f"{module}.SentenceEncoder", ToyEncoder)
+
+
+def toy_dataset(folder: Path, encoder: str | None = "toy", **roles: str) -> Dataset:
+    """Return the toy texts with the stars as target; with the encoder's name they have embeddings."""
+    declared = ColumnOptions(target="stars", columns={name: {"role": role} for name, role in roles.items()})
+    options = TextOptions(column="text", encoder=encoder)
+    raw, declared = read_texts(Raw(toy_reviews(), {}, []), declared, options, folder / "cache")
+    rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes)
+    return Dataset(rows, schema, "")

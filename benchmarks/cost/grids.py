@@ -14,8 +14,8 @@ from shared import WORK, Section, Spent, scratch, simulation, timed
 
 from codsa.data.grid import points
 from codsa.data.split import VALIDATION
-from codsa.estimators import Problem, fit_all
-from codsa.estimators.base import layout_of, problem
+from codsa.estimators import WeightedRows, fit_all
+from codsa.estimators.base import layout_of, weighted_rows
 from codsa.estimators.tables import mlp
 from codsa.io.seeds import stream
 from codsa.settings.estimator import EstimatorSpec
@@ -34,7 +34,7 @@ def grid(out: Section) -> None:
     validation = evaluation_set(dataset, split, VALIDATION).problem
     layout = layout_of(dataset.schema, split.n)
 
-    def fit(some: list[Problem], **settings: Any) -> tuple[np.ndarray, Spent]:
+    def fit(some: list[WeightedRows], **settings: Any) -> tuple[np.ndarray, Spent]:
         with timed() as spent:
             fitted = fit_all(
                 EstimatorSpec(name="mlp", preprocess="none", settings=settings),
@@ -93,7 +93,7 @@ def grid(out: Section) -> None:
 
 
 @cache
-def grid_problems() -> list[Problem]:
+def grid_problems() -> list[WeightedRows]:
     """Return the grid points of the paper's grid at r = 0.5; their synthetic rows are real ones drawn again."""
     dataset, split = simulation()
     found = points(Grid(m=M, alpha=ALPHA, focus="0"), 0.5, split, dataset.schema)
@@ -105,10 +105,10 @@ def grid_problems() -> list[Problem]:
     def rows(counts: np.ndarray) -> pd.DataFrame:
         return pd.concat([real, *(part.iloc[:c] for part, c in zip(drawn, counts, strict=True))], ignore_index=True)
 
-    return [problem(one, dataset.schema, np.ones(len(one))) for one in (rows(point.counts) for point in found)]
+    return [weighted_rows(one, dataset.schema, np.ones(len(one))) for one in (rows(point.counts) for point in found)]
 
 
-def plain_torch(point: Problem, validation: Problem, steps: int) -> float:
+def plain_torch(point: WeightedRows, validation: WeightedRows, steps: int) -> float:
     """Return the CPU seconds of a fit as it is usually written: modules, DataLoader, Adam."""
     from torch import nn
     from torch.utils.data import DataLoader, TensorDataset
@@ -182,13 +182,13 @@ def forests(out: Section) -> None:
     """Fit the grid points of a grid of forests one after the other, side by side, and in two jobs at once."""
     problems = sorted(grid_problems(), key=lambda one: len(one.y))[-4:]
     parts = {f"{name}{i}": v for i, p in enumerate(problems) for name, v in (("x", p.x), ("y", p.y))}
-    np.savez(file := scratch() / "grid points.npz", **parts)
+    np.savez(file := scratch() / "points.npz", **parts)
     code = (
-        "import numpy as np, sys\nfrom codsa.estimators import EstimatorSpec, Problem, fit_all\n"
-        "from codsa.estimators.base import Layout\nfrom codsa.io.seeds import stream\n"
+        "import numpy as np, sys\nfrom codsa.estimators import EstimatorSpec, WeightedRows, fit_all\n"
+        "from codsa.estimators.base import FeatureLayout\nfrom codsa.io.seeds import stream\n"
         f"a = np.load({str(file)!r})\n"
-        "p = [Problem(a[f'x{i}'], a[f'y{i}'], np.ones(len(a[f'y{i}']))) for i in range(4)]\n"
-        "l = Layout('classification', 2, list(range(10)), [], 4000)\n"
+        "p = [WeightedRows(a[f'x{i}'], a[f'y{i}'], np.ones(len(a[f'y{i}']))) for i in range(4)]\n"
+        "l = FeatureLayout('classification', 2, list(range(10)), [], 4000)\n"
         "fit_all(EstimatorSpec('random-forest'), p, p[0], l, stream(0, 'f'), int(sys.argv[1]))\n"
     )
 

@@ -17,9 +17,9 @@ from codsa.data.split import VALIDATION
 from codsa.diagnostics.distances import wasserstein
 from codsa.encoders.tabular import TabularEncoder
 from codsa.estimators import fit_all
-from codsa.estimators.base import layout_of, problem
+from codsa.estimators.base import layout_of, weighted_rows
 from codsa.generators import Generator
-from codsa.generators.base import BLOCK
+from codsa.generators.base import BLOCK_ROWS
 from codsa.io.devices import mixed_precision
 from codsa.io.seeds import stream
 from codsa.readers.simulations import simulate
@@ -99,7 +99,9 @@ def denoiser(r: float = 0.5, **settings: Any) -> tuple[Trained, Spent]:
 def pool(generator: Trained, rows: int) -> tuple[list[pd.DataFrame], Spent]:
     """Draw so many rows of each region, checked as `codsa-sample` checks them."""
     with timed() as spent:
-        made = [draw(generator, k, 0, -(-rows // BLOCK), rows, WORK).rows for k in range(len(generator.schema.regions))]
+        made = [
+            draw(generator, k, 0, -(-rows // BLOCK_ROWS), rows, WORK).rows for k in range(len(generator.schema.regions))
+        ]
     return made, spent
 
 
@@ -107,8 +109,8 @@ def at_speed(generator: Trained, calls: int, precision: str) -> tuple[list[pd.Da
     """Return rows drawn with so many calls, and the better rate of two (other jobs disturb it)."""
     model: Any = generator.generator
     model.sampler_steps, model.recipe = calls, replace(model.recipe, precision=precision)
-    found = [pool(generator, 4 * BLOCK) for _ in range(2)]
-    return found[0][0], 8 * BLOCK / min(spent.cpu for _, spent in found)
+    found = [pool(generator, 4 * BLOCK_ROWS) for _ in range(2)]
+    return found[0][0], 8 * BLOCK_ROWS / min(spent.cpu for _, spent in found)
 
 
 def fresh_rows(schema: Schema) -> list[pd.DataFrame]:
@@ -137,13 +139,13 @@ def quality(made: list[pd.DataFrame], fresh: list[pd.DataFrame]) -> list[str]:
         distances.append(f"{wasserstein(x, y):.3f}")
     fitted_on = pd.concat([rows.iloc[:2000] for rows in made], ignore_index=True)
     candidates = pd.concat(fresh, ignore_index=True)
-    test = problem(candidates, schema, np.ones(len(candidates)))
+    test = weighted_rows(candidates, schema, np.ones(len(candidates)))
     region = schema.regions.assign(candidates)
     losses = []
     for seed in range(3):
         fit = fit_all(
             EstimatorSpec(name="mlp", preprocess="none"),
-            [problem(fitted_on, schema, np.ones(len(fitted_on)))],
+            [weighted_rows(fitted_on, schema, np.ones(len(fitted_on)))],
             evaluation_set(dataset, split, VALIDATION).problem,
             layout_of(schema, split.n),
             stream(seed, "fit"),

@@ -18,7 +18,7 @@ from peers import HERE
 from tasks import TASKS, Piece, fitted, losses, open_piece
 
 from codsa.data.pool import Pool
-from codsa.generators.base import BLOCK
+from codsa.generators.base import BLOCK_ROWS
 from codsa.stages.sample import draw
 from codsa.stages.train_generator import Trained, Training, train
 
@@ -43,7 +43,7 @@ def pool(piece: Piece, generator: Trained, calls: int) -> Pool:
     model: Any = generator.generator
     model.sampler_steps = calls
     counts = piece.counts()
-    rows = [draw(generator, k, 0, -(-count // BLOCK), count, piece.seeds).rows for k, count in enumerate(counts)]
+    rows = [draw(generator, k, 0, -(-count // BLOCK_ROWS), count, piece.seeds).rows for k, count in enumerate(counts)]
     return Pool(rows, np.zeros(len(rows)), piece.dataset.digest, piece.split.digest, "")
 
 

@@ -1,4 +1,4 @@
-"""Fitting one estimator on many arms, with the preprocessing that a practitioner expects."""
+"""Fitting one estimator on many training sets, with the preprocessing that a practitioner expects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ PREPROCESSING = ("auto", "none", "ordinal", "standard", "smooth")
 
 
 @dataclass(frozen=True)
-class Layout:
+class FeatureLayout:
     """Which columns of the feature matrix are ordered and which hold codes.
 
     Attributes
@@ -37,7 +37,7 @@ class Layout:
         0 for regression.
     ordered, coded : list of int
     steps_rows : int
-        The number of training rows whose epochs set the budget of gradient steps of every arm.
+        The number of real training rows. Its epochs set the budget of gradient steps of every training set.
     shape : list of int
         Of each row where the only feature is an array: (height, width, channels) or (d,); else empty.
     texts : bool
@@ -54,8 +54,8 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """The rows that one arm is fitted on, or judged on.
+class WeightedRows:
+    """Rows with targets and weights: a training set, or rows for validation.
 
     Attributes
     ----------
@@ -83,11 +83,16 @@ class EstimatorKind:
         What 'auto' stands for.
     read : callable, optional
         (folder, layout) → a fitted model that wrote itself there; the others are written by skops.
+    modality : {'tables', 'images', 'texts'}
+        The features that the contract suite fits it on: columns of numbers and categories, one image, one text.
+    tasks : tuple of {'classification', 'regression', 'detection'}
     """
 
-    build: Callable[[Layout, int, Mapping[str, Any]], Any]
+    build: Callable[[FeatureLayout, int, Mapping[str, Any]], Any]
     preprocess: str
-    read: Callable[[Path, Layout], Any] | None = None
+    read: Callable[[Path, FeatureLayout], Any] | None = None
+    modality: Literal["tables", "images", "texts"] = "tables"
+    tasks: tuple[str, ...] = ("classification", "regression")
 
 
 def feature_matrix(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
@@ -96,8 +101,8 @@ def feature_matrix(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
     Ordered columns as they are (missing as NaN, dates in days), arrays element by element, others
     as level codes. An array or text that is the only feature keeps its type.
     """
-    parts = [_numbers(rows[name], schema.column(name)) for name in schema.features]
-    return parts[0] if len(parts) == 1 else np.column_stack(parts).astype(float, copy=False)
+    matrices = [_numbers(rows[name], schema.column(name)) for name in schema.features]
+    return matrices[0] if len(matrices) == 1 else np.column_stack(matrices).astype(float, copy=False)
 
 
 def _numbers(values: pd.Series, column: Column) -> np.ndarray:
@@ -106,14 +111,14 @@ def _numbers(values: pd.Series, column: Column) -> np.ndarray:
         return arrays(values).reshape(len(values), -1)
     if column.type == "text":
         return values.to_numpy(dtype=object)[:, None]
-    return _one_number(values, column)[:, None]
+    return _as_numbers(values, column)[:, None]
 
 
-def _one_number(values: pd.Series, column: Column) -> np.ndarray:
+def _as_numbers(values: pd.Series, column: Column) -> np.ndarray:
     if not is_ordered(column):
         return level_codes(values, column).astype(float)
-    raw = to_float(values)
-    return raw / 86_400e9 if column.type == "datetime" else raw
+    numbers = to_float(values)
+    return numbers / 86_400e9 if column.type == "datetime" else numbers
 
 
 def target_vector(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
@@ -126,12 +131,12 @@ def target_vector(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
     return to_float(rows[column.name])
 
 
-def problem(rows: pd.DataFrame, schema: Schema, weight: np.ndarray) -> Problem:
+def weighted_rows(rows: pd.DataFrame, schema: Schema, weight: np.ndarray) -> WeightedRows:
     """Return rows as the arrays that estimators compute with."""
-    return Problem(feature_matrix(rows, schema), target_vector(rows, schema), weight)
+    return WeightedRows(feature_matrix(rows, schema), target_vector(rows, schema), weight)
 
 
-def layout_of(schema: Schema, steps_rows: int) -> Layout:
+def layout_of(schema: Schema, steps_rows: int) -> FeatureLayout:
     """Return the layout of `feature_matrix`."""
     columns = [schema.column(name) for name in schema.features]
     widths = [int(np.prod(c.shape)) if c.shape else 1 for c in columns]
@@ -141,10 +146,12 @@ def layout_of(schema: Schema, steps_rows: int) -> Layout:
     coded = sorted(j for j in unordered if kinds[j].type != "text")
     shape = list(columns[0].shape or []) if len(columns) == 1 else []
     classes = len(schema.classes) if schema.task == "classification" else 0
-    return Layout(schema.task, classes, ordered, coded, steps_rows, shape, any(c.type == "text" for c in columns))
+    return FeatureLayout(
+        schema.task, classes, ordered, coded, steps_rows, shape, any(c.type == "text" for c in columns)
+    )
 
 
-def preprocessor(kind: str, layout: Layout) -> Any:
+def preprocessor(kind: str, layout: FeatureLayout) -> Any:
     """Return an unfitted transformer of the feature matrix.
 
     Raises
@@ -178,7 +185,7 @@ def fill_empty(x: np.ndarray) -> np.ndarray:
     return np.where(empty, 0.0, x) if empty.any() else x
 
 
-def _smooth(layout: Layout) -> Any:
+def _smooth(layout: FeatureLayout) -> Any:
     """Return an unfitted transformer that gives every number as its rank and by asinh, both of about unit scale."""
     from sklearn.pipeline import make_pipeline, make_union
     from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, RobustScaler, StandardScaler
@@ -196,12 +203,12 @@ class Fitted:
     transform : transformer
     model : estimator
         Of scikit-learn's protocol.
-    layout : Layout
+    layout : FeatureLayout
     folder : Path, optional
         Where it was read from.
     """
 
-    def __init__(self, transform: Any, model: Any, layout: Layout, folder: Path | None = None) -> None:
+    def __init__(self, transform: Any, model: Any, layout: FeatureLayout, folder: Path | None = None) -> None:
         self.transform, self.model, self.layout, self.folder = transform, model, layout, folder
 
     def predict(self, x: np.ndarray) -> np.ndarray:
@@ -227,13 +234,15 @@ class Fitted:
         if self.layout.task == "regression":
             return np.asarray(self.model.predict(inner), dtype=float)
         seen = np.asarray(self.model.classes_, dtype=np.int64)
-        found = np.zeros((len(x), self.layout.classes))
+        probabilities = np.zeros((len(x), self.layout.classes))
         if hasattr(self.model, "predict_proba"):
-            made = np.asarray(self.model.predict_proba(inner), dtype=float)  # a model in float32 sums to 1 but nearly
-            found[:, seen] = made / np.maximum(made.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+            predicted = np.asarray(
+                self.model.predict_proba(inner), dtype=float
+            )  # a model in float32 sums to 1 but nearly
+            probabilities[:, seen] = predicted / np.maximum(predicted.sum(axis=1, keepdims=True), np.finfo(float).tiny)
         else:
-            found[np.arange(len(x)), np.asarray(self.model.predict(inner), dtype=np.int64)] = 1.0
-        return found
+            probabilities[np.arange(len(x)), np.asarray(self.model.predict(inner), dtype=np.int64)] = 1.0
+        return probabilities
 
 
 @dataclass(frozen=True)
@@ -262,14 +271,14 @@ def average_predictors(members: list[Fitted]) -> Predictor:
 
 def estimator_kind(spec: EstimatorSpec) -> EstimatorKind:
     """Return the registered kind, or one made around a user's `module:Class`."""
-    found = load("estimator", spec.name, ESTIMATORS)
-    if isinstance(found, EstimatorKind):
-        return found
+    registered = load("estimator", spec.name, ESTIMATORS)
+    if isinstance(registered, EstimatorKind):
+        return registered
 
-    def build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:
-        check_settings("estimator", spec.name, found, settings)
-        seeded = {"random_state": seed} if "random_state" in inspect.signature(found).parameters else {}
-        return validated(spec.name, found(**{**seeded, **settings}))
+    def build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Any:
+        check_settings("estimator", spec.name, registered, settings)
+        seeded = {"random_state": seed} if "random_state" in inspect.signature(registered).parameters else {}
+        return validated(spec.name, registered(**{**seeded, **settings}))
 
     return EstimatorKind(build, "standard")
 
@@ -283,8 +292,11 @@ def check_spec(spec: EstimatorSpec, task: str | None = None) -> None:
         None: the settings must suit one of classification and regression.
     """
     kind, refusals = estimator_kind(spec), []
-    layouts = [Layout("classification", 2, [], [], 1, texts=spec.name == TEXTS), Layout("regression", 0, [], [], 1)]
-    for layout in [one for one in layouts if task in (None, one.task)]:
+    layouts = [
+        FeatureLayout("classification", 2, [], [], 1, texts=spec.name == TEXTS),
+        FeatureLayout("regression", 0, [], [], 1),
+    ]
+    for layout in [layout for layout in layouts if task in (None, layout.task)]:
         try:
             kind.build(layout, 0, spec.settings)
             return
@@ -307,23 +319,23 @@ def validated(name: str, model: Any) -> Any:
 
 def fit_all(
     spec: EstimatorSpec,
-    problems: list[Problem],
-    validation: Problem,
-    layout: Layout,
+    train_sets: list[WeightedRows],
+    validation: WeightedRows,
+    layout: FeatureLayout,
     stream: np.random.SeedSequence,
     cores: int = 1,
 ) -> list[Fitted]:
-    """Fit the estimator on every arm.
+    """Fit the estimator on every training set.
 
-    An estimator with `fit_many` gets all arms at once; of the others `cores` are fitted side by
-    side, each on one thread. All arms start from the same stream, so that they differ by their
+    An estimator with `fit_many` gets all training sets at once; of the others `cores` are fitted side by
+    side, each on one thread. All fits start from the same stream, so that they differ by their
     rows alone.
 
     Parameters
     ----------
-    problems : list of Problem
-        One per arm.
-    validation : Problem
+    train_sets : list of WeightedRows
+        One per point of the grid.
+    validation : WeightedRows
         For estimators that stop early; the others do not see it.
     cores : int
         Changes the time taken and nothing else.
@@ -331,32 +343,37 @@ def fit_all(
     Returns
     -------
     list of Fitted
-        In the order of the arms.
+        In the order of the training sets.
     """
     kind = estimator_kind(spec)
-    chosen = kind.preprocess if spec.preprocess == "auto" else spec.preprocess
+    preprocess = kind.preprocess if spec.preprocess == "auto" else spec.preprocess
     seed = integer(stream)
     model = kind.build(layout, seed, spec.settings)
-    transforms = [preprocessor(chosen, layout).fit(p.x) for p in problems]
-    inner = [Problem(t.transform(p.x), p.y, p.weight) for t, p in zip(transforms, problems, strict=True)]
+    transforms = [preprocessor(preprocess, layout).fit(rows.x) for rows in train_sets]
+    transformed = [
+        WeightedRows(transform.transform(rows.x), rows.y, rows.weight)
+        for transform, rows in zip(transforms, train_sets, strict=True)
+    ]
     if hasattr(model, "fit_many"):
-        checks = [Problem(t.transform(validation.x), validation.y, validation.weight) for t in transforms]
-        models = model.fit_many(inner, checks, seed)
+        validation_sets = [
+            WeightedRows(transform.transform(validation.x), validation.y, validation.weight) for transform in transforms
+        ]
+        models = model.fit_many(transformed, validation_sets, seed)
     else:
         from sklearn.utils.parallel import Parallel, delayed
 
-        each = (delayed(_fit_one)(kind.build(layout, seed, spec.settings), p, spec.name) for p in inner)
-        models = Parallel(n_jobs=cores, prefer="threads")(each)
-    return [Fitted(t, m, layout) for t, m in zip(transforms, models, strict=True)]
+        jobs = (delayed(_fit_one)(kind.build(layout, seed, spec.settings), rows, spec.name) for rows in transformed)
+        models = Parallel(n_jobs=cores, prefer="threads")(jobs)
+    return [Fitted(transform, model, layout) for transform, model in zip(transforms, models, strict=True)]
 
 
-def _fit_one(model: Any, point: Problem, name: str) -> Any:
+def _fit_one(model: Any, rows: WeightedRows, name: str) -> Any:
     if "n_jobs" in inspect.signature(type(model)).parameters:
-        model.n_jobs = None  # arms side by side already take the cores; more threads would only wait for each other
-    weighted = not np.all(point.weight == point.weight[0])
+        model.n_jobs = None  # fits side by side already take the cores; more threads would only wait for each other
+    weighted = not np.all(rows.weight == rows.weight[0])
     if weighted and "sample_weight" not in inspect.signature(model.fit).parameters:
         raise CodsaError(f"estimator '{name}' takes no weights; leave the method 'weighted' out")
     try:
-        return model.fit(point.x, point.y, sample_weight=point.weight) if weighted else model.fit(point.x, point.y)
+        return model.fit(rows.x, rows.y, sample_weight=rows.weight) if weighted else model.fit(rows.x, rows.y)
     except ValueError as error:
         raise CodsaError(f"estimator '{name}' cannot be fitted: {error}") from None

@@ -1,4 +1,4 @@
-"""Networks over arrays as estimators: trained arm by arm, every arm with the same budget of gradient steps."""
+"""Networks over arrays as estimators: one for each training set, all with the same budget of gradient steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import Layout, Problem
+from codsa.estimators.base import FeatureLayout, WeightedRows
 from codsa.io.imports import without_compiler
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import child, integer, stream
@@ -26,25 +26,25 @@ from codsa.settings.types import Budget, Stop
 
 log = logging.getLogger(__name__)
 
-CHUNK = 1024
+CHUNK_ROWS = 1024
 """Rows that are predicted at a time."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """How a network is trained on an arm.
+    """How a network is trained on a training set.
 
     Attributes
     ----------
     epochs : int
-        With budget 'epochs' passes over an arm's own rows, so that more rows mean more gradient
-        steps (the paper's way). With budget 'steps' every arm gets the steps that so many passes
-        over the real training rows take.
+        With budget 'epochs', passes over the rows of a training set, so that more rows mean more
+        gradient steps (the paper's way). With budget 'steps' every training set gets the gradient
+        steps of this many passes over the real training rows.
     batch : int
     learning_rate : float
         Of Adam.
     patience : int
-        Training stops after so many checks (one per epoch) without a better validation figure.
+        Training stops after this many checks (one per epoch) without a better validation loss.
     budget : {'steps', 'epochs'}
     stop : {'validation', 'last'}
         Which weights are kept: the best by validation rows, or the last.
@@ -63,7 +63,7 @@ class NetworkModel(ABC):
 
     Parameters
     ----------
-    layout : Layout
+    layout : FeatureLayout
     facts : mapping
         What `build` needs, as JSON.
 
@@ -75,7 +75,7 @@ class NetworkModel(ABC):
 
     record: ClassVar[type[Any]]
 
-    def __init__(self, layout: Layout, facts: Mapping[str, Any]) -> None:
+    def __init__(self, layout: FeatureLayout, facts: Mapping[str, Any]) -> None:
         self.layout, self.facts = layout, dict(facts)
         self.classes_ = np.arange(layout.classes)
         self.net = self.build()
@@ -89,8 +89,8 @@ class NetworkModel(ABC):
         """Return the mean loss of a batch, x in [0, 1] for images, of shape (b, channels, height, width)."""
 
     @abstractmethod
-    def quality(self, rows: Problem) -> float:
-        """Return how well judged rows are predicted; less is better."""
+    def quality(self, rows: WeightedRows) -> float:
+        """Return how well validation rows are predicted; less is better."""
 
     def prepared(self, x: np.ndarray) -> torch.Tensor:
         """Return rows as the network reads them: images as (b, channels, height, width) in [0, 1]."""
@@ -98,9 +98,9 @@ class NetworkModel(ABC):
 
     @torch.no_grad()
     def outputs(self, x: np.ndarray, ask: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
-        """Return what `ask` gives for each row, `CHUNK` rows at a time."""
+        """Return what `ask` gives for each row, `CHUNK_ROWS` rows at a time."""
         self.net.eval()
-        parts = [ask(self.prepared(x[i : i + CHUNK])).double().numpy() for i in range(0, len(x), CHUNK)]
+        parts = [ask(self.prepared(x[i : i + CHUNK_ROWS])).double().numpy() for i in range(0, len(x), CHUNK_ROWS)]
         return np.concatenate(parts) if parts else np.empty(0)
 
     def save(self, folder: Path) -> None:
@@ -109,41 +109,46 @@ class NetworkModel(ABC):
         write_json(folder / "network.json", self.facts)
 
     @classmethod
-    def read(cls, folder: Path, layout: Layout) -> Self:
+    def read(cls, folder: Path, layout: FeatureLayout) -> Self:
         """Read what `save` wrote."""
         facts = vars(read_as(folder / "network.json", cls.record))
         with torch.device("meta"):  # the weights' own sizes are compared before any memory is taken
-            made = cls(layout, facts)
-        fill(made.net, load_tensors(folder / "network.safetensors", "torch"), assign=True)
-        return made
+            model = cls(layout, facts)
+        fill(model.net, load_tensors(folder / "network.safetensors", "torch"), assign=True)
+        return model
 
 
 class Networks:
-    """An estimator that fits one network per arm, all from the same weights and noise.
+    """An estimator that fits one network per training set, all from the same weights and noise.
 
     Parameters
     ----------
     make : callable
         () → an unfitted `NetworkModel`.
-    layout : Layout
+    layout : FeatureLayout
     training : Training
     """
 
-    def __init__(self, make: Callable[[], NetworkModel], layout: Layout, training: Training) -> None:
+    def __init__(self, make: Callable[[], NetworkModel], layout: FeatureLayout, training: Training) -> None:
         self.make, self.layout, self.training = make, layout, training
 
     @without_compiler()
-    def fit_many(self, points: list[Problem], checks: list[Problem], seed: int) -> list[NetworkModel]:
-        """Fit all arms, one after the other (see `codsa.estimators.base.fit_all`)."""
-        return [self._fit(point, check, seed) for point, check in zip(points, checks, strict=True)]
+    def fit_many(
+        self, train_sets: list[WeightedRows], validation_sets: list[WeightedRows], seed: int
+    ) -> list[NetworkModel]:
+        """Fit all training sets, one after the other (see `codsa.estimators.base.fit_all`)."""
+        return [
+            self._fit(train_rows, validation_rows, seed)
+            for train_rows, validation_rows in zip(train_sets, validation_sets, strict=True)
+        ]
 
-    def _fit(self, point: Problem, check: Problem, seed: int) -> NetworkModel:
+    def _fit(self, train_rows: WeightedRows, validation_rows: WeightedRows, seed: int) -> NetworkModel:
         model = self.make()
         root = stream(seed, "network")
         draw_weights(model.net, torch.Generator().manual_seed(integer(child(root, "weights"))))
         generator = torch.Generator().manual_seed(integer(child(root, "steps")))
-        rows = len(point.y) if self.training.budget == "epochs" else self.layout.steps_rows
-        loop = NetworkLoop(model, point, check, self.training, rows, generator)
+        epoch_rows = len(train_rows.y) if self.training.budget == "epochs" else self.layout.steps_rows
+        loop = NetworkLoop(model, train_rows, validation_rows, self.training, epoch_rows, generator)
         loop.train()
         if loop.early_stopping.best_weights is not None:
             model.net.load_state_dict(loop.early_stopping.best_weights)
@@ -151,12 +156,12 @@ class Networks:
 
 
 class NetworkLoop(TrainingLoop):
-    """The training of one network on one arm, with Adam at a constant rate and a check per epoch.
+    """The training of one network on one training set, with Adam at a constant rate and a check per epoch.
 
     Parameters
     ----------
     model : NetworkModel
-    arm, check : Problem
+    train_rows, validation_rows : WeightedRows
         Training rows, and the validation rows of the checks.
     training : Training
     epoch_rows : int
@@ -168,18 +173,18 @@ class NetworkLoop(TrainingLoop):
     def __init__(
         self,
         model: NetworkModel,
-        point: Problem,
-        check: Problem,
+        train_rows: WeightedRows,
+        validation_rows: WeightedRows,
         training: Training,
         epoch_rows: int,
         generator: torch.Generator,
     ) -> None:
-        self.model, self.point, self.validation, self.training = model, point, check, training
-        epoch = max(1, math.ceil(epoch_rows / training.batch))
+        self.model, self.train_rows, self.validation_rows, self.training = model, train_rows, validation_rows, training
+        epoch_steps = max(1, math.ceil(epoch_rows / training.batch))
         optimizer = torch.optim.Adam(model.net.parameters(), lr=training.learning_rate, fused=True)
-        super().__init__(optimizer, epoch * training.epochs, epoch)
+        super().__init__(optimizer, epoch_steps * training.epochs, epoch_steps)
         self.generator = generator
-        self.batches = batches(len(point.y), training.batch, self.max_steps, generator)
+        self.batches = batches(len(train_rows.y), training.batch, self.max_steps, generator)
         self.early_stopping: EarlyStopping[dict[str, torch.Tensor]] = EarlyStopping(training.patience)
 
     def unfinished(self) -> bool:
@@ -190,14 +195,14 @@ class NetworkLoop(TrainingLoop):
         """Return the loss of the next batch (see `TrainingLoop.batch_loss`)."""
         self.model.net.train()
         batch = next(self.batches)
-        x = self.model.prepared(self.point.x[batch])
-        y, weight = torch.from_numpy(self.point.y[batch]), torch.from_numpy(self.point.weight[batch]).float()
+        x = self.model.prepared(self.train_rows.x[batch])
+        y, weight = torch.from_numpy(self.train_rows.y[batch]), torch.from_numpy(self.train_rows.weight[batch]).float()
         return self.model.loss(x, y, weight, self.generator)
 
     def check(self) -> None:
         """Measure the validation rows, unless the last weights are kept whatever they are."""
         if self.training.stop == "validation":
-            self.early_stopping.update(self.model.quality(self.validation), self._weights)
+            self.early_stopping.update(self.model.quality(self.validation_rows), self._weights)
 
     def _weights(self) -> dict[str, torch.Tensor]:
         return {k: v.clone() for k, v in self.model.net.state_dict().items()}
@@ -222,19 +227,19 @@ def batches(rows: int, batch: int, steps: int, generator: torch.Generator) -> It
     for _ in range(steps):
         while len(left) < batch:
             left = np.r_[left, torch.randperm(rows, generator=generator).numpy()]
-        now, left = left[:batch], left[batch:]
-        yield now
+        batch_rows, left = left[:batch], left[batch:]
+        yield batch_rows
 
 
 def as_input(x: np.ndarray, shape: list[int]) -> torch.Tensor:
     """Return a feature matrix as float32: images in [0, 1], of shape (b, channels, height, width)."""
-    made = torch.from_numpy(np.ascontiguousarray(x)).float()
+    tensor = torch.from_numpy(np.ascontiguousarray(x)).float()
     if x.dtype == np.uint8:
-        made = made / 255
-    return made.reshape(-1, *shape).movedim(-1, 1) if len(shape) == 3 else made
+        tensor = tensor / 255
+    return tensor.reshape(-1, *shape).movedim(-1, 1) if len(shape) == 3 else tensor
 
 
-def need_images(name: str, layout: Layout) -> None:
+def need_images(name: str, layout: FeatureLayout) -> None:
     """Raise a `CodsaError` unless images are the only feature."""
     if len(layout.shape) != 3:
         raise CodsaError(

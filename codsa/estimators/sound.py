@@ -80,9 +80,13 @@ def _predictor_is_sound(tree: Any, features: float) -> bool:
     inner = nodes["is_leaf"] == 0
     branch = nodes[inner]
     bitsets = min(len(tree.raw_left_cat_bitsets), len(tree.binned_left_cat_bitsets))
-    known = not (branch["bitset_idx"][branch["is_categorical"] != 0] >= bitsets).any()
+    bitsets_exist = not (branch["bitset_idx"][branch["is_categorical"] != 0] >= bitsets).any()
     left, right, feature = (branch[name].astype(np.int64) for name in ("left", "right", "feature_idx"))
-    return bool(len(nodes)) and known and _leads_on(left, right, feature, np.flatnonzero(inner), len(nodes), features)
+    return (
+        bool(len(nodes))
+        and bitsets_exist
+        and _leads_on(left, right, feature, np.flatnonzero(inner), len(nodes), features)
+    )
 
 
 def _leads_on(

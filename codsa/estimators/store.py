@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import Average, EstimatorKind, Fitted, Layout, Predictor
+from codsa.estimators.base import Average, EstimatorKind, FeatureLayout, Fitted, Predictor
 from codsa.estimators.sound import check_trees
 from codsa.estimators.types import FURTHER, SKLEARN, TYPES
 from codsa.io.library_internals import SKOPS_SCHEMA, import_skops, reproducible_skops, sklearn_estimators
@@ -23,16 +23,16 @@ from codsa.settings.registry import ESTIMATORS, load, trusted_types
 
 log = logging.getLogger(__name__)
 
-SMALL, RATIO = 2**26, 200
-"""A file that unpacks to more bytes than `SMALL` and than `RATIO` times its own size is no model but a bomb."""
+SMALL_BYTES, UNPACKED_RATIO = 2**26, 200
+"""A model's file unpacks to at most this many bytes, or to at most this many times its own size."""
 
 
 @dataclass(frozen=True)
-class Record:
+class EstimatorRecord:
     """What `estimator.json` holds."""
 
     estimator: EstimatorSpec
-    layout: Layout
+    layout: FeatureLayout
 
 
 def _dump(fitted: Any, path: Path, name: str) -> None:
@@ -62,19 +62,19 @@ def save_fitted(folder: Path, fitted: Predictor, spec: EstimatorSpec) -> None:
         fitted.model.save(folder)
     else:
         _dump(fitted.model, folder / "model.skops", spec.name)
-        _warn_of_foreign(folder / "model.skops", spec.name)
+        _warn_of_untrusted_types(folder / "model.skops", spec.name)
     write_json(folder / "estimator.json", {"estimator": spec.model_dump(), "layout": asdict(fitted.layout)})
 
 
-def _warn_of_foreign(path: Path, name: str) -> None:
+def _warn_of_untrusted_types(path: Path, name: str) -> None:
     """Say now what `codsa-eval` would refuse later."""
     own = () if name in ESTIMATORS else (name,)
-    strange = _strange(path, own, name in ESTIMATORS)
-    if strange:
+    untrusted = _untrusted_types(path, own, name in ESTIMATORS)
+    if untrusted:
         log.warning(
             "estimator '%s' holds %s, which codsa-eval reads with --trust %s alone; a class of your own may list it in "
             "its attribute trusted_types",
-            *(name, strange[0], strange[0]),
+            *(name, untrusted[0], untrusted[0]),
         )
 
 
@@ -98,7 +98,7 @@ def load_fitted(folder: Path, trusted: Collection[str] = ()) -> Predictor:
 
 def _load_one(folder: Path, trusted: Collection[str]) -> Fitted:
     with readable(folder):
-        record = read_as(folder / "estimator.json", Record)
+        record = read_as(folder / "estimator.json", EstimatorRecord)
         name = record.estimator.name
         kind = load("estimator", name, ESTIMATORS, trusted)
         transform = _load(folder / "transform.skops", (), True)
@@ -114,9 +114,9 @@ def _load_one(folder: Path, trusted: Collection[str]) -> Fitted:
 def _load(path: Path, trusted: Collection[str], registered: bool) -> Any:
     """Load a skops file that holds nothing but types which are trusted."""
     try:
-        strange = _strange(path, trusted, registered)
-        if strange:
-            raise CodsaError(f"{path}: holds {strange[0]}, which is not trusted; if you trust it, give --trust")
+        untrusted = _untrusted_types(path, trusted, registered)
+        if untrusted:
+            raise CodsaError(f"{path}: holds {untrusted[0]}, which is not trusted; if you trust it, give --trust")
         loaded = import_skops().load(path, trusted=sorted(_admitted(trusted, registered)))
     except (CodsaError, MemoryError):
         raise
@@ -134,33 +134,33 @@ def _admitted(trusted: Collection[str], registered: bool) -> frozenset[str]:
     return TYPES | SKLEARN if registered else TYPES | FURTHER | sklearn_estimators() | trusted_types(trusted)
 
 
-def _strange(path: Path, trusted: Collection[str], registered: bool) -> list[str]:
+def _untrusted_types(path: Path, trusted: Collection[str], registered: bool) -> list[str]:
     """Return the names in a skops file that are not admitted; nothing of it is imported or made.
 
     A registered estimator's file has of scikit-learn no more than such estimators consist of.
     """
     _check_size(path)
-    strange = set(import_skops().get_untrusted_types(file=path)) - _admitted(trusted, registered)
+    untrusted = set(import_skops().get_untrusted_types(file=path)) - _admitted(trusted, registered)
     if registered:
         with zipfile.ZipFile(path) as file:
-            names = set(_names(json.loads(file.read(SKOPS_SCHEMA))))
-        strange |= {name for name in names if name.startswith("sklearn.")} - SKLEARN
-    return sorted(strange)
+            names = set(_type_names(json.loads(file.read(SKOPS_SCHEMA))))
+        untrusted |= {name for name in names if name.startswith("sklearn.")} - SKLEARN
+    return sorted(untrusted)
 
 
 def _check_size(path: Path) -> None:
     """Raise a `CodsaError` for a file that unpacks to far more than it is, or asks for its parts too often."""
     with zipfile.ZipFile(path) as file:
         sizes = {part.filename: part.file_size for part in file.infolist()}
-        limit = max(SMALL, RATIO * path.stat().st_size)
+        limit = max(SMALL_BYTES, UNPACKED_RATIO * path.stat().st_size)
         if sum(sizes.values()) <= limit:
-            asked = re.findall(r'"file": ?"([^"]+)"', file.read(SKOPS_SCHEMA).decode())
-            if sum(sizes.get(name, 0) for name in asked) <= limit:
+            referenced = re.findall(r'"file": ?"([^"]+)"', file.read(SKOPS_SCHEMA).decode())
+            if sum(sizes.get(name, 0) for name in referenced) <= limit:
                 return
     raise CodsaError(f"{path}: unpacks to more than {limit} bytes, which no model does; do not use it")
 
 
-def _names(state: Any) -> Iterator[str]:
+def _type_names(state: Any) -> Iterator[str]:
     """Give the full name of every type in what `schema.json` holds."""
     stack = [state]
     while stack:

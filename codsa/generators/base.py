@@ -5,17 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Schema, cast
 from codsa.errors import CodsaError
-from codsa.settings.registry import GENERATORS, check_settings, load
+from codsa.io.class_sources import class_attribute
+from codsa.settings.registry import GENERATORS, check_settings, load, locate
 
-BLOCK = 1024
+BLOCK_ROWS = 1024
 """Rows of a block, of generators that draw thousands a second."""
+
+Modality = Literal["tables", "images", "texts", "any"]
+"""What a generator can draw: plain columns; a column of images beside them; texts with their embeddings; or each."""
 
 
 class Generator(ABC):
@@ -26,20 +30,27 @@ class Generator(ABC):
 
     Attributes
     ----------
+    modality : {'tables', 'images', 'texts', 'any'}
+        The data that the class can be fitted on. The contract suite fits it on such data.
+    uses_gpu : bool
+        Whether fitting or drawing is faster on a GPU. The workflow asks for no GPU where this is False. It is read
+        from the source of the class, so write a plain `True` or `False` into the class body.
     streams : bool
         Whether `fit` also takes `codsa.data.rows.StoredRows`, which need not fit into memory.
     slow : bool
-        Whether drawing a block takes so long that a killed job had better not draw it again.
+        Whether drawing a block takes long, so that blocks are kept for a job that was killed and starts again.
     block : int
-        Rows that are drawn from one stream. A pool's last block is drawn to the end of the chunk in which the rows
-        asked are complete (see `sample_chunks`).
+        Rows that are drawn from one stream. A pool's last block ends with the chunk that completes the rows asked for
+        (see `sample_chunks`).
     pretraining : mapping
-        The settings that hold where it is fitted on a source set.
+        Settings that replace the user's where it is fitted on a source set.
     """
 
+    modality: ClassVar[Modality] = "tables"
+    uses_gpu: ClassVar[bool] = True
     streams = False
     slow = False
-    block = BLOCK
+    block = BLOCK_ROWS
     pretraining: Mapping[str, Any] = {}
 
     @abstractmethod
@@ -81,8 +92,8 @@ class Generator(ABC):
     def sample_chunks(self, region: int, count: int, stream: np.random.SeedSequence) -> Iterator[pd.DataFrame]:
         """Give the rows that `sample` draws in order, some at a time; the caller stops when it has enough.
 
-        Where rows are dear a subclass computes each chunk when it is asked for. What a chunk holds must depend on
-        `region`, `count` and `stream` alone, so that few rows are the first of many. By default there is one chunk.
+        By default there is one chunk. A subclass whose rows take long computes each chunk when it is asked for. A chunk
+        must depend on `region`, `count` and `stream` alone, so that few rows are the first of many.
         """
         yield self.sample(region, count, stream)
 
@@ -96,12 +107,12 @@ class Generator(ABC):
         """Read a fitted generator, on a machine with or without a GPU."""
 
 
-def complete(made: pd.DataFrame, region: int, schema: Schema) -> pd.DataFrame:
+def complete(generated: pd.DataFrame, region: int, schema: Schema) -> pd.DataFrame:
     """Set the columns that a region fixes to one value, and put all in the schema's order."""
-    given = schema.regions.constant(region)
-    constants = {name: cast(pd.Series([value] * len(made)), schema.column(name)) for name, value in given.items()}
-    whole = made.assign(**constants)
-    return whole[[c.name for c in schema.modelled if c.name in whole]]
+    fixed = schema.regions.constant(region)
+    constants = {name: cast(pd.Series([value] * len(generated)), schema.column(name)) for name, value in fixed.items()}
+    all_columns = generated.assign(**constants)
+    return all_columns[[c.name for c in schema.modelled if c.name in all_columns]]
 
 
 def make(name: str, settings: Mapping[str, Any]) -> Generator:
@@ -112,8 +123,8 @@ def make(name: str, settings: Mapping[str, Any]) -> Generator:
     CodsaError
         For a name or a setting that is not known.
     """
-    made: Generator = generator_class(name, settings)(**settings)
-    return made
+    generator: Generator = generator_class(name, settings)(**settings)
+    return generator
 
 
 def generator_class(name: str, settings: Mapping[str, Any], trusted: Collection[str] | None = None) -> type[Generator]:
@@ -129,3 +140,12 @@ def generator_class(name: str, settings: Mapping[str, Any], trusted: Collection[
         raise CodsaError(f"generator '{name}': is no codsa.generators.Generator; derive the class from it")
     check_settings("generator", name, call, settings)
     return call
+
+
+def uses_gpu(name: str) -> bool:
+    """Return `Generator.uses_gpu` of a registered name or `module:Class`, read from its source: nothing is imported.
+
+    True where the source is not found, or does not say it as a plain `True` or `False`.
+    """
+    module, _, class_name = locate("generator", name, GENERATORS).partition(":")
+    return bool(class_attribute(module, class_name, "uses_gpu", default=True))

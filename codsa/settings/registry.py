@@ -30,20 +30,6 @@ GENERATORS = {
     "text-noise": "codsa.generators.texts.text_noise:TextNoise",
 }
 
-WITHOUT_GPU = (
-    "adasyn",
-    "bootstrap",
-    "distortions",
-    "gaussian",
-    "oracle",
-    "restyled",
-    "smogn",
-    "smote",
-    "source-rows",
-    "text-noise",
-)
-"""Generators that would leave a GPU idle; any other may want one."""
-
 ESTIMATORS = {
     "autoencoder": "codsa.estimators.tables.detectors:autoencoder",
     "cnn": "codsa.estimators.images.cnn:cnn",
@@ -80,7 +66,7 @@ METHODS: Mapping[str, Sequence[tuple[str, ...]]] = {
 """What a class needs, by kind: one method of each group."""
 
 
-def locate(kind: str, name: str, known: Mapping[str, str]) -> str:
+def locate(kind: str, name: str, registered: Mapping[str, str]) -> str:
     """Return `module:Object` for a registered name, or for a name that is one already.
 
     Raises
@@ -88,16 +74,16 @@ def locate(kind: str, name: str, known: Mapping[str, str]) -> str:
     CodsaError
         With the nearest registered name, or for what cannot be a class.
     """
-    if name in known:
-        return known[name]
+    if name in registered:
+        return registered[name]
     if ":" not in name:
-        raise CodsaError(f"no {kind} '{name}'; {suggest(name, known)}, or give module:Class")
+        raise CodsaError(f"no {kind} '{name}'; {suggest(name, registered)}, or give module:Class")
     if not NAME.fullmatch(name):
         raise CodsaError(f"{kind} '{name}': write it as module:Class, as in 'package.module:Class'")
     return name
 
 
-def load(kind: str, name: str, known: Mapping[str, str], trusted: Collection[str] | None = None) -> Any:
+def load(kind: str, name: str, registered: Mapping[str, str], trusted: Collection[str] | None = None) -> Any:
     """Import the object behind a name.
 
     Parameters
@@ -105,7 +91,7 @@ def load(kind: str, name: str, known: Mapping[str, str], trusted: Collection[str
     kind : {'generator', 'estimator'}
     name : str
         A registered name or `module:Class`.
-    known : mapping
+    registered : mapping
         The registered names.
     trusted : collection of str, optional
         Where the name was read from an artefact: the `module:Class` that the user trusts, so that nothing else is
@@ -116,8 +102,8 @@ def load(kind: str, name: str, known: Mapping[str, str], trusted: Collection[str
     CodsaError
         When it is not trusted, not there, no class, or lacks a method of the protocol.
     """
-    module, _, attribute = locate(kind, name, known).partition(":")
-    if name in known:
+    module, _, attribute = locate(kind, name, registered).partition(":")
+    if name in registered:
         return getattr(importlib.import_module(module), attribute)
     if trusted is not None and not {name, name.replace(":", ".")} & set(trusted):
         raise CodsaError(f"{kind} '{name}' is code that its artefact names; if you trust it, give --trust {name}")
@@ -131,14 +117,14 @@ def _imported(what: str, module: str, attribute: str) -> Any:
         raise CodsaError(f"{what}: cannot be imported ({type(error).__name__}: {error})") from error
 
 
-def _checked(kind: str, name: str, found: Any) -> Any:
-    if not inspect.isclass(found):
-        raise CodsaError(f"{kind} '{name}': is no class but a {type(found).__name__}; give module:Class")
-    abstract = getattr(found, "__abstractmethods__", ())
+def _checked(kind: str, name: str, loaded: Any) -> Any:
+    if not inspect.isclass(loaded):
+        raise CodsaError(f"{kind} '{name}': is no class but a {type(loaded).__name__}; give module:Class")
+    abstract = getattr(loaded, "__abstractmethods__", ())
     for group in METHODS[kind]:
-        if not any(callable(getattr(found, method, None)) and method not in abstract for method in group):
+        if not any(callable(getattr(loaded, method, None)) and method not in abstract for method in group):
             raise CodsaError(f"{kind} '{name}': lacks the method {' or '.join(group)}")
-    return found
+    return loaded
 
 
 def trusted_types(trusted: Collection[str]) -> frozenset[str]:
@@ -155,23 +141,19 @@ def trusted_types(trusted: Collection[str]) -> frozenset[str]:
     CodsaError
         For what is neither, or cannot be imported.
     """
-    found: set[str] = set()
+    names: set[str] = set()
     for word in trusted:
         if NAME.fullmatch(word):
             module, _, attribute = word.partition(":")
             kind = _imported(f"--trust {word}", module, attribute)
             if not inspect.isclass(kind):
                 raise CodsaError(f"--trust {word}: is no class but a {type(kind).__name__}; give module:Class")
-            found |= {f"{kind.__module__}.{kind.__qualname__}", *map(str, getattr(kind, "trusted_types", ()))}
+            names |= {f"{kind.__module__}.{kind.__qualname__}", *map(str, getattr(kind, "trusted_types", ()))}
         elif NAME.fullmatch(":".join(word.rsplit(".", 1))):
-            found.add(word)
+            names.add(word)
         else:
             raise CodsaError(f"--trust {word}: write it as module:Class")
-    return frozenset(found)
-
-
-LIGHT = frozenset({*WITHOUT_GPU, "gradient-boosting", "logistic", "random-forest", "tfidf-logistic"})
-"""Registered names whose settings can be checked without importing torch."""
+    return frozenset(names)
 
 
 def check_settings(

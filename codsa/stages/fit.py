@@ -19,8 +19,8 @@ from codsa.data.pool import Pool
 from codsa.data.rows import AnyDataset, in_memory
 from codsa.data.split import FOLDS, TRAIN, VALIDATION, Split, check_ratio
 from codsa.errors import CodsaError
-from codsa.estimators import Predictor, Problem, average_predictors, fit_all
-from codsa.estimators.base import layout_of, problem
+from codsa.estimators import Predictor, WeightedRows, average_predictors, fit_all
+from codsa.estimators.base import layout_of, weighted_rows
 from codsa.estimators.store import save_fitted
 from codsa.io.artifacts import new_folder
 from codsa.io.manifests import write_manifest
@@ -168,14 +168,14 @@ def _fit_folds(dataset: AnyDataset, split: Split, pools: Sequence[Pool], r: floa
     return [fit_fold(pool) for pool in pools] or [fit_fold(None)]
 
 
-def _problem(point: GridPoint, fit_fold: FitFold, weight: np.ndarray, dataset: AnyDataset) -> Problem:
+def _problem(point: GridPoint, fit_fold: FitFold, weight: np.ndarray, dataset: AnyDataset) -> WeightedRows:
     if point.m == 0:
-        return problem(fit_fold.rows, dataset.schema, weight[fit_fold.real])
+        return weighted_rows(fit_fold.rows, dataset.schema, weight[fit_fold.real])
     if fit_fold.pool is None:
         raise CodsaError(f"m = {point.m} synthetic rows, but no pool; give --pool")
     synthetic = fit_fold.pool.prefix(point.counts, dataset.schema.regions.names)
     rows = pd.concat([fit_fold.rows, synthetic], ignore_index=True)
-    return problem(rows, dataset.schema, np.r_[weight[fit_fold.real], np.ones(len(synthetic))])
+    return weighted_rows(rows, dataset.schema, np.r_[weight[fit_fold.real], np.ones(len(synthetic))])
 
 
 @dataclass(frozen=True)
@@ -184,11 +184,11 @@ class EvaluationSet:
 
     Attributes
     ----------
-    problem : Problem
+    problem : WeightedRows
     region : ndarray of int64, shape (n,)
     """
 
-    problem: Problem
+    problem: WeightedRows
     region: np.ndarray
 
     def score(self, metric: str, fitted: Predictor, q: np.ndarray, names: list[str]) -> dict[str, float]:
@@ -202,7 +202,9 @@ def evaluation_set(dataset: AnyDataset, split: Split, role: str) -> EvaluationSe
     assert role != TRAIN
     rows = split.rows(role)
     region = dataset.regions()[rows]
-    return EvaluationSet(problem(in_memory(dataset.part(rows)), dataset.schema, law_weights(region, split.q)), region)
+    return EvaluationSet(
+        weighted_rows(in_memory(dataset.part(rows)), dataset.schema, law_weights(region, split.q)), region
+    )
 
 
 def _record(point: GridPoint, score: dict[str, float], r: float, real_count: int, split: Split) -> dict[str, Any]:

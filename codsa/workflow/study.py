@@ -16,14 +16,18 @@ from pydantic import TypeAdapter, ValidationError
 from codsa.data.split import FOLD_RATIO, FOLDS, part_label
 from codsa.errors import CodsaError
 from codsa.estimators.base import check_spec
-from codsa.generators.base import generator_class
+from codsa.generators.base import generator_class, uses_gpu
+from codsa.io.class_sources import imports
 from codsa.io.digests import digest
 from codsa.settings.columns import ColumnOptions
-from codsa.settings.registry import ESTIMATORS, GENERATORS, LIGHT, WITHOUT_GPU, locate
+from codsa.settings.registry import ESTIMATORS, GENERATORS, locate
 from codsa.settings.types import ObjectName
 from codsa.workflow.commands import options, refuse_unwritable, section_options, settings, value
 from codsa.workflow.config import Data, Experiment, Method
 from codsa.workflow.modalities import inverter_settings, round_trip_encoder
+
+TORCH = ("torch",)
+"""Packages that take seconds to import, so that planning does without."""
 
 
 def own_class(name: str) -> str | None:
@@ -97,13 +101,13 @@ class Study:
         for data in self.row_sets:
             raw_files(data)
         spec = self.experiment.estimator
-        self.estimator_module()
+        estimator_module = self.estimator_module()
         self.pretrained_module()
-        if spec.name in LIGHT and spec.settings:
+        if spec.settings and spec.name in ESTIMATORS and not imports(estimator_module, TORCH):
             check_spec(spec, self.experiment.data.task)
         for name, generator in self.generators.items():
-            self.generator_module(name)
-            if generator.name in LIGHT and generator.settings:
+            generator_module = self.generator_module(name)
+            if generator.settings and generator.name in GENERATORS and not imports(generator_module, TORCH):
                 generator_class(generator.name, generator.settings)
             if self.inverters(name):
                 self.auxiliary("source")
@@ -139,7 +143,7 @@ class Study:
 
     def gpus(self, generator: str) -> int:
         """Return the number of GPUs that train a generator: the experiment's, or 0 for a generator that uses none."""
-        return 0 if self.generators[generator].name in WITHOUT_GPU else self.experiment.gpus
+        return self.experiment.gpus if uses_gpu(self.generators[generator].name) else 0
 
     def pretraining_gpus(self, transfer: str) -> int:
         """Return the number of GPUs that pretrain a `ConfiguredGenerator.transfer`; rows are only copied."""

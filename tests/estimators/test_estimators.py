@@ -1,4 +1,4 @@
-"""The contract of every registered estimator; the perceptrons that are fitted together."""
+"""What only some estimators promise, preprocessing, and perceptrons that are fitted together."""
 
 from __future__ import annotations
 
@@ -12,105 +12,64 @@ import pytest
 from codsa.data.dataset import Dataset
 from codsa.data.metrics import by_region
 from codsa.errors import CodsaError
-from codsa.estimators import Fitted, Problem, fit_all
-from codsa.estimators.base import Layout, feature_matrix, layout_of, problem
+from codsa.estimators import Fitted, WeightedRows, fit_all
+from codsa.estimators.base import FeatureLayout, estimator_kind, feature_matrix, layout_of, weighted_rows
 from codsa.estimators.store import load_fitted, save_fitted
 from codsa.estimators.tables.mlp import Mlp, StackLoop
 from codsa.io.seeds import stream
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.registry import ESTIMATORS
 
+NEIGHBOURS = "sklearn.neighbors:KNeighborsClassifier"
 FAST: dict[str, dict[str, Any]] = {
     "gradient-boosting": {"max_iter": 10},
     "random-forest": {"n_estimators": 5},
     "mlp": {"hidden": [16], "epochs": 5, "batch": 64},
-    "sklearn.neighbors:KNeighborsClassifier": {"n_neighbors": 3},
+    NEIGHBOURS: {"n_neighbors": 3},
 }
-OF_ARRAYS = {"autoencoder", "cnn", "local-outliers", "tfidf-logistic"}  # see test_detectors.py, test_texts.py
-NAMES = [*sorted(set(ESTIMATORS) - OF_ARRAYS), "sklearn.neighbors:KNeighborsClassifier"]
+TABLES = [name for name in sorted(ESTIMATORS) if estimator_kind(EstimatorSpec(name=name)).modality == "tables"]
 
 
-def judge(name: str, **settings: Any) -> EstimatorSpec:
+def spec_of(name: str, **settings: Any) -> EstimatorSpec:
     return EstimatorSpec(name=name, settings={**FAST.get(name, {}), **settings})
 
 
-def whole(dataset: Dataset, weight: float = 1.0) -> Problem:
-    return problem(dataset.rows, dataset.schema, np.full(len(dataset.rows), weight))
+def all_rows(dataset: Dataset, weight: float = 1.0) -> WeightedRows:
+    return weighted_rows(dataset.rows, dataset.schema, np.full(len(dataset.rows), weight))
 
 
-def part(point: Problem, rows: np.ndarray) -> Problem:
-    return Problem(point.x[rows], point.y[rows], point.weight[rows])
+def part(point: WeightedRows, rows: np.ndarray) -> WeightedRows:
+    return WeightedRows(point.x[rows], point.y[rows], point.weight[rows])
 
 
-def fit_one(dataset: Dataset, chosen: EstimatorSpec, point: Problem | None = None) -> Fitted:
+def fit_one(dataset: Dataset, chosen: EstimatorSpec, point: WeightedRows | None = None) -> Fitted:
     layout = layout_of(dataset.schema, len(dataset.rows))
-    return fit_all(chosen, [point or whole(dataset)], whole(dataset), layout, stream(0, "fit"))[0]
+    return fit_all(chosen, [point or all_rows(dataset)], all_rows(dataset), layout, stream(0, "fit"))[0]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_probabilities_are_probabilities(name: str, dataset: Dataset) -> None:
-    found = fit_one(dataset, judge(name)).predict(whole(dataset).x)
-    assert found.shape == (len(dataset.rows), 2)
-    assert found.sum(axis=1) == pytest.approx(1.0) and (found >= 0).all()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_target_is_learned(name: str, dataset: Dataset) -> None:
-    """A copy of the class among the features is found by every estimator."""
-    point = whole(dataset)
-    x = point.x.copy()
-    x[:, layout_of(dataset.schema, 1).ordered[0]] = point.y * 10.0
-    layout = layout_of(dataset.schema, len(point.y))
-    eager = {"epochs": 200, "learning_rate": 1e-2} if name == "mlp" else {}
-    point = replace(point, x=x)
-    found = fit_all(judge(name, **eager), [point], point, layout, stream(0, "fit"))[0].predict(x)
-    assert (found.argmax(axis=1) == point.y).mean() > 0.9
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_saved_estimator_predicts_the_same(name: str, dataset: Dataset, tmp_path: Path) -> None:
-    fitted = fit_one(dataset, judge(name))
-    save_fitted(tmp_path / "e", fitted, judge(name))
-    x = whole(dataset).x
-    assert np.array_equal(load_fitted(tmp_path / "e", [name]).predict(x), fitted.predict(x))
+def test_a_class_of_scikit_learn_is_fitted_and_stored_by_its_name(dataset: Dataset, tmp_path: Path) -> None:
+    fitted = fit_one(dataset, spec_of(NEIGHBOURS))
+    x = all_rows(dataset).x
+    probabilities = fitted.predict(x)
+    assert probabilities.shape == (len(dataset.rows), 2) and probabilities.sum(axis=1) == pytest.approx(1.0)
+    save_fitted(tmp_path / "e", fitted, spec_of(NEIGHBOURS))
+    assert np.array_equal(load_fitted(tmp_path / "e", [NEIGHBOURS]).predict(x), probabilities)
     assert {p.suffix for p in (tmp_path / "e").iterdir()} <= {".json", ".skops", ".safetensors"}
 
 
-@pytest.mark.parametrize("name", sorted(set(ESTIMATORS) - OF_ARRAYS))
-def test_weights_matter(name: str, dataset: Dataset) -> None:
-    point = whole(dataset)
-    heavy = replace(point, weight=np.where(point.y == 1, 20.0, 1.0))
-    usual, weighted = (fit_one(dataset, judge(name), one).predict(point.x)[:, 1].mean() for one in (point, heavy))
-    assert weighted > usual
-
-
-@pytest.mark.parametrize("name", sorted(set(ESTIMATORS) - OF_ARRAYS))
+@pytest.mark.parametrize("name", ["gradient-boosting", "logistic", "random-forest"])
 def test_a_class_without_rows_has_no_probability(name: str, dataset: Dataset) -> None:
     layout = replace(layout_of(dataset.schema, len(dataset.rows)), classes=3)
-    found = fit_all(judge(name), [whole(dataset)], whole(dataset), layout, stream(0, "fit"))[0]
-    probability = found.predict(whole(dataset).x)
-    assert probability.shape[1] == 3
-    if name != "mlp":  # the perceptron has an output for every class of the schema
-        assert (probability[:, 2] == 0).all()
-
-
-@pytest.mark.parametrize("name", sorted(set(ESTIMATORS) - OF_ARRAYS))
-def test_regression_predicts_numbers(name: str) -> None:
-    random = np.random.default_rng(0)
-    x = random.normal(size=(300, 3))
-    point = Problem(x, 5 + 3 * x[:, 0], np.ones(300))
-    layout = Layout("regression", 0, [0, 1, 2], [], 300)
-    eager = {"epochs": 200, "learning_rate": 1e-2} if name == "mlp" else {"max_iter": 100} if "boost" in name else {}
-    found = fit_all(judge(name, **eager), [point], point, layout, stream(0, "fit"))[0].predict(x)
-    assert found.shape == (300,)
-    assert np.mean((found - point.y) ** 2) < 0.3 * point.y.var()
+    fitted = fit_all(spec_of(name), [all_rows(dataset)], all_rows(dataset), layout, stream(0, "fit"))[0]
+    probability = fitted.predict(all_rows(dataset).x)
+    assert probability.shape[1] == 3 and (probability[:, 2] == 0).all()
 
 
 def test_preprocessing_is_fitted_on_the_arms_own_rows(dataset: Dataset) -> None:
-    point = whole(dataset)
+    point = all_rows(dataset)
     half = part(point, np.arange(len(point.y)) % 2 == 0)
     layout = layout_of(dataset.schema, len(point.y))
-    fitted = fit_all(judge("logistic"), [half, point], point, layout, stream(0, "fit"))
+    fitted = fit_all(spec_of("logistic"), [half, point], point, layout, stream(0, "fit"))
     scalers = [one.transform.named_transformers_["ordered"][-1] for one in fitted]
     expected = np.nanmean(half.x[:, layout.ordered[0]])
     assert scalers[0].mean_[0] == pytest.approx(expected)
@@ -123,9 +82,9 @@ def test_raw_preprocessing_refuses_categories(dataset: Dataset) -> None:
 
 
 def test_weights_are_refused_where_an_estimator_takes_none(dataset: Dataset) -> None:
-    point = whole(dataset)
+    point = all_rows(dataset)
     with pytest.raises(CodsaError, match="takes no weights"):
-        fit_one(dataset, judge(NAMES[-1]), replace(point, weight=1.0 + point.y))
+        fit_one(dataset, spec_of(NEIGHBOURS), replace(point, weight=1.0 + point.y))
 
 
 def test_dates_are_days_and_categories_codes(dataset: Dataset) -> None:
@@ -139,11 +98,11 @@ def test_dates_are_days_and_categories_codes(dataset: Dataset) -> None:
             assert set(x[:, j]) <= set(range(len(column.levels) + 1))
 
 
-def points(random: np.random.Generator, sizes: list[int]) -> list[Problem]:
+def points(random: np.random.Generator, sizes: list[int]) -> list[WeightedRows]:
     made = []
     for size in sizes:
         x = random.normal(size=(size, 4))
-        made.append(Problem(x, (x[:, 0] + x[:, 1] ** 2 > 0.5).astype(np.int64), np.ones(size)))
+        made.append(WeightedRows(x, (x[:, 0] + x[:, 1] ** 2 > 0.5).astype(np.int64), np.ones(size)))
     return made
 
 
@@ -151,7 +110,7 @@ def points(random: np.random.Generator, sizes: list[int]) -> list[Problem]:
 def test_perceptrons_fitted_together_equal_those_fitted_alone(budget: str) -> None:
     """Within 1e-4 of probability: the sums of a stacked product run in another order."""
     problems = points(np.random.default_rng(0), [200, 350, 500])
-    layout = Layout("classification", 2, [0, 1, 2, 3], [], 200)
+    layout = FeatureLayout("classification", 2, [0, 1, 2, 3], [], 200)
     check = problems[0]
     chosen = EstimatorSpec(
         name="mlp",
@@ -166,7 +125,7 @@ def test_perceptrons_fitted_together_equal_those_fitted_alone(budget: str) -> No
 
 @pytest.mark.parametrize(("budget", "expected"), [("steps", [4, 4]), ("epochs", [4, 10])])
 def test_more_rows_mean_more_steps_only_where_asked(budget: str, expected: list[int]) -> None:
-    layout = Layout("classification", 2, [0, 1, 2, 3], [], 200)
+    layout = FeatureLayout("classification", 2, [0, 1, 2, 3], [], 200)
     problems = points(np.random.default_rng(0), [200, 500])
     mlp = Mlp(layout, hidden=[8], batch=50, budget=budget)
     loop = StackLoop(mlp, problems, [problems[0]] * 2, 0)
@@ -179,7 +138,7 @@ def test_more_rows_mean_more_steps_only_where_asked(budget: str, expected: list[
 )
 def test_every_setting_of_the_perceptron_changes_it(setting: str, value: Any) -> None:
     problems = points(np.random.default_rng(0), [300])
-    layout = Layout("classification", 2, [0, 1, 2, 3], [], 150)
+    layout = FeatureLayout("classification", 2, [0, 1, 2, 3], [], 150)
     usual = {"hidden": [16], "epochs": 60, "batch": 64, "learning_rate": 0.03, "patience": 10}
     found = [
         fit_all(
@@ -198,21 +157,21 @@ def test_many_classes(dataset: Dataset) -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(400, 2))
     y = (x[:, 0] > 0).astype(np.int64) + (x[:, 1] > 0)
-    point = Problem(x, y, np.ones(400))
-    layout = Layout("classification", 3, [0, 1], [], 400)
-    for name in sorted(set(ESTIMATORS) - OF_ARRAYS):
+    point = WeightedRows(x, y, np.ones(400))
+    layout = FeatureLayout("classification", 3, [0, 1], [], 400)
+    for name in TABLES:
         eager = {"epochs": 200, "learning_rate": 1e-2} if name == "mlp" else {}
-        found = fit_all(judge(name, **eager), [point], point, layout, stream(0, "fit"))[0].predict(x)
-        assert (found.argmax(axis=1) == y).mean() > 0.75
+        probabilities = fit_all(spec_of(name, **eager), [point], point, layout, stream(0, "fit"))[0].predict(x)
+        assert (probabilities.argmax(axis=1) == y).mean() > 0.75
 
 
 @pytest.mark.filterwarnings("error:The y_prob values do not sum to one")
 def test_probabilities_of_a_model_in_single_precision_sum_to_one() -> None:
     random = np.random.default_rng(0)
     x, y = random.normal(size=(900, 40)).astype(np.float32), np.arange(900) % 5
-    point = Problem(x, y, np.ones(900))
-    layout = Layout("classification", 5, list(range(40)), [], 900)
-    fitted = fit_all(judge("logistic"), [point], point, layout, stream(0, "fit"))[0]
+    point = WeightedRows(x, y, np.ones(900))
+    layout = FeatureLayout("classification", 5, list(range(40)), [], 900)
+    fitted = fit_all(spec_of("logistic"), [point], point, layout, stream(0, "fit"))[0]
     assert fitted.model.coef_.dtype == np.float32
     found = fitted.predict(x)
     assert np.abs(found.sum(axis=1) - 1).max() < 1e-12
@@ -224,7 +183,7 @@ def test_validation_chooses_the_penalty(dataset: Dataset) -> None:
     from sklearn.metrics import log_loss
 
     rows = np.arange(len(dataset.rows))
-    point, check = part(whole(dataset), rows[rows % 3 > 0]), part(whole(dataset), rows[rows % 3 == 0])
+    point, check = part(all_rows(dataset), rows[rows % 3 > 0]), part(all_rows(dataset), rows[rows % 3 == 0])
     layout = layout_of(dataset.schema, 100)
 
     def loss(penalty: Any) -> tuple[float, Any]:
@@ -243,13 +202,13 @@ def test_validation_chooses_the_penalty(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize("name", ["random-forest", "gradient-boosting", "logistic"])
 def test_the_number_of_cores_changes_nothing(name: str, dataset: Dataset) -> None:
-    points, layout = [whole(dataset)] * 3, layout_of(dataset.schema, 200)
-    one, more = (fit_all(judge(name), points, points[0], layout, stream(0, "fit"), cores) for cores in (1, 3))
+    points, layout = [all_rows(dataset)] * 3, layout_of(dataset.schema, 200)
+    one, more = (fit_all(spec_of(name), points, points[0], layout, stream(0, "fit"), cores) for cores in (1, 3))
     for a, b in zip(one, more, strict=True):
         assert np.array_equal(a.predict(points[0].x), b.predict(points[0].x))
 
 
 def test_a_forest_takes_no_more_threads_than_it_is_given(dataset: Dataset) -> None:
-    point, layout = whole(dataset), layout_of(dataset.schema, 200)
-    found = fit_all(judge("random-forest", n_jobs=8), [point], point, layout, stream(0, "fit"))[0]
+    point, layout = all_rows(dataset), layout_of(dataset.schema, 200)
+    found = fit_all(spec_of("random-forest", n_jobs=8), [point], point, layout, stream(0, "fit"))[0]
     assert found.model.n_jobs is None

@@ -15,7 +15,7 @@ from codsa.encoders.blocks import LevelBlock, OrderedBlock
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
 from codsa.generators import make
-from codsa.generators.base import BLOCK
+from codsa.generators.base import BLOCK_ROWS
 from codsa.io.seeds import SeedContext, stream
 from codsa.nn.autoencoder import pretrain
 from codsa.settings.columns import ColumnOptions
@@ -41,10 +41,10 @@ def fitted(dataset: Dataset, pretrained: Path | None = None, **settings: Any) ->
     return Trained(generator, dataset.schema, Training("tabular-diffusion", {}, 1.0))
 
 
-def drawn_from(trained: Trained, rows: int = BLOCK) -> list[Drawn]:
+def drawn_from(trained: Trained, rows: int = BLOCK_ROWS) -> list[Drawn]:
     """Draw rows of every region through the stage that refuses and draws again."""
     regions = range(len(trained.schema.regions))
-    return [draw(trained, k, 0, -(-rows // BLOCK), rows, SeedContext(0, "e", 0)) for k in regions]
+    return [draw(trained, k, 0, -(-rows // BLOCK_ROWS), rows, SeedContext(0, "e", 0)) for k in regions]
 
 
 def assert_exact(trained: Trained) -> list[pd.DataFrame]:

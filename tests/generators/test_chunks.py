@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from test_image_generators import fitted as fitted_images
 from test_image_generators import make_images
-from toy_texts import ToyEncoder, toy_reviews
+from toy_texts import toy_dataset
 
 from codsa.data.chunks import chunks
 from codsa.data.dataset import Dataset
@@ -23,11 +23,8 @@ from codsa.generators.tables import tabular_diffusion
 from codsa.generators.texts.decoders import Decoder
 from codsa.io.seeds import SeedContext, rng, stream
 from codsa.nn import edm
-from codsa.readers.datasets import Raw
-from codsa.readers.texts import read_texts
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
-from codsa.settings.texts import TextOptions
 from codsa.stages.prepare import prepare
 from codsa.stages.sample import write_shard
 from codsa.stages.train_generator import Trained, Training
@@ -72,19 +69,8 @@ def as_trained(generator: Generator, data: Dataset) -> Trained:
     return Trained(generator, data.schema, Training("g", {}, 1.0), {"dataset": "", "split": ""})
 
 
-def texts(folder: Path) -> Dataset:
-    raw, declared = read_texts(
-        Raw(toy_reviews(), {}, []),
-        ColumnOptions(target="stars"),
-        TextOptions(column="text", encoder="toy"),
-        folder / "cache",
-    )
-    rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes, raw.encoded)
-    return Dataset(rows, schema, "")
-
-
 def worded(folder: Path, name: str, **settings: Any) -> Trained:
-    data = texts(folder)
+    data = toy_dataset(folder)
     rows = data.rows[[c.name for c in data.schema.modelled]]
     generator = make(name, {"decoder": "nearest", **settings}).fit(rows, data.regions(), data.schema, stream(0, "fit"))
     return as_trained(generator, data)
@@ -111,11 +97,6 @@ MAKE: dict[str, Callable[[Path], Trained]] = {
     "texts": lambda folder: worded(folder, "text-diffusion", steps=10, batch=16, width=16, depth=1, sampler_steps=3),
     "decoded": decoded,
 }
-
-
-@pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("codsa.readers.texts.SentenceEncoder", ToyEncoder)
 
 
 def pool(trained: Trained, folder: Path, rows: int, shards: int = 1, regions: tuple[int, ...] = (0, 1)) -> Any:

@@ -1,4 +1,4 @@
-"""The contract of every registered generator, and what only some of them promise."""
+"""What only some generators of tables promise; the contract of all is in test_contract.py."""
 
 from __future__ import annotations
 
@@ -14,81 +14,17 @@ from codsa.errors import CodsaError
 from codsa.generators import Generator, make
 from codsa.io.seeds import stream
 from codsa.settings.regions import RegionRule
-from codsa.settings.registry import GENERATORS
-from codsa.stages.sample import conform, in_bounds
-from codsa.stages.train_generator import load_generator, write_generator
+from codsa.stages.sample import in_bounds
 
 SMALL: dict[str, dict[str, Any]] = {
     "tabular-diffusion": {"steps": 40, "batch": 64, "width": 32, "depth": 1, "sampler_steps": 5}
 }
-IMAGES = {"image-diffusion", "stable-diffusion", "distortions", "restyled"}  # see their own tests
-TEXTS = {"text-diffusion", "text-gaussian", "text-noise"}  # see tests/test_texts.py
-NAMES = sorted(
-    set(GENERATORS) - IMAGES - TEXTS - {"oracle"}
-)  # the oracle draws a simulation, whatever table it is given
 
 
 def fitted(name: str, dataset: Dataset, seed: int = 0, **settings: Any) -> Generator:
     columns = [c.name for c in dataset.schema.modelled]
-    made = make(name, {**SMALL.get(name, {}), **settings})
-    return made.fit(dataset.rows[columns], dataset.regions(), dataset.schema, stream(seed, "fit"))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_rows_keep_columns_types_levels_and_bounds(name: str, dataset: Dataset) -> None:
-    generator = fitted(name, dataset)
-    for k in range(len(dataset.schema.regions)):
-        made = generator.sample(k, 200, stream(0, "draw", k))
-        assert list(made.columns) == [c.name for c in dataset.schema.modelled]
-        assert (made.dtypes == dataset.rows[made.columns].dtypes).all()
-        assert len(made) == 200
-        assert in_bounds(made, dataset.schema).all()
-        assert (dataset.schema.regions.assign(made) == k).all()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_missing_values_are_generated_as_such(name: str, dataset: Dataset) -> None:
-    made = fitted(name, dataset).sample(0, 400, stream(0, "draw"))
-    whole = [c.name for c in dataset.schema.modelled if c.missing == 0]
-    assert not made[whole].isna().any().any()
-    if name != "tabular-diffusion":  # 40 steps do not teach it when a value is missing
-        gaps = [c.name for c in dataset.schema.modelled if c.missing > 10]
-        assert gaps and made[gaps].isna().any().any()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_stream_alone_decides(name: str, dataset: Dataset) -> None:
-    a, b = fitted(name, dataset), fitted(name, dataset)
-    first = a.sample(1, 50, stream(0, "draw"))
-    np.random.random()  # the global generator has no say
-    pd.testing.assert_frame_equal(first, b.sample(1, 50, stream(0, "draw")))
-    assert not first.equals(a.sample(1, 50, stream(1, "draw")))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_saved_generator_draws_the_same_rows(name: str, dataset: Dataset, tmp_path: Path) -> None:
-    generator = fitted(name, dataset)
-    parameters = {"generator": name, "settings": SMALL.get(name, {}), "r": 1.0}
-    write_generator(tmp_path / "g", generator, dataset.schema, {"dataset": dataset.digest}, parameters)
-    again = load_generator(tmp_path / "g")
-    assert again.schema.to_dict() == dataset.schema.to_dict()
-    expected = conform(generator.sample(0, 64, stream(0, "draw")), dataset.schema)
-    pd.testing.assert_frame_equal(expected, conform(again.generator.sample(0, 64, stream(0, "draw")), again.schema))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_no_pickle_is_written(name: str, dataset: Dataset, tmp_path: Path) -> None:
-    write_generator(
-        tmp_path / "g", fitted(name, dataset), dataset.schema, {}, {"generator": name, "settings": {}, "r": 1.0}
-    )
-    suffixes = {p.suffix for p in (tmp_path / "g").rglob("*") if p.is_file()}
-    assert suffixes <= {".json", ".parquet", ".safetensors", ".csv", ".skops"}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_an_unknown_setting_is_refused(name: str) -> None:
-    with pytest.raises(CodsaError, match="no setting 'stepz'"):
-        make(name, {"stepz": 3})
+    generator = make(name, {**SMALL.get(name, {}), **settings})
+    return generator.fit(dataset.rows[columns], dataset.regions(), dataset.schema, stream(seed, "fit"))
 
 
 @pytest.mark.parametrize("name", ["smote", "adasyn", "smogn"])
@@ -128,9 +64,9 @@ def test_every_setting_changes_the_rows(name: str, setting: str, value: Any, dat
 
 def test_bootstrap_draws_rows_of_the_region(dataset: Dataset) -> None:
     columns = [c.name for c in dataset.schema.modelled]
-    made = fitted("bootstrap", dataset).sample(1, 100, stream(0, "draw"))
+    generated = fitted("bootstrap", dataset).sample(1, 100, stream(0, "draw"))
     real = dataset.rows[columns][dataset.regions() == 1]
-    assert len(made.merge(real.drop_duplicates(), how="left", indicator=True).query("_merge == 'left_only'")) == 0
+    assert len(generated.merge(real.drop_duplicates(), how="left", indicator=True).query("_merge == 'left_only'")) == 0
 
 
 def test_smote_lies_between_rows_of_the_region() -> None:
@@ -141,9 +77,9 @@ def test_smote_lies_between_rows_of_the_region() -> None:
     frame = pd.DataFrame({"x": [0.0, 1.0, *np.linspace(5, 9, 30)], "y": ["rare"] * 2 + ["usual"] * 30})
     rows, schema = prepare(frame, ColumnOptions(target="y"), RegionRule(pool=False))
     region = schema.regions.assign(rows)
-    made = make("smote", {}).fit(rows, region, schema, stream(0, "f")).sample(0, 200, stream(0, "d"))
+    generated = make("smote", {}).fit(rows, region, schema, stream(0, "f")).sample(0, 200, stream(0, "d"))
     assert schema.regions.names[0] == "rare"
-    assert made["x"].between(0, 1).all() and made["x"].nunique() > 100
+    assert generated["x"].between(0, 1).all() and generated["x"].nunique() > 100
 
 
 def test_adasyn_draws_more_where_other_regions_are_near() -> None:
@@ -154,10 +90,10 @@ def test_adasyn_draws_more_where_other_regions_are_near() -> None:
     rare = np.r_[random.normal(0, 0.3, 40), random.normal(10, 0.3, 40)]
     frame = pd.DataFrame({"x": np.r_[rare, random.normal(10, 1.0, 300)], "y": ["a"] * 80 + ["b"] * 300})
     rows, schema = prepare(frame, ColumnOptions(target="y"), RegionRule())
-    made = (
+    generated = (
         make("adasyn", {}).fit(rows, schema.regions.assign(rows), schema, stream(0, "f")).sample(0, 300, stream(0, "d"))
     )
-    assert (made["x"] > 5).mean() > 0.9
+    assert (generated["x"] > 5).mean() > 0.9
 
 
 def test_diffusion_learns_two_clusters_apart() -> None:
@@ -230,8 +166,8 @@ def test_a_gaussian_has_the_means_and_the_covariance_of_its_rows() -> None:
     x = random.multivariate_normal([0.0, 0.0], [[1.0, 0.8], [0.8, 1.0]], 600) + 4.0 * label[:, None]
     frame = pd.DataFrame({"x": x[:, 0], "z": x[:, 1], "y": np.where(label, "b", "a")})
     rows, schema = prepare(frame, ColumnOptions(target="y"), RegionRule())
-    made = make("gaussian", {"scaling": "asinh"}).fit(rows, schema.regions.assign(rows), schema, stream(0, "f"))
+    generator = make("gaussian", {"scaling": "asinh"}).fit(rows, schema.regions.assign(rows), schema, stream(0, "f"))
     for k, centre in enumerate((0.0, 4.0)):
-        drawn = made.sample(k, 2000, stream(0, k))
+        drawn = generator.sample(k, 2000, stream(0, k))
         assert drawn["x"].mean() == pytest.approx(centre, abs=0.3)
         assert np.corrcoef(drawn["x"], drawn["z"])[0, 1] == pytest.approx(0.8, abs=0.1)

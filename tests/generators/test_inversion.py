@@ -237,7 +237,7 @@ def fitted(dataset: Dataset, **settings: Any) -> Any:
 def test_decoding_resumes_and_shards_are_one_call(
     trained: Path, tmp_path: Path, toy: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("codsa.generators.texts.decoded.SLOW_BLOCK", 8)
+    monkeypatch.setattr("codsa.generators.texts.decoded.SLOW_BLOCK_ROWS", 8)
     dataset = dataset_of(tmp_path)
     generator = fitted(dataset, inverter=str(trained))
     one = Trained(generator, dataset.schema, Training("text-gaussian", {}, 1.0), {"dataset": "", "split": ""})
@@ -319,7 +319,7 @@ def test_the_networks_are_those_of_vec2text(trained: Path) -> None:
     theirs.embedding_transform_strategy, theirs.num_repeat_tokens = "repeat", models.inverter.repeat
     theirs.config = models.inverter.encoder_decoder.config
     x, _ = inversion.InversionModel.embed_and_project(theirs, None, None, vectors)
-    torch.testing.assert_close(x, models.inverter.told(vectors)[0])
+    torch.testing.assert_close(x, models.inverter.model_inputs(vectors)[0])
     theirs = corrector.CorrectorEncoderModel.__new__(corrector.CorrectorEncoderModel)
     torch.nn.Module.__init__(theirs)
     own = models.corrector
@@ -333,7 +333,7 @@ def test_the_networks_are_those_of_vec2text(trained: Path) -> None:
     tokens = models.words(sentences()[5:10], return_tensors="pt", padding=True)
     told = (vectors, vectors.flip(0), tokens["input_ids"], tokens["attention_mask"])
     expected = theirs.get_encoder_embedding(*told)
-    for mine, other in zip(own.told(*told), expected, strict=True):
+    for mine, other in zip(own.model_inputs(*told), expected, strict=True):
         torch.testing.assert_close(mine, other)
 
 

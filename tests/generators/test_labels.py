@@ -10,7 +10,7 @@ import pytest
 
 from codsa.data.dataset import Dataset
 from codsa.data.schema import Schema
-from codsa.generators.tables.labels import Denoise, LabelModel, _draw_codes, _mixtures, _thin
+from codsa.generators.tables.labels import Denoise, LabelModel, _draw_codes, _evenly_subsampled, _mixtures
 from codsa.io.seeds import rng, stream
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
@@ -151,6 +151,6 @@ def test_mixtures_are_the_simplex_in_quarters() -> None:
 
 
 def test_thinning_keeps_the_thin_regions(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("codsa.generators.tables.labels.MOST", 50)
-    rows, regions = _thin(dataset.rows, dataset.regions(), np.random.default_rng(0))
+    monkeypatch.setattr("codsa.generators.tables.labels.MAX_ROWS", 50)
+    rows, regions = _evenly_subsampled(dataset.rows, dataset.regions(), np.random.default_rng(0))
     assert len(rows) == 50 and np.bincount(regions).tolist() == [25, 25]

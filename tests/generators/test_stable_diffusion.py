@@ -22,8 +22,8 @@ from codsa.generators.images.prompts import Prompts
 from codsa.generators.images.stable_diffusion import StableDiffusion
 from codsa.io import array_columns
 from codsa.io.seeds import SeedContext, stream
-from codsa.stages.sample import conform, in_bounds, write_shard
-from codsa.stages.train_generator import Trained, Training, load_generator, write_generator
+from codsa.stages.sample import write_shard
+from codsa.stages.train_generator import Trained, Training
 
 SMALL: dict[str, Any] = {
     "prompt": "a {y} of {domain}, {age}",
@@ -66,23 +66,17 @@ def pixels(rows: pd.DataFrame) -> np.ndarray:
     return array_columns.arrays(rows["image"])
 
 
-def test_rows_stand_beside_images_and_diffusers_reads_the_updates(images: Dataset, base: Path, tmp_path: Path) -> None:
+def test_diffusers_reads_the_updates(images: Dataset, base: Path, tmp_path: Path) -> None:
     from diffusers import StableDiffusionPipeline
 
     generator = fitted(images, base)
-    first = conform(drawn(generator), images.schema)
-    assert list(first.columns) == ["image", "domain", "age", "y"] and pixels(first).shape == (6, 12, 12, 1)
-    assert in_bounds(first, images.schema).all() and (images.schema.regions.assign(first) == 1).all()
-    settings = {**SMALL, "model": str(base)}
-    parameters = {"generator": "stable-diffusion", "settings": settings, "r": 1.0}
-    write_generator(tmp_path / "g", generator, images.schema, {}, parameters)
-    again = load_generator(tmp_path / "g").generator
-    pd.testing.assert_frame_equal(first, conform(drawn(again), images.schema))
+    assert pixels(drawn(generator)).shape == (6, 12, 12, 1)
+    generator.save(tmp_path)
     pipe = StableDiffusionPipeline.from_pretrained(base, safety_checker=None, requires_safety_checker=False)
-    pipe.load_lora_weights(tmp_path / "g")
+    pipe.load_lora_weights(tmp_path)
     theirs = {k: v for k, v in pipe.unet.state_dict().items() if "lora_B" in k}
     assert theirs and all(v.abs().sum() > 0 for v in theirs.values())
-    assert sum(f.stat().st_size for f in (tmp_path / "g").iterdir()) < 100_000  # the base stays where it is
+    assert sum(f.stat().st_size for f in tmp_path.iterdir()) < 100_000  # the base stays where it is
 
 
 IMAGE_DIFFUSION = {"steps": 6, "batch": 4, "width": [8, 8], "precision": "no"}

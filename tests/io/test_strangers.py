@@ -32,9 +32,9 @@ from codsa.cli.sample import main as codsa_sample
 from codsa.cli.train_gen import main as codsa_train_gen
 from codsa.encoders.sentences import SentenceEncoder, model_folder
 from codsa.errors import CodsaError
-from codsa.estimators import Problem, fit_all
-from codsa.estimators.base import PREPROCESSING, Layout
-from codsa.estimators.store import Record, _names, load_fitted, save_fitted
+from codsa.estimators import WeightedRows, fit_all
+from codsa.estimators.base import PREPROCESSING, FeatureLayout
+from codsa.estimators.store import EstimatorRecord, _type_names, load_fitted, save_fitted
 from codsa.estimators.types import FURTHER, SKLEARN, TYPES
 from codsa.io.digests import file_digest
 from codsa.io.hub import parted
@@ -58,7 +58,7 @@ BOOSTING: dict[str, list[dict[str, Any]]] = {
 LIKES = {"gradient-boosting": {"max_iter": 2}, "random-forest": {"n_estimators": 2}}
 
 
-def table(kind: str, preprocess: str = "auto") -> tuple[Layout, Problem]:
+def table(kind: str, preprocess: str = "auto") -> tuple[FeatureLayout, WeightedRows]:
     random = np.random.default_rng(0)
     coded = random.integers(0, 3, ROWS).astype(float)
     x = np.column_stack([random.normal(size=(ROWS, 2)), coded])
@@ -66,17 +66,17 @@ def table(kind: str, preprocess: str = "auto") -> tuple[Layout, Problem]:
     y = random.integers(0, classes, ROWS) if classes else np.abs(random.normal(size=ROWS)) + 0.1
     task = "classification" if classes else "regression"
     if preprocess == "none":
-        return Layout(task, classes, [0, 1], [], ROWS), Problem(x[:, :2], y, np.ones(ROWS))
-    return Layout(task, classes, [0, 1], [2], ROWS), Problem(x, y, np.ones(ROWS))
+        return FeatureLayout(task, classes, [0, 1], [], ROWS), WeightedRows(x[:, :2], y, np.ones(ROWS))
+    return FeatureLayout(task, classes, [0, 1], [2], ROWS), WeightedRows(x, y, np.ones(ROWS))
 
 
-def saved(folder: Path, judge: EstimatorSpec, layout: Layout, point: Problem) -> Any:
+def saved(folder: Path, judge: EstimatorSpec, layout: FeatureLayout, point: WeightedRows) -> Any:
     (fitted,) = fit_all(judge, [point], point, layout, stream(0, "fit"))
     save_fitted(folder, fitted, judge)
     return fitted
 
 
-def cases() -> Iterator[tuple[EstimatorSpec, Layout, Problem]]:
+def cases() -> Iterator[tuple[EstimatorSpec, FeatureLayout, WeightedRows]]:
     """Every registered scikit-learn estimator, with every preprocessing and the settings that change its types."""
     for kind in TABLES:
         for preprocess in PREPROCESSING:
@@ -87,16 +87,16 @@ def cases() -> Iterator[tuple[EstimatorSpec, Layout, Problem]]:
                 )
         for settings in BOOSTING[kind]:
             yield EstimatorSpec(name="gradient-boosting", settings={"max_iter": 2, **settings}), *table(kind)
-    words = Problem(np.array([["good word"], ["bad word"]] * 9, dtype=object), np.array([0, 1] * 9), np.ones(18))
+    words = WeightedRows(np.array([["good word"], ["bad word"]] * 9, dtype=object), np.array([0, 1] * 9), np.ones(18))
     yield (
         EstimatorSpec(name="tfidf-logistic", settings={"min_df": 1}),
-        Layout("classification", 2, [], [], 18, [], True),
+        FeatureLayout("classification", 2, [], [], 18, [], True),
         words,
     )
     for side, rows in ((4, 40), (3, 12)):
         pixels = np.random.default_rng(0).integers(0, 255, (rows, side * side)).astype(np.uint8)
-        layout = Layout("detection", 0, list(range(side * side)), [], rows, [side, side, 1])
-        point = Problem(pixels, np.zeros(rows, dtype=np.int64), np.ones(rows))
+        layout = FeatureLayout("detection", 0, list(range(side * side)), [], rows, [side, side, 1])
+        point = WeightedRows(pixels, np.zeros(rows, dtype=np.int64), np.ones(rows))
         yield EstimatorSpec(name="local-outliers", settings={"neighbours": 3, "cells": [2]}), layout, point
 
 
@@ -116,7 +116,7 @@ def test_the_types_that_are_trusted_are_those_that_are_needed(tmp_path: Path) ->
 
 def names_in(path: Path) -> set[str]:
     with zipfile.ZipFile(path) as file:
-        return set(_names(json.loads(file.read("schema.json"))))
+        return set(_type_names(json.loads(file.read("schema.json"))))
 
 
 def test_what_skops_trusts_by_itself_runs_nothing() -> None:
@@ -464,9 +464,9 @@ def test_a_broken_perceptron_is_one_clear_error(change: Any, message: str, tmp_p
 )
 def test_a_network_of_other_sizes_takes_no_memory(facts: Any, message: str, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (12, 192)).astype(np.uint8)
-    layout = Layout("classification", 2, list(range(192)), [], 12, [8, 8, 3])
+    layout = FeatureLayout("classification", 2, list(range(192)), [], 12, [8, 8, 3])
     judge = EstimatorSpec(name="cnn", settings={"channels": [2], "hidden": 2, "epochs": 1})
-    point = Problem(pixels, np.arange(12) % 2, np.ones(12))
+    point = WeightedRows(pixels, np.arange(12) % 2, np.ones(12))
     fitted = saved(tmp_path / "e", judge, layout, point)
     assert np.array_equal(load_fitted(tmp_path / "e").predict(point.x), fitted.predict(point.x))
     write_json(tmp_path / "e" / "network.json", facts)
@@ -519,8 +519,8 @@ def test_broken_weights_of_a_generator_are_one_clear_error(
 
 def test_estimator_records_round_trip() -> None:
     layout, _ = table("classification")
-    assert Record(EstimatorSpec(name="mlp"), layout) == Record(
-        EstimatorSpec(**EstimatorSpec(name="mlp").model_dump()), Layout(**asdict(layout))
+    assert EstimatorRecord(EstimatorSpec(name="mlp"), layout) == EstimatorRecord(
+        EstimatorSpec(**EstimatorSpec(name="mlp").model_dump()), FeatureLayout(**asdict(layout))
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from toy_texts import WORDS, ToyEncoder, toy_reviews
+from toy_texts import WORDS, ToyEncoder, toy_dataset, toy_reviews
 
 from codsa.data.dataset import Dataset
 from codsa.data.metrics import by_region
@@ -20,7 +20,7 @@ from codsa.encoders import sentences as encoding
 from codsa.encoders.vectors import VectorBlock
 from codsa.errors import CodsaError
 from codsa.estimators import fit_all
-from codsa.estimators.base import layout_of, problem
+from codsa.estimators.base import layout_of, weighted_rows
 from codsa.generators import make
 from codsa.io import array_columns
 from codsa.io.seeds import rng, stream
@@ -39,18 +39,6 @@ from codsa.stages.sample import conform, in_bounds
 from codsa.stages.split import Size, split, target_law
 
 RANDOM = np.random.default_rng(3)
-
-
-def dataset_of(folder: Path, encoder: str | None = "toy", **roles: str) -> Dataset:
-    said = {name: {"role": role} for name, role in roles.items()}
-    raw, declared = read_texts(
-        Raw(toy_reviews(), {}, []),
-        ColumnOptions(target="stars", columns=said),
-        TextOptions(column="text", encoder=encoder),
-        folder / "cache",
-    )
-    rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes, raw.encoded)
-    return Dataset(rows, schema, "")
 
 
 def modelled(dataset: Dataset) -> pd.DataFrame:
@@ -186,9 +174,9 @@ def test_tables_of_several_places(tmp_path: Path) -> None:
 
 
 def test_roles_without_and_with_an_encoder(tmp_path: Path, toy: None) -> None:
-    plain = dataset_of(tmp_path, None).schema
+    plain = toy_dataset(tmp_path, None).schema
     assert plain.features == ["text"] and plain.column("useful").role == "ignored"
-    both = dataset_of(tmp_path).schema
+    both = toy_dataset(tmp_path).schema
     assert both.features == ["embedding"] and both.column("text").role == "attribute"
     assert both.column("embedding").of == "text" and both.column("embedding").encoder == "digest of toy"
     assert both.column("embedding").shape == [12] and both.texts == ["text"]
@@ -197,7 +185,7 @@ def test_roles_without_and_with_an_encoder(tmp_path: Path, toy: None) -> None:
 
 def test_a_text_beside_another_feature_is_refused(tmp_path: Path, toy: None) -> None:
     with pytest.raises(CodsaError, match="'text' and 'embedding' are both features"):
-        dataset_of(tmp_path, text="feature")
+        toy_dataset(tmp_path, text="feature")
 
 
 def test_a_rating_outside_the_declared_classes_is_refused() -> None:
@@ -268,24 +256,9 @@ def check_rows(made: pd.DataFrame, dataset: Dataset, region: int) -> pd.DataFram
     return rows
 
 
-@pytest.mark.parametrize("name", ["text-diffusion", "text-gaussian", "text-noise", "bootstrap"])
-def test_rows_with_embedding_and_text(name: str, tmp_path: Path, toy: None) -> None:
-    dataset = dataset_of(tmp_path)
-    words = {} if name in ("text-noise", "bootstrap") else {"decoder": "nearest"}
-    generator = fitted(name, dataset, **words)
-    made = check_rows(generator.sample(1, 30, stream(0, "d")), dataset, 1)
-    if words:
-        own = dataset.rows["text"][dataset.regions() == 1]
-        assert set(made["text"]) <= set(own)
-    (tmp_path / "g").mkdir()
-    generator.save(tmp_path / "g")
-    again = type(generator).load(tmp_path / "g", dataset.schema, {**TINY[name], **words})
-    pd.testing.assert_frame_equal(made, conform(again.sample(1, 30, stream(0, "d")), dataset.schema))
-
-
 @pytest.mark.parametrize("name", ["text-diffusion", "gaussian"])
 def test_embeddings_alone(name: str, tmp_path: Path, toy: None) -> None:
-    dataset = dataset_of(tmp_path, text="ignored")
+    dataset = toy_dataset(tmp_path, text="ignored")
     generator = make(name, TINY.get(name, {}))
     generator.fit(modelled(dataset), dataset.regions(), dataset.schema, stream(0, "fit"))
     check_rows(generator.sample(2, 30, stream(0, "d")), dataset, 2)
@@ -302,7 +275,7 @@ def test_embeddings_alone(name: str, tmp_path: Path, toy: None) -> None:
     ],
 )
 def test_settings_of_the_normal_start_count(name: str, setting: str, value: Any, tmp_path: Path, toy: None) -> None:
-    dataset = dataset_of(tmp_path, text="ignored")
+    dataset = toy_dataset(tmp_path, text="ignored")
     usual, other = (fitted(name, dataset, **more).sample(0, 10, stream(0, "d")) for more in ({}, {setting: value}))
     assert not np.allclose(array_columns.arrays(usual["embedding"]), array_columns.arrays(other["embedding"]))
     with pytest.raises(CodsaError, match=setting):
@@ -310,7 +283,7 @@ def test_settings_of_the_normal_start_count(name: str, setting: str, value: Any,
 
 
 def test_gaussian_embeddings_tell_the_regions_apart(tmp_path: Path, toy: None) -> None:
-    dataset = dataset_of(tmp_path, text="ignored")
+    dataset = toy_dataset(tmp_path, text="ignored")
     generator = make("gaussian", {})
     generator.fit(modelled(dataset), dataset.regions(), dataset.schema, stream(0, "fit"))
     real, region = array_columns.arrays(dataset.rows["embedding"]), dataset.regions()
@@ -324,7 +297,7 @@ def test_gaussian_embeddings_tell_the_regions_apart(tmp_path: Path, toy: None) -
 def test_the_nearest_text_is_of_the_region_and_nearest(tmp_path: Path, toy: None) -> None:
     from codsa.generators.texts.decoders import Nearest
 
-    dataset = dataset_of(tmp_path)
+    dataset = toy_dataset(tmp_path)
     vectors, region = array_columns.arrays(dataset.rows["embedding"]), dataset.regions()
     decoder = Nearest(dataset.rows["text"], vectors, region)
     members = np.flatnonzero(region == 2)
@@ -345,11 +318,11 @@ def test_the_nearest_text_is_of_the_region_and_nearest(tmp_path: Path, toy: None
 )
 def test_decoders_that_cannot_be(settings: dict[str, Any], said: str, tmp_path: Path, toy: None) -> None:
     with pytest.raises(CodsaError, match=said):
-        fitted("text-diffusion", dataset_of(tmp_path), **settings)
+        fitted("text-diffusion", toy_dataset(tmp_path), **settings)
 
 
 def test_changed_words_are_embedded_anew(tmp_path: Path, toy: None) -> None:
-    dataset = dataset_of(tmp_path)
+    dataset = toy_dataset(tmp_path)
     made = fitted("text-noise", dataset, drop=0.5).sample(0, 40, stream(0, "d"))
     np.testing.assert_allclose(array_columns.arrays(made["embedding"]), ToyEncoder().encode(made["text"]), atol=1e-6)
     assert made["text"].str.split().str.len().mean() < 7 and (made["text"].str.len() > 0).all()
@@ -362,11 +335,9 @@ def test_changed_words_are_embedded_anew(tmp_path: Path, toy: None) -> None:
 
 
 def test_neighbours_of_texts_are_refused(tmp_path: Path, toy: None) -> None:
+    dataset = toy_dataset(tmp_path, None)
     with pytest.raises(CodsaError, match="column 'text' holds texts: use bootstrap"):
-        generator = make("smote", {})
-        generator.fit(
-            modelled(dataset_of(tmp_path, None)), np.zeros(90, dtype=int), dataset_of(tmp_path, None).schema, stream(0)
-        )
+        make("smote", {}).fit(modelled(dataset), dataset.regions(), dataset.schema, stream(0))
 
 
 # Transfer
@@ -377,7 +348,7 @@ def test_a_pretrained_denoiser_is_trained_further(tune: str, tmp_path: Path, toy
     from codsa.io.seeds import SeedContext
     from codsa.stages.pretrain import write_pretrained
 
-    dataset = dataset_of(tmp_path)
+    dataset = toy_dataset(tmp_path)
     settings = {"generator": "text-diffusion", **TINY["text-diffusion"]}
     write_pretrained(tmp_path / "p", "denoiser", dataset, settings, SeedContext(0, "e", 0), tmp_path / "w", {}, {})
     generator = make("text-diffusion", {**TINY["text-diffusion"], "decoder": "nearest", "tune": tune, "steps": 5})
@@ -390,8 +361,8 @@ def test_source_rows_join_those_of_the_study(name: str, tmp_path: Path, toy: Non
     from codsa.io.seeds import SeedContext
     from codsa.stages.pretrain import write_pretrained
 
-    dataset = dataset_of(tmp_path)
-    write_pretrained(tmp_path / "p", "rows", dataset_of(tmp_path), {}, SeedContext(0, "e", 0), tmp_path / "w", {}, {})
+    dataset = toy_dataset(tmp_path)
+    write_pretrained(tmp_path / "p", "rows", toy_dataset(tmp_path), {}, SeedContext(0, "e", 0), tmp_path / "w", {}, {})
     alone = fitted(name, dataset, decoder="nearest").sample(0, 10, stream(0, "d"))
     generator = make(name, {**TINY[name], "decoder": "nearest"})
     generator.fit(modelled(dataset), dataset.regions(), dataset.schema, stream(0, "fit"), pretrained=tmp_path / "p")
@@ -405,26 +376,13 @@ def test_source_rows_join_those_of_the_study(name: str, tmp_path: Path, toy: Non
 # Estimators and metrics
 
 
-def test_words_tell_the_star(tmp_path: Path) -> None:
-    from codsa.estimators.store import load_fitted, save_fitted
-
-    dataset = dataset_of(tmp_path, None)
-    one = problem(dataset.rows, dataset.schema, np.ones(90))
-    judge = EstimatorSpec(name="tfidf-logistic", settings={"min_df": 2})
-    made = fit_all(judge, [one], one, layout_of(dataset.schema, 90), stream(0))[0]
-    assert (made.predict(one.x).argmax(axis=1) == one.y).mean() > 0.95
-    save_fitted(tmp_path / "e", made, judge)
-    np.testing.assert_allclose(load_fitted(tmp_path / "e").predict(one.x), made.predict(one.x))
+def test_words_need_an_estimator_of_texts_and_terms(tmp_path: Path) -> None:
+    dataset = toy_dataset(tmp_path, None)
+    rows, layout = weighted_rows(dataset.rows, dataset.schema, np.ones(90)), layout_of(dataset.schema, 90)
     with pytest.raises(CodsaError, match="use tfidf-logistic"):
-        fit_all(EstimatorSpec(name="logistic"), [one], one, layout_of(dataset.schema, 90), stream(0))
+        fit_all(EstimatorSpec(name="logistic"), [rows], rows, layout, stream(0))
     with pytest.raises(CodsaError, match="lower min_df"):
-        fit_all(
-            EstimatorSpec(name="tfidf-logistic", settings={"min_df": 91}),
-            [one],
-            one,
-            layout_of(dataset.schema, 90),
-            stream(0),
-        )
+        fit_all(EstimatorSpec(name="tfidf-logistic", settings={"min_df": 91}), [rows], rows, layout, stream(0))
 
 
 def test_kappa_by_hand() -> None:

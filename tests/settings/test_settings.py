@@ -17,7 +17,7 @@ from codsa.cli.fit import main as codsa_fit
 from codsa.cli.train_gen import main as codsa_train_gen
 from codsa.encoders.scaling import NAMES
 from codsa.errors import CodsaError
-from codsa.estimators.base import Layout, check_spec, estimator_kind
+from codsa.estimators.base import FeatureLayout, check_spec, estimator_kind
 from codsa.generators.base import generator_class, make
 from codsa.generators.texts.inverting import GIVEN
 from codsa.generators.texts.training import train_inverter
@@ -25,17 +25,17 @@ from codsa.nn.autoencoder import pretrain
 from codsa.settings.arguments import admits, describe
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.limits import MOST_BATCH
-from codsa.settings.registry import ESTIMATORS, GENERATORS, LIGHT, METHODS, check_settings, load, locate
+from codsa.settings.registry import ESTIMATORS, GENERATORS, METHODS, check_settings, load, locate
 from codsa.settings.types import Scaling
 from codsa.workflow.config import Experiment
 from codsa.workflow.study import Study
 
-IMAGES = Layout("classification", 2, list(range(48)), [], 8, [4, 4, 3])
+IMAGES = FeatureLayout("classification", 2, list(range(48)), [], 8, [4, 4, 3])
 NETWORKS = {
-    "autoencoder": Layout("detection", 0, list(range(48)), [], 8, [4, 4, 3]),
+    "autoencoder": FeatureLayout("detection", 0, list(range(48)), [], 8, [4, 4, 3]),
     "cnn": IMAGES,
-    "local-outliers": Layout("detection", 0, list(range(48)), [], 8, [4, 4, 3]),
-    "mlp": Layout("classification", 2, [0, 1], [], 8),
+    "local-outliers": FeatureLayout("detection", 0, list(range(48)), [], 8, [4, 4, 3]),
+    "mlp": FeatureLayout("classification", 2, [0, 1], [], 8),
 }
 
 
@@ -219,18 +219,6 @@ def test_wrong_settings_of_light_kinds_are_found_before_the_first_job() -> None:
         Study("toy", experiment(estimator={"name": "gradient-boosting", "settings": {"max_iter": "abc"}})).checked()
     with pytest.raises(ValidationError, match="should match pattern"):
         experiment(estimator={"name": "../x:y"})
-
-
-def test_light_kinds_are_light() -> None:
-    import subprocess
-    import sys
-
-    code = (
-        "import sys\nfrom codsa.settings.registry import *\n"
-        "for n in LIGHT: load('x', n, GENERATORS if n in GENERATORS else ESTIMATORS)\nassert 'torch' not in sys.modules"
-    )
-    assert {*GENERATORS, *ESTIMATORS} >= LIGHT
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_registered_names_are_located() -> None:

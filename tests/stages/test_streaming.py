@@ -13,7 +13,7 @@ import pytest
 from codsa.data.dataset import Dataset
 from codsa.data.pool import load_pool
 from codsa.generators import make
-from codsa.generators.base import BLOCK
+from codsa.generators.base import BLOCK_ROWS
 from codsa.io.digests import CHUNK_ROWS as CHUNK
 from codsa.io.digests import frame_digest, parts_digest
 from codsa.io.seeds import SeedContext, stream
@@ -45,19 +45,19 @@ def test_memory_does_not_grow_with_the_rows_of_a_shard(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sample, "GROUP_BLOCKS", 4)
-    peak(trained, tmp_path / "warm", 8 * BLOCK)
-    few, many = (peak(trained, tmp_path / str(blocks), blocks * BLOCK) for blocks in (8, 48))
+    peak(trained, tmp_path / "warm", 8 * BLOCK_ROWS)
+    few, many = (peak(trained, tmp_path / str(blocks), blocks * BLOCK_ROWS) for blocks in (8, 48))
     assert many < 2 * few
     file = next((tmp_path / "48").rglob("*.parquet"))
     found = pq.ParquetFile(file).metadata
-    assert found.num_rows == 48 * BLOCK and found.num_row_groups == 12
+    assert found.num_rows == 48 * BLOCK_ROWS and found.num_row_groups == 12
     assert many < read_parquet(file).memory_usage(deep=True).sum() / 2
 
 
 def test_a_pool_has_the_same_bytes_each_time_and_the_same_digest_in_any_shards(
     trained: Trained, tmp_path: Path
 ) -> None:
-    rows = GROUP_BLOCKS * BLOCK + 3 * BLOCK + 5
+    rows = GROUP_BLOCKS * BLOCK_ROWS + 3 * BLOCK_ROWS + 5
     for shards in (1, 3, 50):  # 50 shards of 20 blocks: some are empty
         for shard in range(shards):
             write_shard(tmp_path / str(shards), trained, {0: 10, 1: rows}, shard, shards, WORK)

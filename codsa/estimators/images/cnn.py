@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import EstimatorKind, Layout, Problem
+from codsa.estimators.base import EstimatorKind, FeatureLayout, WeightedRows
 from codsa.estimators.networks import NetworkModel, Networks, Training, need_images
 from codsa.settings.registry import check_settings
 from codsa.settings.types import Batch, Budget, PositiveInt, Rate, Share, Stop, Width
 
-FEWEST = 2
-"""Convolutions go on while a side has so many pixels to pool."""
+MIN_POOLED_SIDE = 2
+"""A convolution is followed by pooling while each side has at least this many pixels."""
 
 
 @dataclass
@@ -45,10 +45,10 @@ class Cnn(NetworkModel):
         """Return the network."""
         height, width, channels = self.layout.shape
         layers: list[nn.Module] = []
-        for made in self.facts["channels"]:
-            layers += [nn.Conv2d(channels, made, 3, padding=1), nn.ReLU()]
-            channels = made
-            if min(height, width) >= FEWEST:
+        for out_channels in self.facts["channels"]:
+            layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU()]
+            channels = out_channels
+            if min(height, width) >= MIN_POOLED_SIDE:
                 layers.append(nn.MaxPool2d(2))
                 height, width = height // 2, width // 2
         hidden = self.facts["hidden"]
@@ -64,15 +64,15 @@ class Cnn(NetworkModel):
         if self.facts["flip"]:
             mirrored = torch.rand(len(x), generator=generator) < 0.5
             x = torch.where(mirrored[:, None, None, None], x.flip(-1), x)
-        each = self._errors(self._dropped(x, generator), y)
-        return (each * weight).sum() / weight.sum()
+        errors = self._errors(self._dropped(x, generator), y)
+        return (errors * weight).sum() / weight.sum()
 
     def _dropped(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Pass a batch through the network with dropout drawn from the generator."""
         for layer in self.net:  # type: ignore[attr-defined]
             if isinstance(layer, nn.Dropout):
-                kept = torch.rand(x.shape, generator=generator) >= self.facts["dropout"]
-                x = x * kept / (1 - self.facts["dropout"])
+                is_kept = torch.rand(x.shape, generator=generator) >= self.facts["dropout"]
+                x = x * is_kept / (1 - self.facts["dropout"])
             else:
                 x = layer(x)
         return x
@@ -83,11 +83,11 @@ class Cnn(NetworkModel):
         return (output[:, 0] - ((y - self.facts["centre"]) / self.facts["scale"]).float()) ** 2
 
     @torch.no_grad()
-    def quality(self, rows: Problem) -> float:
-        """Return the weighted loss on judged rows."""
+    def quality(self, rows: WeightedRows) -> float:
+        """Return the weighted loss on validation rows."""
         outputs = self.outputs(rows.x, self.net)
-        each = self._errors(torch.from_numpy(outputs).float(), torch.from_numpy(rows.y)).numpy()
-        return float(np.average(each, weights=rows.weight))
+        errors = self._errors(torch.from_numpy(outputs).float(), torch.from_numpy(rows.y)).numpy()
+        return float(np.average(errors, weights=rows.weight))
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return values of shape (n,)."""
@@ -98,18 +98,18 @@ class Cnn(NetworkModel):
         return self.outputs(x, lambda batch: self.net(batch).softmax(dim=1))
 
 
-class CnnArms(Networks):
-    """Fits a network per arm, with the target brought to unit scale by the arm's own rows."""
+class CnnNetworks(Networks):
+    """Fits a network per training set, with the target brought to unit scale by the rows of the training set."""
 
-    def __init__(self, layout: Layout, facts: Mapping[str, Any], training: Training) -> None:
+    def __init__(self, layout: FeatureLayout, facts: Mapping[str, Any], training: Training) -> None:
         super().__init__(lambda: Cnn(layout, self.facts), layout, training)
         self.facts = dict(facts)
 
-    def _fit(self, point: Problem, check: Problem, seed: int) -> NetworkModel:
+    def _fit(self, train_rows: WeightedRows, validation_rows: WeightedRows, seed: int) -> NetworkModel:
         if self.layout.classes == 0:
-            spread = float(point.y.std())
-            self.facts |= {"centre": float(point.y.mean()), "scale": spread if spread > 0 else 1.0}
-        return super()._fit(point, check, seed)
+            spread = float(train_rows.y.std())
+            self.facts |= {"centre": float(train_rows.y.mean()), "scale": spread if spread > 0 else 1.0}
+        return super()._fit(train_rows, validation_rows, seed)
 
 
 def _settings(
@@ -145,13 +145,13 @@ def _settings(
     return facts, Training(epochs, batch, learning_rate, patience, budget, stop)
 
 
-def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> CnnArms:
+def _build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> CnnNetworks:
     check_settings("estimator", "cnn", _settings, settings)
     need_images("cnn", layout)
     if layout.task == "detection":
         raise CodsaError("estimator 'cnn' needs a target to learn; for detection use autoencoder or local-outliers")
-    return CnnArms(layout, *_settings(**settings))
+    return CnnNetworks(layout, *_settings(**settings))
 
 
-cnn = EstimatorKind(_build, "none", Cnn.read)
+cnn = EstimatorKind(_build, "none", Cnn.read, modality="images")
 """The paper's network for faces; `flip` is how it is trained there."""

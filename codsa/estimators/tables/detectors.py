@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import EstimatorKind, Layout, Problem
+from codsa.estimators.base import EstimatorKind, FeatureLayout, WeightedRows
 from codsa.estimators.networks import NetworkModel, Networks, Training
 from codsa.settings.registry import check_settings
 from codsa.settings.types import Batch, Budget, PositiveInt, Rate, Stop, Width
@@ -32,7 +32,7 @@ class Detector(NetworkModel):
         """Return how normal rows are, in scikit-learn's sense: the negative of their errors, shape (n,)."""
         return -self.outputs(x, self.errors)
 
-    def quality(self, rows: Problem) -> float:
+    def quality(self, rows: WeightedRows) -> float:
         """Return the negative AUC of judged rows, of which some are anomalous."""
         from sklearn.metrics import roc_auc_score
 
@@ -85,7 +85,7 @@ def _autoencoder(
     return {"hidden": sizes}, Training(epochs, batch, learning_rate, patience, budget, stop)
 
 
-def _need_detection(name: str, layout: Layout) -> None:
+def _need_detection(name: str, layout: FeatureLayout) -> None:
     if layout.task != "detection" or not layout.shape:
         raise CodsaError(
             f"estimator '{name}' detects anomalies in arrays: the task must be detection (it is {layout.task}), "
@@ -93,12 +93,12 @@ def _need_detection(name: str, layout: Layout) -> None:
         )
 
 
-def _build_autoencoder(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Networks:
+def _build_autoencoder(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Networks:
     check_settings("estimator", "autoencoder", _autoencoder, settings)
     _need_detection("autoencoder", layout)
     facts, training = _autoencoder(**settings)
     return Networks(lambda: Autoencoder(layout, facts), layout, training)
 
 
-autoencoder = EstimatorKind(_build_autoencoder, "none", Autoencoder.read)
+autoencoder = EstimatorKind(_build_autoencoder, "none", Autoencoder.read, "images", ("detection",))
 """The paper's detector."""

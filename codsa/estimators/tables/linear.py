@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import EstimatorKind, Layout, Problem, validated
+from codsa.estimators.base import EstimatorKind, FeatureLayout, WeightedRows, validated
 from codsa.settings.arguments import admits
 from codsa.settings.registry import check_settings
 from codsa.settings.types import Rate
 
 
 class Penalised:
-    """Logistic regression whose penalty and confidence validation rows decide, for every arm by itself.
+    """Logistic regression whose penalty and confidence validation rows decide, for every training set by itself.
 
     A weak penalty makes a model too sure of itself, which says nothing of its decisions. So each one is first given
     the temperature (Guo 2017) that suits the validation rows, and the penalty of the lowest cross-entropy is taken.
@@ -31,28 +31,31 @@ class Penalised:
     def __init__(self, penalties: Sequence[float], settings: Mapping[str, Any]) -> None:
         self.penalties, self.settings = sorted(penalties), dict(settings)
 
-    def fit_many(self, points: list[Problem], checks: list[Problem], seed: int) -> list[Any]:
-        """Fit every arm with every penalty; return each arm's best model."""
-        return [self._best(point, check) for point, check in zip(points, checks, strict=True)]
+    def fit_many(self, train_sets: list[WeightedRows], validation_sets: list[WeightedRows], seed: int) -> list[Any]:
+        """Fit every training set with every penalty; return the best model of each."""
+        return [
+            self._best(train_rows, validation_rows)
+            for train_rows, validation_rows in zip(train_sets, validation_sets, strict=True)
+        ]
 
-    def _best(self, point: Problem, check: Problem) -> Any:
+    def _best(self, train_rows: WeightedRows, validation_rows: WeightedRows) -> Any:
         from sklearn.linear_model import LogisticRegression
 
-        found, lowest, start = None, np.inf, None
+        best_model, lowest, start = None, np.inf, None
         for c in self.penalties:
             model = LogisticRegression(**{**self.settings, "C": c, "warm_start": True})
             if start is not None:
                 model.coef_, model.intercept_ = (part.copy() for part in start)
-            model.fit(point.x, point.y, point.weight)
+            model.fit(train_rows.x, train_rows.y, train_rows.weight)
             start = model.coef_, model.intercept_
-            factor, loss = confidence(model, check)
-            if found is None or loss < lowest:
-                found, lowest = model, loss
+            factor, loss = confidence(model, validation_rows)
+            if best_model is None or loss < lowest:
+                best_model, lowest = model, loss
                 model.coef_, model.intercept_ = factor * model.coef_, factor * model.intercept_
-        return found
+        return best_model
 
 
-def confidence(model: Any, check: Problem) -> tuple[float, float]:
+def confidence(model: Any, validation_rows: WeightedRows) -> tuple[float, float]:
     """Return the factor of a model's logits that is best on validation rows, and their cross-entropy with it.
 
     Rows of a class that the model has never met are left out; without any others the factor is 1.
@@ -60,33 +63,33 @@ def confidence(model: Any, check: Problem) -> tuple[float, float]:
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
-    known = np.isin(check.y, model.classes_)
-    if not known.any():
+    has_class = np.isin(validation_rows.y, model.classes_)
+    if not has_class.any():
         return 1.0, np.inf
-    logits = np.log(np.clip(model.predict_proba(check.x[known]), 1e-300, None))
-    own = np.searchsorted(model.classes_, check.y[known])[:, None]
+    logits = np.log(np.clip(model.predict_proba(validation_rows.x[has_class]), 1e-300, None))
+    own = np.searchsorted(model.classes_, validation_rows.y[has_class])[:, None]
 
     def loss(power: float) -> float:
-        each = np.take_along_axis(log_softmax(np.exp(power) * logits, axis=1), own, axis=1)[:, 0]
-        return -float(np.average(each, weights=check.weight[known]))
+        log_likelihoods = np.take_along_axis(log_softmax(np.exp(power) * logits, axis=1), own, axis=1)[:, 0]
+        return -float(np.average(log_likelihoods, weights=validation_rows.weight[has_class]))
 
     best = minimize_scalar(loss, bounds=(-4.0, 2.0), method="bounded")
     return float(np.exp(best.x)), float(best.fun)
 
 
-def _linear(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Any:
+def _linear(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Any:
     from sklearn.linear_model import LogisticRegression, Ridge
 
-    call = Ridge if layout.task == "regression" else LogisticRegression
-    check_settings("estimator", "logistic", call, settings)
+    model_class = Ridge if layout.task == "regression" else LogisticRegression
+    check_settings("estimator", "logistic", model_class, settings)
     default = {} if layout.task == "regression" else {"max_iter": 1000}
-    several = settings.get("C")
-    if isinstance(several, Sequence) and not isinstance(several, str):
-        if not several or not admits(list[Rate], list(several)):
-            raise CodsaError(f"estimator 'logistic': C = {list(several)}; give numbers above 0")
-        validated("logistic", call(**{**default, **settings, "C": several[0]}))
-        return Penalised(several, {**default, **settings})
-    return validated("logistic", call(**{**default, **settings}))
+    penalties = settings.get("C")
+    if isinstance(penalties, Sequence) and not isinstance(penalties, str):
+        if not penalties or not admits(list[Rate], list(penalties)):
+            raise CodsaError(f"estimator 'logistic': C = {list(penalties)}; give numbers above 0")
+        validated("logistic", model_class(**{**default, **settings, "C": penalties[0]}))
+        return Penalised(penalties, {**default, **settings})
+    return validated("logistic", model_class(**{**default, **settings}))
 
 
 logistic = EstimatorKind(_linear, "standard")

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import EstimatorKind, Layout
+from codsa.estimators.base import EstimatorKind, FeatureLayout
 from codsa.estimators.networks import need_images
 from codsa.io.library_internals import drop_search_tree, grow_search_tree
 from codsa.settings.registry import check_settings
@@ -79,11 +79,11 @@ class LocalOutliers(BaseEstimator):  # type: ignore[misc]
     def score_samples(self, x: np.ndarray) -> np.ndarray:
         """Return how normal rows are, ndarray of shape (n,)."""
         parts = zip(self._views(x), self.reducers_, self.factors_, self.scales_, strict=True)
-        each = [
+        scores = [
             -np.log(-factor.score_samples(reducer.transform(view))) / scale for view, reducer, factor, scale in parts
         ]
-        made: np.ndarray = np.mean(each, axis=0)
-        return made
+        mean_scores: np.ndarray = np.mean(scores, axis=0)
+        return mean_scores
 
     def _views(self, x: np.ndarray) -> list[np.ndarray]:
         """Return a matrix of float32 for each way to see the rows."""
@@ -135,7 +135,7 @@ def _settings(*, neighbours: PositiveInt = 10, cells: list[Cells] | None = None)
     return {"neighbours": neighbours, "cells": [7, 6, 4] if cells is None else list(cells)}
 
 
-def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> LocalOutliers:
+def _build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> LocalOutliers:
     check_settings("estimator", "local-outliers", _settings, settings)
     need_images("local-outliers", layout)
     if layout.task != "detection":
@@ -143,4 +143,4 @@ def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> LocalOutli
     return LocalOutliers(layout.shape, **_settings(**settings))
 
 
-local_outliers = EstimatorKind(_build, "none")
+local_outliers = EstimatorKind(_build, "none", modality="images", tasks=("detection",))

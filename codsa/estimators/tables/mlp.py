@@ -1,4 +1,4 @@
-"""The paper's perceptron, fitted on many arms as one batched computation."""
+"""The paper's perceptron, fitted on many training sets as one batched computation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch.optim.adam import adam
 
-from codsa.estimators.base import EstimatorKind, Layout, Problem
+from codsa.estimators.base import EstimatorKind, FeatureLayout, WeightedRows
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import rng, stream
 from codsa.io.tensors import load_tensors
@@ -23,15 +23,15 @@ from codsa.nn.training_loop import EarlyStopping, TrainingLoop
 from codsa.settings.registry import check_settings
 from codsa.settings.types import Batch, Budget, Count, PositiveInt, Rate, Width
 
-CACHED = 2**17
-"""Numbers of a hidden layer, over the arms of a stack, that stay in a core's cache (half a megabyte)."""
+CACHE_NUMBERS = 2**17
+"""Float32 numbers of a hidden layer, over all perceptrons of a stack, that stay in a core's cache (half a megabyte)."""
 Weights = list[torch.Tensor]
 
 
 class Mlp:
     """A perceptron with ReLU, Adam, early stop on validation rows (arXiv 2504.07426, 4.1).
 
-    G arms are G perceptrons whose weights are stacked along a leading axis; they start from the
+    G training sets have G perceptrons, whose weights are stacked along a leading axis; they start from the
     same weights and never meet. A stack is as high as the processor's cache allows: small
     perceptrons gain from a high one, in which they share the cost of each call; large ones would
     lose to memory traffic what they gain.
@@ -42,17 +42,17 @@ class Mlp:
     learning_rate : float
     batch : int
     epochs : int
-        With budget 'epochs' each arm passes so often over its own rows, so that more rows mean
-        more gradient steps (the paper's way). With budget 'steps' every arm gets the steps that
-        so many passes over the real training rows take.
+        With budget 'epochs', passes over the rows of a training set, so that more rows mean more
+        gradient steps (the paper's way). With budget 'steps' every training set gets the gradient
+        steps of this many passes over the real training rows.
     patience : int
-        An arm stops after so many checks (one per epoch) without a better validation loss.
+        Training stops after this many checks (one per epoch) without a better validation loss.
     budget : {'steps', 'epochs'}
     """
 
     def __init__(
         self,
-        layout: Layout,
+        layout: FeatureLayout,
         *,
         hidden: list[Width] | None = None,
         learning_rate: Rate = 1e-3,
@@ -65,43 +65,49 @@ class Mlp:
         self.learning_rate, self.batch, self.epochs = learning_rate, batch, epochs
         self.patience, self.budget = patience, budget
 
-    def fit_many(self, points: list[Problem], checks: list[Problem], seed: int) -> list[MlpModel]:
-        """Fit all arms at once.
+    def fit_many(
+        self, train_sets: list[WeightedRows], validation_sets: list[WeightedRows], seed: int
+    ) -> list[MlpModel]:
+        """Fit all training sets at once.
 
         Parameters
         ----------
-        arms, checks : list of Problem
-            Training rows, and validation rows as each arm's preprocessing gives them.
+        train_sets, validation_sets : list of WeightedRows
+            Training rows, and validation rows as the preprocessing of each training set gives them.
         seed : int
 
         Returns
         -------
         list of MlpModel
         """
-        scales = [self._scale(point) for point in points]
-        data = [replace(a, y=s.apply(a.y)) for a, s in zip(points, scales, strict=True)]
-        check = [replace(c, y=s.apply(c.y)) for c, s in zip(checks, scales, strict=True)]
+        scales = [self._scale(train_rows) for train_rows in train_sets]
+        standardised = [replace(rows, y=s.apply(rows.y)) for rows, s in zip(train_sets, scales, strict=True)]
+        standardised_validation = [
+            replace(rows, y=s.apply(rows.y)) for rows, s in zip(validation_sets, scales, strict=True)
+        ]
         groups: dict[int, list[int]] = {}
-        for g, point in enumerate(data):
-            groups.setdefault(point.x.shape[1], []).append(g)
+        for g, train_rows in enumerate(standardised):
+            groups.setdefault(train_rows.x.shape[1], []).append(g)
         weights: dict[int, Weights] = {}
-        for alike in groups.values():
-            for first in range(0, len(alike), self._stack()):
-                places = alike[first : first + self._stack()]
-                loop = StackLoop(self, [data[g] for g in places], [check[g] for g in places], seed)
+        for same_width in groups.values():
+            for first in range(0, len(same_width), self._stack()):
+                places = same_width[first : first + self._stack()]
+                loop = StackLoop(
+                    self, [standardised[g] for g in places], [standardised_validation[g] for g in places], seed
+                )
                 loop.train()
                 weights |= dict(zip(places, loop.best_weights(), strict=True))
-        return [MlpModel(weights[g], self.layout.classes, scales[g]) for g in range(len(points))]
+        return [MlpModel(weights[g], self.layout.classes, scales[g]) for g in range(len(train_sets))]
 
     def _stack(self) -> int:
-        """Return how many arms are computed together."""
-        return max(1, CACHED // (self.batch * max(self.hidden, default=1)))
+        """Return how many perceptrons are computed together."""
+        return max(1, CACHE_NUMBERS // (self.batch * max(self.hidden, default=1)))
 
-    def _scale(self, point: Problem) -> Scale:
+    def _scale(self, train_rows: WeightedRows) -> Scale:
         if self.layout.task == "classification":
             return Scale(0.0, 1.0)
-        spread = float(point.y.std())
-        return Scale(float(point.y.mean()), spread if spread > 0 else 1.0)
+        spread = float(train_rows.y.std())
+        return Scale(float(train_rows.y.mean()), spread if spread > 0 else 1.0)
 
 
 @dataclass(frozen=True)
@@ -207,7 +213,7 @@ def row_loss(output: torch.Tensor, y: torch.Tensor, classes: int) -> torch.Tenso
 
 
 class StackedAdam:
-    """Adam (Kingma 2015) on stacked weights, by torch's function: arms can leave its state.
+    """Adam (Kingma 2015) on stacked weights, by torch's function: perceptrons can leave its state.
 
     Parameters
     ----------
@@ -236,56 +242,58 @@ class StackedAdam:
         for w in self.weights:
             w.grad = None
 
-    def keep(self, points: np.ndarray) -> None:
-        """Go on with some of the arms, given by their places."""
-        self.weights = [w.detach()[points].requires_grad_() for w in self.weights]
-        self.first_moments = [moment[points] for moment in self.first_moments]
-        self.second_moments = [moment[points] for moment in self.second_moments]
+    def keep(self, places: np.ndarray) -> None:
+        """Keep the perceptrons at these places of the stack."""
+        self.weights = [w.detach()[places].requires_grad_() for w in self.weights]
+        self.first_moments = [moment[places] for moment in self.first_moments]
+        self.second_moments = [moment[places] for moment in self.second_moments]
 
 
 class StackLoop(TrainingLoop):
-    """The training of G stacked perceptrons; arms that have stopped leave the stack.
+    """The training of G stacked perceptrons; those that have stopped leave the stack.
 
-    Each arm has its own early stopping, and a check whenever its own epoch ends.
+    Each perceptron has its own early stopping, and a check whenever its own epoch ends.
     """
 
-    def __init__(self, mlp: Mlp, points: list[Problem], checks: list[Problem], seed: int) -> None:
+    def __init__(
+        self, mlp: Mlp, train_sets: list[WeightedRows], validation_sets: list[WeightedRows], seed: int
+    ) -> None:
         self.mlp, self.classes = mlp, mlp.layout.classes
-        self.x = torch.from_numpy(np.concatenate([a.x for a in points]).astype(np.float32))
-        self.y = torch.from_numpy(np.concatenate([a.y for a in points]).astype(np.float32))
-        self.w = torch.from_numpy(np.concatenate([a.weight for a in points]).astype(np.float32))
-        sizes = np.array([len(a.y) for a in points])
+        self.x = torch.from_numpy(np.concatenate([rows.x for rows in train_sets]).astype(np.float32))
+        self.y = torch.from_numpy(np.concatenate([rows.y for rows in train_sets]).astype(np.float32))
+        self.w = torch.from_numpy(np.concatenate([rows.weight for rows in train_sets]).astype(np.float32))
+        sizes = np.array([len(rows.y) for rows in train_sets])
         self.starts = np.cumsum(sizes) - sizes
-        self.validation = [torch.from_numpy(np.stack(p).astype(np.float32)) for p in _columns(checks)]
-        rows = sizes if mlp.budget == "epochs" else np.full(len(points), mlp.layout.steps_rows)
+        self.validation = [torch.from_numpy(np.stack(p).astype(np.float32)) for p in _columns(validation_sets)]
+        rows = sizes if mlp.budget == "epochs" else np.full(len(train_sets), mlp.layout.steps_rows)
         self.epoch = np.maximum(np.ceil(rows / mlp.batch).astype(int), 1)
-        self.orders = [_Order(int(size), mlp, seed) for size in sizes]
-        self.alive = np.arange(len(points))
-        self.early_stopping: list[EarlyStopping[Weights]] = [EarlyStopping(mlp.patience) for _ in points]
-        initial = _initial(mlp, points[0].x.shape[1], seed)
+        self.orders = [_BatchOrder(int(size), mlp, seed) for size in sizes]
+        self.alive = np.arange(len(train_sets))
+        self.early_stopping: list[EarlyStopping[Weights]] = [EarlyStopping(mlp.patience) for _ in train_sets]
+        initial = _initial(mlp, train_sets[0].x.shape[1], seed)
         self.adam = StackedAdam(
-            [w[None].repeat(len(points), 1, 1).requires_grad_() for w in initial], mlp.learning_rate
+            [w[None].repeat(len(train_sets), 1, 1).requires_grad_() for w in initial], mlp.learning_rate
         )
         super().__init__(self.adam, int(self.epoch.max()) * mlp.epochs, int(self.epoch.min()))
 
     def best_weights(self) -> list[Weights]:
-        """Return each arm's weights at its best check."""
+        """Return each perceptron's weights at its best check."""
         return [stopping.best_weights or [] for stopping in self.early_stopping]
 
     def unfinished(self) -> bool:
-        """Say whether an arm is left (see `TrainingLoop.unfinished`)."""
+        """Say whether a perceptron is still trained (see `TrainingLoop.unfinished`)."""
         return len(self.alive) > 0
 
     def check_due(self) -> bool:
-        """Say whether an arm's epoch has ended (see `TrainingLoop.check_due`)."""
+        """Say whether the epoch of a perceptron has ended (see `TrainingLoop.check_due`)."""
         return len(self._due()) > 0
 
     def _due(self) -> np.ndarray:
-        """Return the places in the stack of the arms whose epoch has ended."""
+        """Return the places in the stack of the perceptrons whose epoch has ended."""
         return np.flatnonzero(self.step % self.epoch[self.alive] == 0)
 
     def batch_loss(self) -> torch.Tensor:
-        """Return the sum over the arms of their batches' mean losses (see `TrainingLoop.batch_loss`)."""
+        """Return the sum over the perceptrons of their batches' mean losses (see `TrainingLoop.batch_loss`)."""
         rows = torch.from_numpy(np.stack([self.starts[g] + self.orders[g].next() for g in self.alive]))
         real = rows >= torch.from_numpy(self.starts[self.alive])[:, None]
         rows = rows.clamp(min=0)
@@ -295,13 +303,13 @@ class StackLoop(TrainingLoop):
 
     @torch.no_grad()
     def check(self) -> None:
-        """Measure the validation rows of the arms that are due, and let those that are done leave."""
+        """Measure the validation loss of the perceptrons that are due, and drop those that are done."""
         due = self._due()
-        points = self.alive[due]
-        x, y, weight = (part[points] for part in self.validation)
+        fits = self.alive[due]
+        x, y, weight = (part[fits] for part in self.validation)
         output = forward([w[due] for w in self.adam.weights], x)
         losses = ((row_loss(output, y, self.classes) * weight).sum(1) / weight.sum(1)).tolist()
-        for place, g, loss in zip(due, points, losses, strict=True):
+        for place, g, loss in zip(due, fits, losses, strict=True):
             self.early_stopping[g].update(loss, partial(self._weights, place))
         self._leave()
 
@@ -320,28 +328,32 @@ class StackLoop(TrainingLoop):
             self.alive = self.alive[keep]
 
 
-def _columns(checks: list[Problem]) -> list[list[np.ndarray]]:
-    return [[c.x for c in checks], [c.y for c in checks], [c.weight for c in checks]]
+def _columns(validation_sets: list[WeightedRows]) -> list[list[np.ndarray]]:
+    return [
+        [rows.x for rows in validation_sets],
+        [rows.y for rows in validation_sets],
+        [rows.weight for rows in validation_sets],
+    ]
 
 
-class _Order:
-    """The batches of one arm: shuffled passes over its rows.
+class _BatchOrder:
+    """The batches of one training set: shuffled passes over its rows.
 
     With budget 'epochs' the last batch of a pass is filled up with marks that fall below the
-    arm's first row; with budget 'steps' passes follow each other without a gap.
+    training set's first row; with budget 'steps' passes follow each other without a gap.
     """
 
     def __init__(self, size: int, mlp: Mlp, seed: int) -> None:
-        self.size, self.batch, self.whole = size, mlp.batch, mlp.budget == "epochs"
+        self.size, self.batch, self.full_passes = size, mlp.batch, mlp.budget == "epochs"
         self.random = rng(stream(seed, "order"))
         self.left = np.empty(0, dtype=np.int64)
 
     def next(self) -> np.ndarray:
         """Return the next batch, ndarray of int64, shape (batch,)."""
-        while len(self.left) < (1 if self.whole else self.batch):
+        while len(self.left) < (1 if self.full_passes else self.batch):
             self.left = np.r_[self.left, self.random.permutation(self.size)]
-        now, self.left = self.left[: self.batch], self.left[self.batch :]
-        return np.r_[now, np.full(self.batch - len(now), -np.iinfo(np.int32).max)]
+        batch_rows, self.left = self.left[: self.batch], self.left[self.batch :]
+        return np.r_[batch_rows, np.full(self.batch - len(batch_rows), -np.iinfo(np.int32).max)]
 
 
 def _initial(mlp: Mlp, features: int, seed: int) -> Weights:
@@ -356,7 +368,7 @@ def _initial(mlp: Mlp, features: int, seed: int) -> Weights:
     return weights
 
 
-def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> Mlp:
+def _build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Mlp:
     check_settings("estimator", "mlp", Mlp, settings, ("layout",))
     return Mlp(layout, **settings)
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import EstimatorKind, Layout
+from codsa.estimators.base import EstimatorKind, FeatureLayout
 from codsa.settings.registry import check_settings
 from codsa.settings.types import PositiveInt, Rate
 
@@ -24,7 +24,7 @@ class TfidfLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     longest : int
         Words of a term at most.
     min_df : int
-        A term counts if so many texts have it.
+        A term counts if at least this many texts have it.
     C : float
         The inverse of the weight of the L2 penalty.
     class_weight : str, optional
@@ -76,12 +76,12 @@ class TfidfLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.classes_[self.predict_proba(x).argmax(axis=1)])
 
 
-def _build(layout: Layout, seed: int, settings: Mapping[str, Any]) -> TfidfLogistic:
+def _build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> TfidfLogistic:
     check_settings("estimator", "tfidf-logistic", TfidfLogistic, settings)
     if not layout.texts or layout.task != "classification":
         raise CodsaError("estimator 'tfidf-logistic' takes one text and a class; declare the text's column as feature")
     return TfidfLogistic(**settings)
 
 
-tfidf_logistic = EstimatorKind(_build, "none")
+tfidf_logistic = EstimatorKind(_build, "none", modality="texts", tasks=("classification",))
 """The paper's settings: English stop words, one- and two-word terms in 5 texts at least, C = 5, balanced classes."""

@@ -1,4 +1,4 @@
-"""What generators of images have in common: whose other columns a drawn image is told, and what stands beside it."""
+"""What generators of images share: the columns that an image is conditioned on, drawn beside it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 from codsa.data.schema import Column, Schema, cast
 from codsa.encoders.conditions import check_names, spread_evenly
 from codsa.errors import CodsaError
-from codsa.generators.base import Generator, complete
+from codsa.generators.base import Generator, Modality, complete
 from codsa.io import array_columns
 from codsa.io.seeds import child, rng
 from codsa.io.tables import read_parquet, write_parquet
@@ -22,31 +22,40 @@ REGION = "__region__"
 
 
 class ConditionalImageGenerator(Generator):
-    """Draws one column of images, told every other modelled column.
+    """Draws one column of images, conditioned on every other modelled column.
 
-    A region that is asked for gets the other columns of its rows of S_g, drawn anew with replacement; those
-    of `uniform` are drawn evenly over the values seen. They stand beside the image in the rows drawn.
+    The other columns of a generated row are those of a row of S_g in the region, drawn with replacement. Columns
+    named in `uniform` are drawn evenly over the values seen.
+
+    Attributes
+    ----------
+    label : str
+        The generator's registered name, for messages.
+    uniform : list of str
+    condition_rows : DataFrame
+        The other columns of S_g, and the region of each row.
     """
 
+    modality: ClassVar[Modality] = "images"
     label: ClassVar[str]
     uniform: list[str]
     schema: Schema
-    told: pd.DataFrame
+    condition_rows: pd.DataFrame
 
     def remember(self, rows: pd.DataFrame, regions: np.ndarray, schema: Schema) -> Column:
-        """Keep what stands beside the images of S_g, and return their column."""
+        """Keep the other columns of S_g, and return the column of images."""
         column = self.image_of(schema)
         check_names(f"{self.label}: uniform", self.uniform, schema)
         self.schema = schema
-        self.told = rows.drop(columns=[column.name]).assign(**{REGION: regions}).reset_index(drop=True)
+        self.condition_rows = rows.drop(columns=[column.name]).assign(**{REGION: regions}).reset_index(drop=True)
         return column
 
     def image_of(self, schema: Schema) -> Column:
         """Return the only column of arrays, which must hold images."""
-        found = schema.array_columns
-        if len(found) != 1 or found[0].type != "image":
-            raise CodsaError(f"{self.label}: the data have {len(found)} columns of arrays; it draws one of images")
-        return found[0]
+        columns = schema.array_columns
+        if len(columns) != 1 or columns[0].type != "image":
+            raise CodsaError(f"{self.label}: the data have {len(columns)} columns of arrays; it draws one of images")
+        return columns[0]
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
         """Draw rows of one region (see `Generator.sample`)."""
@@ -54,12 +63,14 @@ class ConditionalImageGenerator(Generator):
 
     def sample_chunks(self, region: int, count: int, stream: np.random.SeedSequence) -> Iterator[pd.DataFrame]:
         """Draw rows of one region, as many at a time as images (see `Generator.sample_chunks`)."""
-        members = np.flatnonzero(self.told[REGION] == region)
+        members = np.flatnonzero(self.condition_rows[REGION] == region)
         if not len(members):
             raise CodsaError(f"{self.label}: region '{self.schema.regions.names[region]}' has no row in S_g; raise r")
         random = rng(child(stream, "conditions"))
-        rows = self.told.iloc[random.choice(members, count)].drop(columns=[REGION]).reset_index(drop=True)
-        rows = complete(spread_evenly(rows, self.uniform, self.schema, self.told, random), region, self.schema)
+        rows = self.condition_rows.iloc[random.choice(members, count)].drop(columns=[REGION]).reset_index(drop=True)
+        rows = complete(
+            spread_evenly(rows, self.uniform, self.schema, self.condition_rows, random), region, self.schema
+        )
         column = self.image_of(self.schema)
         first = 0
         for images in self.draw(rows, column, child(stream, "images")):
@@ -72,11 +83,11 @@ class ConditionalImageGenerator(Generator):
         """Draw an image for each row, some at a time: ndarrays of uint8, shape (b, height, width, channels)."""
 
     def save_conditions(self, folder: Path) -> None:
-        """Write what stands beside the images of S_g."""
-        write_parquet(folder / "told.parquet", self.told)
+        """Write the other columns of S_g."""
+        write_parquet(folder / "told.parquet", self.condition_rows)
 
     def load_conditions(self, folder: Path, schema: Schema) -> None:
         """Read what `save_conditions` wrote."""
-        told = read_parquet(folder / "told.parquet")
+        rows = read_parquet(folder / "told.parquet")
         self.schema = schema
-        self.told = told.assign(**{c.name: cast(told[c.name], c) for c in schema.modelled if not c.is_array})
+        self.condition_rows = rows.assign(**{c.name: cast(rows[c.name], c) for c in schema.modelled if not c.is_array})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from codsa.data.schema import Schema
 from codsa.errors import CodsaError
-from codsa.generators.base import complete
+from codsa.generators.base import Modality, complete
 from codsa.generators.tables.bootstrap import Bootstrap
 from codsa.io import array_columns
 from codsa.io.image_codec import resized
@@ -37,6 +37,8 @@ class Distortions(Bootstrap):
         Share of images that are mirrored left to right.
     """
 
+    modality: ClassVar[Modality] = "images"
+
     def __init__(
         self,
         *,
@@ -53,16 +55,16 @@ class Distortions(Bootstrap):
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
         """Draw rows of one region (see `Generator.sample`)."""
-        made = super().sample(region, count, stream)
+        rows = super().sample(region, count, stream)
         random = rng(child(stream, "distortions"))
         for column in self.schema.array_columns:
-            pixels = array_columns.arrays(made[column.name])
+            pixels = array_columns.arrays(rows[column.name])
             bent = np.stack([self._distorted(image, random) for image in pixels]) if count else pixels
             if self.mirror > 0:
                 turned = random.random(count) < self.mirror
                 bent = np.where(turned[:, None, None, None], bent[:, :, ::-1], bent)
-            made[column.name] = array_columns.column(column.type, bent)
-        return made
+            rows[column.name] = array_columns.column(column.type, bent)
+        return rows
 
     def _distorted(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
         from scipy.ndimage import gaussian_filter, map_coordinates
@@ -108,6 +110,8 @@ class Restyled(Bootstrap):
         Pixels of a side in between.
     """
 
+    modality: ClassVar[Modality] = "images"
+
     def __init__(self, *, source: str, size: PositiveInt = 16) -> None:
         self.source, self.size = source, size
 
@@ -128,14 +132,14 @@ class Restyled(Bootstrap):
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
         """Draw rows of one region (see `Generator.sample`)."""
         source = self.schema.regions.index(self.source)
-        made = super().sample(source, count, stream)
+        rows = super().sample(source, count, stream)
         if region == source:
-            return made
+            return rows
         for column in self.schema.array_columns:
-            pixels = array_columns.arrays(made[column.name])
+            pixels = array_columns.arrays(rows[column.name])
             small = resized(pixels, (self.size, self.size))
-            made[column.name] = array_columns.column(column.type, resized(small, pixels.shape[1:3]))
-        return complete(made, region, self.schema)
+            rows[column.name] = array_columns.column(column.type, resized(small, pixels.shape[1:3]))
+        return complete(rows, region, self.schema)
 
 
 def _need_images(name: str, schema: Schema) -> None:

@@ -1,4 +1,4 @@
-"""A diffusion model of images, told each row's other columns: its class, its domain, an age."""
+"""A diffusion model of images, conditioned on each row's other columns: its class, its domain, an age."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ NAME = "image-diffusion"
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What `images.json` holds: the scale of pixels, what the network is told, and its sizes."""
+class ImageDiffusionRecord:
+    """What `images.json` holds: the scale of pixels, the conditions, and the sizes of the network."""
 
     centre: float
     scale: float
@@ -65,7 +65,7 @@ class Facts:
 class ImageDiffusion(ConditionalImageGenerator):
     """EDM diffusion of pixels by a U-Net; the condition is every other modelled column.
 
-    What is told may be composed of what was learned apart: a class known from one domain, in the
+    Conditions may be combined that S_g never shows together: a class known from one domain, in the
     style of another (`unseen`).
 
     Parameters
@@ -160,11 +160,11 @@ class ImageDiffusion(ConditionalImageGenerator):
             raise CodsaError(f"{NAME}: unseen = {self.unseen}: no row of S_g is left to train on")
         pixels = array_columns.arrays(rows[column.name])[seen]
         net = self._start(pixels, pretrained, child(stream, "weights"))
-        told = torch.from_numpy(self.conditions.encode(rows)[seen])
+        conditions = torch.from_numpy(self.conditions.encode(rows)[seen])
         trainer = Trainer(
             net,
             self.recipe,
-            self._loss(pixels, told, np.asarray(regions)[seen]),
+            self._loss(pixels, conditions, np.asarray(regions)[seen]),
             None,
             integer(child(stream, "steps")),
             None if checkpoint_dir is None else checkpoint_dir / "denoiser.safetensors",
@@ -199,13 +199,13 @@ class ImageDiffusion(ConditionalImageGenerator):
         if not (folder / "images.json").exists():
             raise CodsaError(f"{folder}: holds no {NAME}; make it with codsa-train-gen --pretrain denoiser on images")
         with readable(folder):
-            theirs = Schema.from_dict(read_json(folder / "schema.json"))
-            shape = self.image_of(theirs).shape
+            source_schema = Schema.from_dict(read_json(folder / "schema.json"))
+            shape = self.image_of(source_schema).shape
             if shape is None or column.shape is None or shape[2] != column.shape[2]:
                 raise CodsaError(f"{folder}: pretrained on images of shape {shape}, the data have {column.shape}")
-            return type(self).load(folder, theirs, {})
+            return type(self).load(folder, source_schema, {})
 
-    def _loss(self, pixels: np.ndarray, told: torch.Tensor, regions: np.ndarray) -> Any:
+    def _loss(self, pixels: np.ndarray, conditions: torch.Tensor, regions: np.ndarray) -> Any:
         batches = BalancedBatches(regions, self.batch)
 
         def loss(net: nn.Module, generator: torch.Generator) -> torch.Tensor:
@@ -214,11 +214,11 @@ class ImageDiffusion(ConditionalImageGenerator):
             if self.flip:
                 mirrored = torch.rand(self.batch, generator=generator) < 0.5
                 x = torch.where(mirrored[:, None, None, None], x.flip(-1), x)
-            kept = (torch.rand(self.batch, 1, generator=generator) >= self.condition_dropout).float()
+            conditioned = (torch.rand(self.batch, 1, generator=generator) >= self.condition_dropout).float()
             sigma = edm.draw_sigma(self.batch, self.noise, generator)
             epsilon = torch.randn(x.shape, generator=generator)
             device = next(net.parameters()).device
-            shares = my_share(x, torch.cat([kept, told[chosen]], dim=1), sigma, epsilon)
+            shares = my_share(x, torch.cat([conditioned, conditions[chosen]], dim=1), sigma, epsilon)
             batch = (part.to(device) for part in shares)
             return edm.denoising_loss(net, *batch).mean()
 
@@ -229,11 +229,11 @@ class ImageDiffusion(ConditionalImageGenerator):
         return ((torch.from_numpy(pixels).float() - self.centre) / self.scale).movedim(-1, 1)
 
     def draw(self, rows: pd.DataFrame, column: Column, stream: np.random.SeedSequence) -> Iterator[np.ndarray]:
-        """Draw an image for each row, a chunk at a time (see `ToldImages.draw`)."""
+        """Draw an image for each row, a chunk at a time (see `ConditionalImageGenerator.draw`)."""
         assert column.shape is not None
         height, width, channels = column.shape
-        told = torch.from_numpy(self.conditions.encode(rows))
-        condition = torch.cat([torch.ones(len(rows), 1), told], dim=1)
+        conditions = torch.from_numpy(self.conditions.encode(rows))
+        condition = torch.cat([torch.ones(len(rows), 1), conditions], dim=1)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         plain = self.model.to(device).eval()
         model = plain if self.guidance == 1 else Guided(plain, self.guidance)
@@ -249,26 +249,26 @@ class ImageDiffusion(ConditionalImageGenerator):
                 yield pixels.round().clamp(0, 255).byte().numpy()
 
     def save(self, folder: Path) -> None:
-        """Write weights, what the network is told, and losses (see `Generator.save`)."""
+        """Write weights, conditions and losses (see `Generator.save`)."""
         save_file(
             {k: v.contiguous() for k, v in self.model.cpu().state_dict().items()}, folder / "denoiser.safetensors"
         )
-        facts = {"centre": self.centre, "scale": self.scale, "conditions": self.conditions.to_list()}
-        facts |= {"width": self.width, "layers": self.layers, "patch": self.patch}
-        write_json(folder / "images.json", facts)
+        record = {"centre": self.centre, "scale": self.scale, "conditions": self.conditions.to_list()}
+        record |= {"width": self.width, "layers": self.layers, "patch": self.patch}
+        write_json(folder / "images.json", record)
         self.save_conditions(folder)
         self.losses.to_csv(folder / "losses.csv", index=False)
 
     @classmethod
     def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
         """Read what `save` wrote (see `Generator.load`)."""
-        made = cls(**settings)
-        facts = read_as(folder / "images.json", Facts)
-        made.load_conditions(folder, schema)
-        made.conditions = Conditions(facts.conditions)
-        made.centre, made.scale = facts.centre, facts.scale
-        made.width, made.layers, made.patch = facts.width, facts.layers, facts.patch
+        generator = cls(**settings)
+        record = read_as(folder / "images.json", ImageDiffusionRecord)
+        generator.load_conditions(folder, schema)
+        generator.conditions = Conditions(record.conditions)
+        generator.centre, generator.scale = record.centre, record.scale
+        generator.width, generator.layers, generator.patch = record.width, record.layers, record.patch
         with torch.device("meta"):  # the weights' own sizes are compared before any memory is taken
-            made.model = made._network(made.image_of(schema))
-        fill(made.model, load_tensors(folder / "denoiser.safetensors", "torch"), assign=True)
-        return made
+            generator.model = generator._network(generator.image_of(schema))
+        fill(generator.model, load_tensors(folder / "denoiser.safetensors", "torch"), assign=True)
+        return generator

@@ -33,10 +33,12 @@ class Prompts:
         except ValueError as error:
             raise CodsaError(f"prompt '{template}': {error}; write columns in braces, as in 'a {{label}}'") from None
         self.parts = [(text, name) for text, name, _, _ in parts]
-        if any(given or turned for _, _, given, turned in parts) or "" in self.names:
+        if any(format_spec or conversion for _, _, format_spec, conversion in parts) or "" in self.names:
             raise CodsaError(f"prompt '{template}': braces hold a column's name and nothing else, as in 'a {{label}}'")
         self.template = template
-        self.words = {column: {str(k): str(v) for k, v in known.items()} for column, known in words.items()}
+        self.words = {
+            column: {str(k): str(v) for k, v in words_by_value.items()} for column, words_by_value in words.items()
+        }
         for column in self.words:
             if column not in self.names:
                 raise CodsaError(f"words: prompt '{template}' does not name '{column}'; {suggest(column, self.names)}")
@@ -46,15 +48,15 @@ class Prompts:
         """The columns that the template names."""
         return [name for _, name in self.parts if name is not None]
 
-    def check(self, told: pd.DataFrame) -> None:
+    def check(self, rows: pd.DataFrame) -> None:
         """Raise a `CodsaError` for a column or value that rows have no words for."""
         for name in self.names:
-            if name not in told:
-                known = [str(column) for column in told.columns]
+            if name not in rows:
+                columns = [str(column) for column in rows.columns]
                 raise CodsaError(
-                    f"prompt '{self.template}': no column '{name}' beside the image; {suggest(name, known)}"
+                    f"prompt '{self.template}': no column '{name}' beside the image; {suggest(name, columns)}"
                 )
-            lacking = sorted({_text(v) for v in told[name]} - set(self.words.get(name, {})))
+            lacking = sorted({_text(v) for v in rows[name]} - set(self.words.get(name, {})))
             if name in self.words and lacking:
                 raise CodsaError(f"words: column '{name}' also holds '{lacking[0]}'; give a word for every value")
 
@@ -67,8 +69,8 @@ class Prompts:
         ]
 
     def _worded(self, name: str, values: pd.Series) -> list[str]:
-        known = self.words.get(name)
-        return [_text(v) if known is None else known[_text(v)] for v in values]
+        words = self.words.get(name)
+        return [_text(v) if words is None else words[_text(v)] for v in values]
 
 
 def _text(value: Any) -> str:

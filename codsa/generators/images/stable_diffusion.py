@@ -1,4 +1,4 @@
-"""Stable Diffusion under low-rank updates, told each row's columns by a prompt (arXiv 2504.07426, 4.4)."""
+"""Stable Diffusion under low-rank updates, conditioned on each row's columns by a prompt (arXiv 2504.07426, 4.4)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SLOW_CALLS = 60.0
 
 
 @dataclass(frozen=True)
-class Facts:
+class StableDiffusionRecord:
     """What `stable_diffusion.json` holds: the base model's name and digest, the updates' rank, the images' side."""
 
     model: str
@@ -70,7 +70,7 @@ class StableDiffusion(ConditionalImageGenerator):
     model : str
         A diffusers pipeline: a folder, or a name on the hub.
     prompt : str
-        What an image is told, with columns in braces: 'A {age}-year-old {gender} of {ethnicity}'.
+        The template of the prompts, with columns in braces: 'A {age}-year-old {gender} of {ethnicity}'.
     words : mapping
         Column → value → word, for columns that are written in codes.
     uniform : list of str
@@ -163,7 +163,7 @@ class StableDiffusion(ConditionalImageGenerator):
         trainer = Trainer(
             self.net.train(),
             self.recipe,
-            self._loss(latents, self.prompts.of(self.told), np.asarray(regions), device),
+            self._loss(latents, self.prompts.of(self.condition_rows), np.asarray(regions), device),
             None,
             integer(child(stream, "steps")),
             None if checkpoint_dir is None else checkpoint_dir / "updates.safetensors",
@@ -174,7 +174,7 @@ class StableDiffusion(ConditionalImageGenerator):
         return self
 
     def _check(self, column: Column) -> None:
-        self.prompts.check(self.told)
+        self.prompts.check(self.condition_rows)
         assert column.shape is not None
         if column.shape[2] not in (1, 3):
             raise CodsaError(f"{NAME}: column '{column.name}' has {column.shape[2]} channels; it draws 1 or 3")
@@ -211,13 +211,13 @@ class StableDiffusion(ConditionalImageGenerator):
         return latents
 
     def _encoded(self, pixels: np.ndarray, device: torch.device) -> torch.Tensor:
-        made = []
+        latents = []
         for first in range(0, len(pixels), self.at_once):
             assert self.size is not None
             part = torch.from_numpy(resized(pixels[first : first + self.at_once], (self.size, self.size)))
             coloured = part.expand(-1, -1, -1, 3).movedim(-1, 1).float() / 127.5 - 1
-            made.append(latents_of(self.pipeline, coloured, device))
-        return torch.cat(made).contiguous()
+            latents.append(latents_of(self.pipeline, coloured, device))
+        return torch.cat(latents).contiguous()
 
     def _loss(self, latents: torch.Tensor, prompts: list[str], regions: np.ndarray, device: torch.device) -> Any:
         from diffusers import DDPMScheduler
@@ -227,19 +227,20 @@ class StableDiffusion(ConditionalImageGenerator):
 
         def loss(net: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
             chosen = batches.draw(generator)
-            kept = torch.rand(self.batch, generator=generator) >= self.condition_dropout
+            conditioned = torch.rand(self.batch, generator=generator) >= self.condition_dropout
             timestep = torch.randint(scheduler.config.num_train_timesteps, (self.batch,), generator=generator)
             epsilon = torch.randn(latents[chosen].shape, generator=generator)
-            chosen, kept, timestep, epsilon = my_share(chosen, kept, timestep, epsilon)
-            texts = [prompts[i] if k else "" for i, k in zip(chosen, kept, strict=True)]
-            hidden_states = encode_prompts(self.pipeline, texts, device)
+            chosen, conditioned, timestep, epsilon = my_share(chosen, conditioned, timestep, epsilon)
+            encoder_hidden_states = encode_prompts(
+                self.pipeline, [prompts[i] if k else "" for i, k in zip(chosen, conditioned, strict=True)], device
+            )
             x, timestep, epsilon = (part.to(device) for part in (latents[chosen], timestep, epsilon))
-            return noise_loss(net, scheduler, x, timestep, epsilon, hidden_states)
+            return noise_loss(net, scheduler, x, timestep, epsilon, encoder_hidden_states)
 
         return loss
 
     def draw(self, rows: pd.DataFrame, column: Column, stream: np.random.SeedSequence) -> Iterator[np.ndarray]:
-        """Draw an image for each row, `at_once` at a time (see `ToldImages.draw`)."""
+        """Draw an image for each row, `at_once` at a time (see `ConditionalImageGenerator.draw`)."""
         assert column.shape is not None
         height, width, channels = column.shape
         generator = torch.Generator().manual_seed(integer(stream))
@@ -280,22 +281,22 @@ class StableDiffusion(ConditionalImageGenerator):
     def save(self, folder: Path) -> None:
         """Write the updates as diffusers reads them, what they are of, and losses (see `Generator.save`)."""
         save_updates(self.net, folder)
-        facts = {"model": self.model, "base": self.pipeline.digest, "rank": self.rank, "size": self.size}
-        write_json(folder / FACTS, facts)
+        record = {"model": self.model, "base": self.pipeline.digest, "rank": self.rank, "size": self.size}
+        write_json(folder / FACTS, record)
         self.save_conditions(folder)
         self.losses.to_csv(folder / "losses.csv", index=False)
 
     @classmethod
     def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
         """Read what `save` wrote (see `Generator.load`); the base is loaded from where it was."""
-        made = cls(**settings)
-        made.load_conditions(folder, schema)
-        made.size = read_as(folder / FACTS, Facts).size
-        made._load(np.random.SeedSequence(0))
-        _check_base(folder, made.pipeline, made.rank)
-        load_updates(made.net, folder)
-        made.net.eval()
-        return made
+        generator = cls(**settings)
+        generator.load_conditions(folder, schema)
+        generator.size = read_as(folder / FACTS, StableDiffusionRecord).size
+        generator._load(np.random.SeedSequence(0))
+        _check_base(folder, generator.pipeline, generator.rank)
+        load_updates(generator.net, folder)
+        generator.net.eval()
+        return generator
 
 
 def _count_call(calls: Progress, *state: Any) -> dict[str, Any]:
@@ -308,8 +309,8 @@ def _check_base(folder: Path, pipeline: Pipeline, rank: int) -> None:
     """Raise a `CodsaError` unless a folder holds updates of this pipeline, of this rank."""
     if not (folder / FACTS).exists():
         raise CodsaError(f"{folder}: holds no {NAME}; make it with codsa-train-gen --pretrain denoiser")
-    facts = read_as(folder / FACTS, Facts)
-    if facts.base != pipeline.digest:
-        raise CodsaError(f"{folder}: its updates are of {facts.model}, not of {pipeline.name}; give that model")
-    if facts.rank != rank:
-        raise CodsaError(f"{folder}: its updates have rank {facts.rank}, not {rank}; give rank = {facts.rank}")
+    record = read_as(folder / FACTS, StableDiffusionRecord)
+    if record.base != pipeline.digest:
+        raise CodsaError(f"{folder}: its updates are of {record.model}, not of {pipeline.name}; give that model")
+    if record.rank != rank:
+        raise CodsaError(f"{folder}: its updates have rank {record.rank}, not {rank}; give rank = {record.rank}")

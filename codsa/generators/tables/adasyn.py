@@ -51,16 +51,16 @@ class Adasyn(Smote):
             random_state=integer(stream),
         )
         try:
-            made = sampler.fit_resample(x, label)[0][len(x) :]
+            generated = sampler.fit_resample(x, label)[0][len(x) :]
         except (RuntimeError, ValueError) as error:
             log.warning("region '%s': SMOTE instead of ADASYN (%s)", self.schema.regions.names[region], error)
             return super().sample(region, count, stream)
-        made = rng(child(stream, "kept")).permutation(made)[:count]
-        return self.rebuild(*self._unpack(made, widths), region)
+        generated = rng(child(stream, "kept")).permutation(generated)[:count]
+        return self.rebuild(*self._unpack(generated, widths), region)
 
-    def _unpack(self, made: np.ndarray, widths: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    def _unpack(self, generated: np.ndarray, widths: list[int]) -> tuple[np.ndarray, np.ndarray]:
         start = self.numbers.shape[1]
         bounds = start + np.cumsum([0, *widths])
-        codes = [made[:, a:b].argmax(axis=1) for a, b in itertools.pairwise(bounds)]
-        empty = np.empty((len(made), 0), dtype=np.int64)
-        return made[:, :start], np.stack(codes, axis=1) if codes else empty
+        codes = [generated[:, a:b].argmax(axis=1) for a, b in itertools.pairwise(bounds)]
+        empty = np.empty((len(generated), 0), dtype=np.int64)
+        return generated[:, :start], np.stack(codes, axis=1) if codes else empty

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 
+from codsa.generators.base import Modality
 from codsa.generators.tables.resampler import Resampler
 from codsa.io.seeds import rng
 
@@ -12,6 +15,7 @@ from codsa.io.seeds import rng
 class Bootstrap(Resampler):
     """Draw real rows of the region again, with replacement."""
 
+    modality: ClassVar[Modality] = "any"
     mixes = False
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:

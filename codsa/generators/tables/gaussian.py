@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,7 @@ class Gaussian(Generator):
         (stars, grades), as far as the rows bear it (see `codsa.generators.tables.normal.smoothed`).
     """
 
+    uses_gpu: ClassVar[bool] = False
     streams = True
 
     def __init__(
@@ -64,18 +65,20 @@ class Gaussian(Generator):
             rows, regions, pretrained = with_source(in_memory(rows), regions, schema, pretrained)
         if pretrained is not None:
             raise CodsaError(f"{pretrained}: gaussian learns from source rows only; make them with --pretrain rows")
-        seen, region = subsample(rows, regions, schema.generated, rng(child(stream, "scales")))
-        self.space = TabularEncoder.fit(seen, schema.generated, schema.regions, region, True, self.scaling)
-        x = self.space.encode(seen, region).astype(np.float64)
-        law = fit_normal(x, region, len(schema.regions), self.shrinkage, self.averaging)
+        sampled_rows, sampled_regions = subsample(rows, regions, schema.generated, rng(child(stream, "scales")))
+        self.space = TabularEncoder.fit(
+            sampled_rows, schema.generated, schema.regions, sampled_regions, True, self.scaling
+        )
+        x = self.space.encode(sampled_rows, sampled_regions).astype(np.float64)
+        law = fit_normal(x, sampled_regions, len(schema.regions), self.shrinkage, self.averaging)
         self.means, self.root = law.means, law.root
         return self
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
         """Draw rows of one region (see `Generator.sample`)."""
         drawn = rng(stream).standard_normal((count, self.root.shape[1])) @ self.root.T + self.means[region]
-        made = self.space.decode(drawn.astype(np.float32), np.full(count, region))
-        return complete(made, region, self.schema)
+        rows = self.space.decode(drawn.astype(np.float32), np.full(count, region))
+        return complete(rows, region, self.schema)
 
     def save(self, folder: Path) -> None:
         """Write means, covariance and encoder (see `Generator.save`)."""
@@ -87,10 +90,10 @@ class Gaussian(Generator):
     @classmethod
     def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
         """Read what `save` wrote (see `Generator.load`)."""
-        made = cls(**settings)
-        made.schema = schema
+        generator = cls(**settings)
+        generator.schema = schema
         arrays = load_tensors(folder / "gaussian.safetensors", "numpy")
-        made.space = TabularEncoder.from_arrays(arrays.under("table."), schema.generated)
-        made.means = arrays.expect("means", len(schema.regions), made.space.width)
-        made.root = arrays.expect("root", made.space.width, None)
-        return made
+        generator.space = TabularEncoder.from_arrays(arrays.under("table."), schema.generated)
+        generator.means = arrays.expect("means", len(schema.regions), generator.space.width)
+        generator.root = arrays.expect("root", generator.space.width, None)
+        return generator

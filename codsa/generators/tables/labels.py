@@ -1,9 +1,10 @@
 """Labels of generated rows, by models that are sharper at labels than a denoiser.
 
-A denoiser learns features and label at once, and is blurred where classes meet. So the features of
-a synthetic row come from the denoiser, and what decides its label from an ensemble fitted fold by
-fold on S_g: the target given the features and the region; or, where the region is the class, the
-region, by accepting candidates that were drawn for all regions with its probability.
+A denoiser learns features and label at once, and is blurred where classes meet. So the denoiser
+draws the features of a synthetic row, and an ensemble that was cross-fitted on S_g decides the
+label. The ensemble predicts the target from the features and the region. Where the region is the
+class it predicts the region: candidates are drawn for all regions, and each is accepted with the
+probability of the region that was asked for.
 """
 
 from __future__ import annotations
@@ -21,39 +22,39 @@ from codsa.data.schema import Schema
 from codsa.encoders.tabular import any_determines_region
 from codsa.encoders.values import from_codes, from_float
 from codsa.errors import CodsaError
-from codsa.estimators.base import Average, Fitted, Layout, Problem, fit_all, layout_of, problem
+from codsa.estimators.base import Average, FeatureLayout, Fitted, WeightedRows, fit_all, layout_of, weighted_rows
 from codsa.estimators.store import load_fitted, save_fitted
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import child, rng
 from codsa.settings.estimator import EstimatorSpec
 
 FOLDS = 5
-"""Each member of an ensemble leaves out one of so many folds of S_g, and stops early on it."""
-NEAREST = 20
-"""A number's noise is a residual of one of so many rows with the nearest predictions."""
-MOST = 20_000
-"""So many rows of S_g are used at most, spread evenly over the regions."""
-BATCH, EPOCHS, STEPS = 256, 100, 1500
-"""A perceptron passes so often over its rows, and makes about so many gradient steps, at most."""
+"""Folds of S_g. Each model of a kind is fitted without one of them, and stops early on it."""
+NEIGHBOURS = 20
+"""The noise of a generated number is a residual, drawn from this many rows with the nearest predictions."""
+MAX_ROWS = 20_000
+"""At most this many rows of S_g are used, spread evenly over the regions."""
+BATCH_ROWS, MAX_EPOCHS, MAX_STEPS = 256, 100, 1500
+"""Rows of a perceptron's batch; its passes over the rows at most; its gradient steps at most, about."""
 MODELS = (
-    EstimatorSpec(name="mlp", preprocess="smooth", settings={"batch": BATCH, "patience": 15}),
+    EstimatorSpec(name="mlp", preprocess="smooth", settings={"batch": BATCH_ROWS, "patience": 15}),
     EstimatorSpec(name="gradient-boosting", preprocess="ordinal"),
 )
-MOST_REGIONS = 16
-"""Candidates are drawn for every region where the region is the class; beyond so many that is too dear."""
-SPARE = 1.1
-"""So many times the rows still lacking are drawn for each region, of which about one region's worth is kept."""
-TRIES = 5
-QUARTERS = 4
-"""The weights of the kinds of models that are tried on held-out rows are multiples of one in so many."""
+MAX_REGIONS = 16
+"""Where the region is the class, candidates are drawn for every region: too slow for more regions than this."""
+CANDIDATE_FACTOR = 1.1
+"""Candidates of each region, as a multiple of the rows still lacking. About one region's worth is accepted."""
+MAX_ATTEMPTS = 5
+WEIGHT_STEPS = 4
+"""The weights tried on held-out rows are multiples of one over this number."""
 
 SOURCE = "source"
 Denoise = Callable[[np.ndarray, int, np.random.SeedSequence], Iterable[pd.DataFrame]]
 
 
 @dataclass(frozen=True)
-class Record:
-    """What `labels.json` holds: the weights of the kinds, and a number's predictions with their residuals."""
+class LabelRecord:
+    """What `labels.json` holds: the models' weights, and the predictions of a number with their residuals."""
 
     weights: list[float]
     predicted: list[float]
@@ -61,89 +62,94 @@ class Record:
 
 
 @dataclass
-class Ensemble:
-    """Models of several kinds, each the average over folds, mixed by weights.
+class WeightedEnsemble:
+    """The weighted mean of models, each of which is the average over folds.
 
     Attributes
     ----------
-    kinds : list of Average or Ensemble
-        One of each of `MODELS`; then, after pretraining, the source set's ensemble.
+    models : list of Average or WeightedEnsemble
+        One of each of `MODELS`; then, after pretraining, the ensemble of the source set.
     weights : list of float
         Not negative, summing to 1; chosen on rows that the models did not see.
     """
 
-    kinds: list[Average | Ensemble]
+    models: list[Average | WeightedEnsemble]
     weights: list[float]
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return class probabilities of shape (n, C), or values of shape (n,)."""
-        used = [(w, kind) for w, kind in zip(self.weights, self.kinds, strict=True) if w > 0]
-        return np.asarray(sum(w * kind.predict(x) for w, kind in used))
+        weighted_models = [(w, model) for w, model in zip(self.weights, self.models, strict=True) if w > 0]
+        return np.asarray(sum(w * model.predict(x) for w, model in weighted_models))
 
 
-def fit_ensemble(
-    rows: Problem, layout: Layout, stream: np.random.SeedSequence, source: Ensemble | None = None
-) -> tuple[Ensemble, np.ndarray]:
+def fit_weighted_ensemble(
+    rows: WeightedRows, layout: FeatureLayout, stream: np.random.SeedSequence, source: WeightedEnsemble | None = None
+) -> tuple[WeightedEnsemble, np.ndarray]:
     """Fit an ensemble fold by fold.
 
     Parameters
     ----------
-    source : Ensemble, optional
-        One that was fitted on other rows of the same kind, to be mixed in as far as that helps.
+    source : WeightedEnsemble, optional
+        One that was fitted on a source set. It is mixed in as far as that lowers the held-out loss.
 
     Returns
     -------
-    ensemble : Ensemble
+    ensemble : WeightedEnsemble
     held_out : ndarray of shape (n, C) or (n,)
         Each row's prediction by the models that did not see it.
     """
     fold = rng(child(stream, "folds")).permutation(len(rows.y)) % FOLDS
-    parts = [(_some(rows, fold != j), _some(rows, fold == j)) for j in range(FOLDS)]
-    passes = {"epochs": int(np.clip(STEPS * BATCH // len(rows.y), 1, EPOCHS))}
+    parts = [(_subset(rows, fold != j), _subset(rows, fold == j)) for j in range(FOLDS)]
+    passes = {"epochs": int(np.clip(MAX_STEPS * BATCH_ROWS // len(rows.y), 1, MAX_EPOCHS))}
     perceptron = MODELS[0].model_copy(update={"settings": {**MODELS[0].settings, **passes}})
-    members = [_fit_kind(spec, parts, layout, child(stream, spec.name)) for spec in (perceptron, *MODELS[1:])]
-    held_out = np.stack([_held_out(kind, parts, fold) for kind in members])
-    kinds: list[Average | Ensemble] = [Average(kind) for kind in members]
+    models_by_fold = [_fit_by_fold(spec, parts, layout, child(stream, spec.name)) for spec in (perceptron, *MODELS[1:])]
+    held_out = np.stack([_held_out(fold_models, parts, fold) for fold_models in models_by_fold])
+    models: list[Average | WeightedEnsemble] = [Average(fold_models) for fold_models in models_by_fold]
     if source is not None:
-        kinds, held_out = [*kinds, source], np.concatenate([held_out, source.predict(rows.x)[None]])
-    mixtures = _mixtures(len(kinds))
+        models, held_out = [*models, source], np.concatenate([held_out, source.predict(rows.x)[None]])
+    mixtures = _mixtures(len(models))
     losses = [_loss(np.tensordot(w, held_out, 1), rows) for w in mixtures]
     best = mixtures[int(np.argmin(losses))]
-    return Ensemble(kinds, best.tolist()), np.tensordot(best, held_out, 1)
+    return WeightedEnsemble(models, best.tolist()), np.tensordot(best, held_out, 1)
 
 
-def _mixtures(kinds: int) -> list[np.ndarray]:
+def _mixtures(count: int) -> list[np.ndarray]:
     """Return all weights on the simplex whose entries are multiples of 1/QUARTERS, the evenest last."""
-    steps = itertools.product(range(QUARTERS + 1), repeat=kinds)
-    return [np.array(step) / QUARTERS for step in steps if sum(step) == QUARTERS]
+    steps = itertools.product(range(WEIGHT_STEPS + 1), repeat=count)
+    return [np.array(step) / WEIGHT_STEPS for step in steps if sum(step) == WEIGHT_STEPS]
 
 
-def _some(rows: Problem, chosen: np.ndarray) -> Problem:
-    return Problem(rows.x[chosen], rows.y[chosen], rows.weight[chosen])
+def _subset(rows: WeightedRows, chosen: np.ndarray) -> WeightedRows:
+    return WeightedRows(rows.x[chosen], rows.y[chosen], rows.weight[chosen])
 
 
-def _fit_kind(
-    spec: EstimatorSpec, parts: list[tuple[Problem, Problem]], layout: Layout, stream: np.random.SeedSequence
+def _fit_by_fold(
+    spec: EstimatorSpec,
+    parts: list[tuple[WeightedRows, WeightedRows]],
+    layout: FeatureLayout,
+    stream: np.random.SeedSequence,
 ) -> list[Fitted]:
     """Fit one model per fold; a perceptron stops early on its own fold."""
     return [fit_all(spec, [seen], held, layout, child(stream, j))[0] for j, (seen, held) in enumerate(parts)]
 
 
-def _held_out(kind: list[Fitted], parts: list[tuple[Problem, Problem]], fold: np.ndarray) -> np.ndarray:
-    found = [model.predict(held.x) for model, (_, held) in zip(kind, parts, strict=True)]
-    whole = np.empty((len(fold), *found[0].shape[1:]))
-    for j, values in enumerate(found):
-        whole[fold == j] = values
-    return whole
+def _held_out(
+    fold_models: list[Fitted], parts: list[tuple[WeightedRows, WeightedRows]], fold: np.ndarray
+) -> np.ndarray:
+    predictions = [model.predict(held.x) for model, (_, held) in zip(fold_models, parts, strict=True)]
+    held_out = np.empty((len(fold), *predictions[0].shape[1:]))
+    for j, values in enumerate(predictions):
+        held_out[fold == j] = values
+    return held_out
 
 
-def _loss(predicted: np.ndarray, rows: Problem) -> float:
+def _loss(predicted: np.ndarray, rows: WeightedRows) -> float:
     """Return the weighted cross-entropy of probabilities, or the squared error of values."""
     if predicted.ndim == 2:
-        each = -np.log(np.clip(predicted[np.arange(len(rows.y)), rows.y], 1e-12, 1.0))
+        losses = -np.log(np.clip(predicted[np.arange(len(rows.y)), rows.y], 1e-12, 1.0))
     else:
-        each = (predicted - rows.y) ** 2
-    return float(np.average(each, weights=rows.weight))
+        losses = (predicted - rows.y) ** 2
+    return float(np.average(losses, weights=rows.weight))
 
 
 class LabelModel:
@@ -152,15 +158,15 @@ class LabelModel:
     Attributes
     ----------
     schema : Schema
-    by_region : bool
+    region_is_class : bool
         Whether every region is one value of the target, so that the label is the region.
-    ensemble : Ensemble
+    ensemble : WeightedEnsemble
     """
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
-        self.by_region = _by_region(schema)
-        self.ensemble: Ensemble
+        self.region_is_class = _region_is_class(schema)
+        self.ensemble: WeightedEnsemble
         self.source: LabelModel | None = None
         self.predicted = np.empty(0)
         self.residuals = np.empty(0)
@@ -172,31 +178,31 @@ class LabelModel:
 
         Parameters
         ----------
-        source : Labels, optional
+        source : LabelModel, optional
             Fitted on a source set; left out where its columns, levels or regions are others.
         """
-        self.source = source if source is not None and _alike(source.schema, self.schema) else None
-        theirs = None if self.source is None else self.source.ensemble
-        rows, regions = _thin(rows, regions, rng(child(stream, "rows")))
+        self.source = source if source is not None and _same_columns_and_regions(source.schema, self.schema) else None
+        source_ensemble = None if self.source is None else self.source.ensemble
+        rows, regions = _evenly_subsampled(rows, regions, rng(child(stream, "rows")))
         weight = 1.0 / np.bincount(regions, minlength=len(self.schema.regions))[regions]
-        found = self._problem(rows, regions, weight / weight.mean())
-        self.ensemble, held_out = fit_ensemble(found, self._layout(len(rows)), stream, theirs)
+        weighted = self._weighted_rows(rows, regions, weight / weight.mean())
+        self.ensemble, held_out = fit_weighted_ensemble(weighted, self._layout(len(rows)), stream, source_ensemble)
         if held_out.ndim == 1:
             order = np.argsort(held_out, kind="stable")
-            self.predicted, self.residuals = held_out[order], (found.y - held_out)[order]
+            self.predicted, self.residuals = held_out[order], (weighted.y - held_out)[order]
         return self
 
-    def _problem(self, rows: pd.DataFrame, regions: np.ndarray, weight: np.ndarray) -> Problem:
-        found = problem(rows, self.schema, weight)
-        if self.by_region:
-            return replace(found, y=regions)
-        return replace(found, x=np.column_stack([found.x, regions]))
+    def _weighted_rows(self, rows: pd.DataFrame, regions: np.ndarray, weight: np.ndarray) -> WeightedRows:
+        data = weighted_rows(rows, self.schema, weight)
+        if self.region_is_class:
+            return replace(data, y=regions)
+        return replace(data, x=np.column_stack([data.x, regions]))
 
-    def _layout(self, rows: int) -> Layout:
-        known = layout_of(self.schema, rows)
-        if self.by_region:
-            return replace(known, task="classification", classes=len(self.schema.regions))
-        return replace(known, coded=[*known.coded, len(self.schema.features)])
+    def _layout(self, rows: int) -> FeatureLayout:
+        layout = layout_of(self.schema, rows)
+        if self.region_is_class:
+            return replace(layout, task="classification", classes=len(self.schema.regions))
+        return replace(layout, coded=[*layout.coded, len(self.schema.features)])
 
     @staticmethod
     def useful(schema: Schema, rows: pd.DataFrame, regions: np.ndarray) -> bool:
@@ -205,9 +211,9 @@ class LabelModel:
         They are not where too many regions are the classes, nor where a column tells the class of every row: the rows
         that are drawn for a region are of its class then.
         """
-        if not _by_region(schema):
+        if not _region_is_class(schema):
             return True
-        return len(schema.regions) <= MOST_REGIONS and not any_determines_region(rows, schema.generated, regions)
+        return len(schema.regions) <= MAX_REGIONS and not any_determines_region(rows, schema.generated, regions)
 
     def sample_chunks(
         self, denoise: Denoise, region: int, count: int, stream: np.random.SeedSequence
@@ -219,7 +225,7 @@ class LabelModel:
         denoise : callable
             (regions, region, stream) → chunks of rows drawn as `regions` says, one each, called `region`'s.
         """
-        if self.by_region:
+        if self.region_is_class:
             yield from self._of_candidates(denoise, region, count, stream)
             return
         random = rng(child(stream, "labels"))
@@ -231,7 +237,7 @@ class LabelModel:
     ) -> Iterator[pd.DataFrame]:
         """Draw candidates until `count` are accepted."""
         lacking = count
-        for attempt in range(TRIES):
+        for attempt in range(MAX_ATTEMPTS):
             for accepted in self._accepted(denoise, region, lacking, child(stream, attempt)):
                 yield accepted.iloc[:lacking]
                 lacking -= min(lacking, len(accepted))
@@ -244,21 +250,21 @@ class LabelModel:
         self, denoise: Denoise, region: int, count: int, stream: np.random.SeedSequence
     ) -> Iterator[pd.DataFrame]:
         """Draw candidates for all regions in turn and keep each with its probability of lying in this one."""
-        each = int(SPARE * count) + 16
+        each = int(CANDIDATE_FACTOR * count) + 16
         random = rng(child(stream, "accept"))
         for rows in denoise(np.tile(np.arange(len(self.schema.regions)), each), region, stream):
             yield rows[random.random(len(rows)) < self.of_region(rows, region)]
 
     def of_region(self, rows: pd.DataFrame, region: int) -> np.ndarray:
         """Return the probability that rows lie in a region, ndarray of shape (n,), all regions being equally likely."""
-        found = self._problem(rows, np.zeros(len(rows), dtype=np.int64), np.ones(len(rows)))
-        return np.asarray(self.ensemble.predict(found.x)[:, region])
+        data = self._weighted_rows(rows, np.zeros(len(rows), dtype=np.int64), np.ones(len(rows)))
+        return np.asarray(self.ensemble.predict(data.x)[:, region])
 
     def _relabel(self, rows: pd.DataFrame, region: int, random: np.random.Generator) -> pd.DataFrame:
         """Return rows of one region with their targets drawn anew; a target that would leave the region stays."""
-        found = self._problem(rows, np.full(len(rows), region), np.ones(len(rows)))
+        data = self._weighted_rows(rows, np.full(len(rows), region), np.ones(len(rows)))
         column = self.schema.column(self.schema.target)
-        predicted = self.ensemble.predict(found.x)
+        predicted = self.ensemble.predict(data.x)
         if predicted.ndim == 2:
             target = from_codes(_draw_codes(predicted, random), column)
         else:
@@ -269,7 +275,7 @@ class LabelModel:
         return changed.where(pd.Series(inside, index=rows.index), rows) if not inside.all() else changed
 
     def _noise(self, predicted: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        reach = min(NEAREST, len(self.predicted))
+        reach = min(NEIGHBOURS, len(self.predicted))
         first = np.searchsorted(self.predicted, predicted) - reach // 2
         first = np.clip(first, 0, len(self.predicted) - reach)
         return self.residuals[first + random.integers(reach, size=len(predicted))]
@@ -277,37 +283,37 @@ class LabelModel:
     def save(self, folder: Path) -> None:
         """Write the models and the residuals into a new folder."""
         folder.mkdir()
-        for spec, kind in zip(MODELS, self.ensemble.kinds, strict=False):
-            assert isinstance(kind, Average)
-            save_fitted(folder / spec.name, kind, spec)
+        for spec, model in zip(MODELS, self.ensemble.models, strict=False):
+            assert isinstance(model, Average)
+            save_fitted(folder / spec.name, model, spec)
         if self.source is not None:
             self.source.save(folder / SOURCE)
-        facts = {"predicted": self.predicted.tolist(), "residuals": self.residuals.tolist()}
-        write_json(folder / "labels.json", {"weights": self.ensemble.weights, **facts})
+        residuals = {"predicted": self.predicted.tolist(), "residuals": self.residuals.tolist()}
+        write_json(folder / "labels.json", {"weights": self.ensemble.weights, **residuals})
 
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> LabelModel:
         """Read what `save` wrote."""
-        made = cls(schema)
-        record = read_as(folder / "labels.json", Record)
-        kinds: list[Any] = [load_fitted(folder / spec.name) for spec in MODELS]
+        label_model = cls(schema)
+        record = read_as(folder / "labels.json", LabelRecord)
+        models: list[Any] = [load_fitted(folder / spec.name) for spec in MODELS]
         if (folder / SOURCE).is_dir():
-            made.source = cls.load(folder / SOURCE, schema)
-            kinds.append(made.source.ensemble)
-        if len(record.weights) != len(kinds) or len(record.predicted) != len(record.residuals):
+            label_model.source = cls.load(folder / SOURCE, schema)
+            models.append(label_model.source.ensemble)
+        if len(record.weights) != len(models) or len(record.predicted) != len(record.residuals):
             raise CodsaError(f"{folder}: its labels do not belong together; train the generator again")
-        made.ensemble = Ensemble(kinds, record.weights)
-        made.predicted, made.residuals = np.array(record.predicted), np.array(record.residuals)
-        return made
+        label_model.ensemble = WeightedEnsemble(models, record.weights)
+        label_model.predicted, label_model.residuals = np.array(record.predicted), np.array(record.residuals)
+        return label_model
 
 
-def _alike(one: Schema, other: Schema) -> bool:
+def _same_columns_and_regions(schema: Schema, other: Schema) -> bool:
     """Say whether two schemas model the same columns with the same levels, in regions of the same names."""
-    mine, theirs = ([(c.name, c.type, c.levels) for c in s.modelled] for s in (one, other))
-    return mine == theirs and one.regions.names == other.regions.names
+    columns, other_columns = ([(c.name, c.type, c.levels) for c in s.modelled] for s in (schema, other))
+    return columns == other_columns and schema.regions.names == other.regions.names
 
 
-def _by_region(schema: Schema) -> bool:
+def _region_is_class(schema: Schema) -> bool:
     return schema.target not in {c.name for c in schema.generated}
 
 
@@ -316,11 +322,13 @@ def _draw_codes(probabilities: np.ndarray, random: np.random.Generator) -> np.nd
     return np.minimum((random.random((len(edges), 1)) * edges[:, -1:] > edges).sum(axis=1), edges.shape[1] - 1)
 
 
-def _thin(rows: pd.DataFrame, regions: np.ndarray, random: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return at most `MOST` rows: as even a number of every region as there is."""
-    if len(rows) <= MOST:
+def _evenly_subsampled(
+    rows: pd.DataFrame, regions: np.ndarray, random: np.random.Generator
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return at most `MAX_ROWS` rows: as even a number of every region as there is."""
+    if len(rows) <= MAX_ROWS:
         return rows.reset_index(drop=True), regions
-    place = random.permutation(len(rows))
-    within = pd.Series(regions[place]).groupby(regions[place]).cumcount().to_numpy()
-    kept = np.sort(place[np.argsort(within, kind="stable")[:MOST]])
-    return rows.iloc[kept].reset_index(drop=True), regions[kept]
+    order = random.permutation(len(rows))
+    within = pd.Series(regions[order]).groupby(regions[order]).cumcount().to_numpy()
+    chosen = np.sort(order[np.argsort(within, kind="stable")[:MAX_ROWS]])
+    return rows.iloc[chosen].reset_index(drop=True), regions[chosen]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ROUNDS = 200
+EM_STEPS = 200
 """Steps of expectation and maximisation; the variances have settled long before."""
-FLAT = 1e6
+FLAT_VARIANCE = 1e6
 """The prior variance of what the regions have in common."""
 
 
@@ -54,9 +54,9 @@ def fit_normal(x: np.ndarray, region: np.ndarray, count: int, shrinkage: float |
     rows = np.bincount(region, minlength=count)
     averages = np.zeros((count, x.shape[1]))
     averages[rows > 0] = [x[region == k].mean(axis=0) for k in np.flatnonzero(rows)]
-    rest = x - averages[region]
-    raw = rest.T @ rest / len(rest)
-    weight = ledoit_wolf_shrinkage(rest, assume_centered=True) if shrinkage is None else shrinkage
+    residuals = x - averages[region]
+    raw = residuals.T @ residuals / len(residuals)
+    weight = ledoit_wolf_shrinkage(residuals, assume_centered=True) if shrinkage is None else shrinkage
     values, vectors = np.linalg.eigh(shrunk_covariance(raw, weight))
     law = NormalLaw(averages, vectors, np.clip(values, 0.0, None))
     if means == "free" or count < 2:
@@ -88,11 +88,11 @@ def smoothed(means: np.ndarray, noise: np.ndarray, ordered: bool) -> np.ndarray:
     """
     count = len(means)
     contrasts = np.linalg.qr(np.vander(np.arange(count, dtype=float), count, increasing=True))[0].T
-    variances = np.r_[FLAT, np.full(count - 1, max(means.var(axis=0).mean(), 1e-12))]
-    for _ in range(ROUNDS):
+    variances = np.r_[FLAT_VARIANCE, np.full(count - 1, max(means.var(axis=0).mean(), 1e-12))]
+    for _ in range(EM_STEPS):
         prior = (contrasts.T * variances) @ contrasts
         gain = prior @ np.linalg.inv(prior + np.diag(noise))
-        known, left = gain @ means, prior - gain @ prior
-        found = ((contrasts @ known) ** 2).mean(axis=1) + np.diag(contrasts @ left @ contrasts.T)
-        variances[1:] = np.maximum(found[1:] if ordered else found[1:].mean(), 1e-12)
-    return np.asarray(known)
+        posterior, posterior_variance = gain @ means, prior - gain @ prior
+        squares = ((contrasts @ posterior) ** 2).mean(axis=1) + np.diag(contrasts @ posterior_variance @ contrasts.T)
+        variances[1:] = np.maximum(squares[1:] if ordered else squares[1:].mean(), 1e-12)
+    return np.asarray(posterior)

@@ -1,10 +1,10 @@
-"""Fresh rows of a simulation's own law: the pool that no generator can better, for measuring the way to it."""
+"""New rows of the simulation that the data come from: no generator can draw a better pool."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,8 @@ class Oracle(Generator):
         within the draw (4.1) it must be large for their law to be the simulation's.
     """
 
+    uses_gpu: ClassVar[bool] = False
+
     def __init__(self, *, simulation: str = "imbalanced-classification", rows: PositiveInt = 5000) -> None:
         self.simulation, self.rows = simulation, rows
 
@@ -45,8 +47,8 @@ class Oracle(Generator):
         pretrained: Path | None = None,
     ) -> Self:
         """Learn nothing; check that the data have the simulation's columns (see `Generator.fit`)."""
-        made = simulate(self.simulation, 1, 1, 0)
-        lacking = [c.name for c in schema.modelled if c.name not in made]
+        simulated = simulate(self.simulation, 1, 1, 0)
+        lacking = [c.name for c in schema.modelled if c.name not in simulated]
         if lacking:
             raise CodsaError(f"oracle: simulation '{self.simulation}' has no column '{lacking[0]}'; the data have it")
         self.schema = schema
@@ -54,13 +56,13 @@ class Oracle(Generator):
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
         """Draw rows of one region (see `Generator.sample`)."""
-        kept: list[pd.DataFrame] = []
+        rows_of_region: list[pd.DataFrame] = []
         for attempt in range(TRIES):
             drawn = simulate(self.simulation, self.rows, self.rows, integer(child(stream, attempt)))
             rows = cast_columns(drawn, self.schema.modelled)
-            kept.append(rows[self.schema.regions.assign(rows) == region])
-            if sum(map(len, kept)) >= count:
-                return pd.concat(kept, ignore_index=True).iloc[:count]
+            rows_of_region.append(rows[self.schema.regions.assign(rows) == region])
+            if sum(map(len, rows_of_region)) >= count:
+                return pd.concat(rows_of_region, ignore_index=True).iloc[:count]
         raise CodsaError(
             f"oracle: region '{self.schema.regions.names[region]}' is too rare in simulation '{self.simulation}'"
         )
@@ -72,6 +74,6 @@ class Oracle(Generator):
     @classmethod
     def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
         """Make it again (see `Generator.load`)."""
-        made = cls(**settings)
-        made.schema = schema
-        return made
+        generator = cls(**settings)
+        generator.schema = schema
+        return generator

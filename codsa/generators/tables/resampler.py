@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -17,15 +17,16 @@ from codsa.io.seeds import child, rng
 from codsa.io.tables import read_parquet, write_parquet
 
 REGION = "__region__"
-WORKING = 5000
+WORKING_ROWS = 5000
 """Rows of a region among which a neighbour-based block searches."""
 
 
 class Resampler(Generator):
     """A generator whose model is its training rows; a subclass says how to draw from them."""
 
-    needs = 1
-    """The least number of rows of a region that it can be asked for."""
+    uses_gpu: ClassVar[bool] = False
+    min_rows = 1
+    """The fewest rows of a region in S_g from which it can draw."""
     mixes = True
     """Whether rows are mixed as numbers and codes; such a generator has no use for arrays."""
 
@@ -49,26 +50,26 @@ class Resampler(Generator):
         return self
 
     def _mix(self, schema: Schema) -> None:
-        strange = next((c for c in schema.modelled if c.is_array or c.type == "text"), None)
-        if strange is not None:
-            held = "texts" if strange.type == "text" else "arrays"
+        unmixable = next((c for c in schema.modelled if c.is_array or c.type == "text"), None)
+        if unmixable is not None:
+            content = "texts" if unmixable.type == "text" else "arrays"
             raise CodsaError(
                 f"generator '{type(self).__name__.lower()}' mixes numbers and categories; column "
-                f"'{strange.name}' holds {held}: use bootstrap, distortions, "
+                f"'{unmixable.name}' holds {content}: use bootstrap, distortions, "
                 "text-noise or a diffusion model"
             )
         self.table = MixedTable.fit(self.rows, schema.generated)
         self.numbers, self.codes = self.table.encode(self.rows)
 
     def working_members(self, region: int, stream: np.random.SeedSequence) -> np.ndarray:
-        """Return the places of the rows that one block works on: all, or `WORKING` drawn of a large region.
+        """Return the places of the rows that one block works on: all, or `WORKING_ROWS` drawn of a large region.
 
         Neighbours are searched anew for every block, so the search must stay small.
         """
-        found = self.members(region)
-        if len(found) <= WORKING:
-            return found
-        return np.sort(rng(child(stream, "working")).permutation(found)[:WORKING])
+        members = self.members(region)
+        if len(members) <= WORKING_ROWS:
+            return members
+        return np.sort(rng(child(stream, "working")).permutation(members)[:WORKING_ROWS])
 
     def rebuild(self, numbers: np.ndarray, codes: np.ndarray, region: int) -> pd.DataFrame:
         """Return rows of a region from numbers and codes as `MixedTable.encode` gives them."""
@@ -76,13 +77,13 @@ class Resampler(Generator):
 
     def members(self, region: int) -> np.ndarray:
         """Return the places of a region's rows, or raise a `CodsaError` where they are too few."""
-        found = np.flatnonzero(self.regions == region)
-        if len(found) < self.needs:
+        members = np.flatnonzero(self.regions == region)
+        if len(members) < self.min_rows:
             raise CodsaError(
-                f"region '{self.schema.regions.names[region]}' has {len(found)} rows in S_g; "
-                f"{type(self).__name__.lower()} needs {self.needs}: raise r or pool small regions"
+                f"region '{self.schema.regions.names[region]}' has {len(members)} rows in S_g; "
+                f"{type(self).__name__.lower()} needs {self.min_rows}: raise r or pool small regions"
             )
-        return found
+        return members
 
     def save(self, folder: Path) -> None:
         """Write the rows with their regions (see `Generator.save`)."""

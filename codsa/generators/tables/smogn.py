@@ -26,12 +26,12 @@ class Smogn(Resampler):
         the safe distance.
     """
 
-    needs = 2
+    min_rows = 2
 
     def __init__(self, *, k: PositiveInt = 2, perturbation: Rate = 0.02) -> None:
         self.k = k
         self.perturbation = perturbation
-        self._known: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self._neighbours_by_region: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
         """Draw rows of one region (see `Generator.sample`)."""
@@ -52,10 +52,10 @@ class Smogn(Resampler):
 
     def _neighbours(self, region: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return each row's k nearest rows, their distances, and the distance that is safe."""
-        if region not in self._known:
+        if region not in self._neighbours_by_region:
             members = self.members(region)
-            self._known[region] = _nearest(self.numbers[members], self.codes[members], self.k)
-        return self._known[region]
+            self._neighbours_by_region[region] = _nearest(self.numbers[members], self.codes[members], self.k)
+        return self._neighbours_by_region[region]
 
 
 def _nearest(numbers: np.ndarray, codes: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ class Smote(Resampler):
         Among how many nearest rows of the region the partner is drawn; fewer in a small region.
     """
 
-    needs = 2
+    min_rows = 2
 
     def __init__(self, *, k_neighbors: PositiveInt = 5) -> None:
         self.k_neighbors = k_neighbors
@@ -37,9 +37,9 @@ class Smote(Resampler):
         x = np.vstack([x[members], x[:1]])
         label = np.r_[np.ones(len(members), dtype=int), 0]
         sampler = self._sampler(len(members), {1: len(members) + count}, integer(stream))
-        made = sampler.fit_resample(x, label)[0][len(x) :]
+        generated = sampler.fit_resample(x, label)[0][len(x) :]
         split = self.numbers.shape[1]
-        return self.rebuild(made[:, :split].astype(float), made[:, split:].round().astype(np.int64), region)
+        return self.rebuild(generated[:, :split].astype(float), generated[:, split:].round().astype(np.int64), region)
 
     def _sampler(self, size: int, target: dict[int, int], seed: int) -> Any:
         from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC

@@ -40,10 +40,10 @@ class SourceRows(Bootstrap):
         """Keep the source rows that `codsa-train-gen --pretrain rows` wrote (see `Generator.fit`)."""
         if pretrained is None:
             return super().fit(rows, regions, schema, stream, checkpoint_dir)
-        theirs, found = source_rows(schema, pretrained)
+        source, source_regions = source_rows(schema, pretrained)
         if self.mixed:
-            theirs, found = pd.concat([theirs, rows[theirs.columns]]), np.r_[found, regions]
-        return super().fit(theirs, found, schema, stream, checkpoint_dir)
+            source, source_regions = pd.concat([source, rows[source.columns]]), np.r_[source_regions, regions]
+        return super().fit(source, source_regions, schema, stream, checkpoint_dir)
 
 
 def source_rows(schema: Schema, folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
@@ -57,15 +57,15 @@ def source_rows(schema: Schema, folder: Path) -> tuple[pd.DataFrame, np.ndarray]
     """
     if not (folder / "rows.parquet").exists():
         raise CodsaError(f"{folder}: holds no rows; make it with codsa-train-gen --pretrain rows")
-    theirs = read_parquet(folder / "rows.parquet")
-    lacking = [c.name for c in schema.modelled if c.name not in theirs]
+    rows = read_parquet(folder / "rows.parquet")
+    lacking = [c.name for c in schema.modelled if c.name not in rows]
     if lacking:
         raise CodsaError(f"{folder}: the source set has no column '{lacking[0]}', which the data have")
-    theirs = cast_columns(theirs, schema.modelled)
-    found = schema.regions.assign(theirs)
+    rows = cast_columns(rows, schema.modelled)
+    regions = schema.regions.assign(rows)
     levels = schema.normal or schema.classes
-    kept = (found >= 0) & (theirs[schema.target].isin(levels).to_numpy(dtype=bool) if levels else True)
-    return theirs[kept], found[kept]
+    in_study = (regions >= 0) & (rows[schema.target].isin(levels).to_numpy(dtype=bool) if levels else True)
+    return rows[in_study], regions[in_study]
 
 
 def with_source(
@@ -74,5 +74,5 @@ def with_source(
     """Add the source rows to those of S_g where `pretrained` holds some; another folder is given back as it is."""
     if pretrained is None or not (pretrained / "rows.parquet").exists():
         return rows, regions, pretrained
-    theirs, found = source_rows(schema, pretrained)
-    return pd.concat([rows, theirs], ignore_index=True), np.concatenate([regions, found]), None
+    source, source_regions = source_rows(schema, pretrained)
+    return pd.concat([rows, source], ignore_index=True), np.concatenate([regions, source_regions]), None

@@ -17,7 +17,7 @@ from codsa.data.rows import Rows, encoded, subsample
 from codsa.data.schema import Schema
 from codsa.encoders.tabular import TabularEncoder
 from codsa.errors import CodsaError
-from codsa.generators.base import BLOCK, Generator, complete
+from codsa.generators.base import BLOCK_ROWS, Generator, complete
 from codsa.generators.tables.labels import LabelModel
 from codsa.io.devices import half_type
 from codsa.io.processes import is_main, my_share
@@ -33,9 +33,9 @@ from codsa.nn.tuning import plain_weights, tunable
 from codsa.settings.types import Batch, Depth, PositiveInt, Precision, Probability, Rate, Scaling, Share, Tuning, Width
 
 CHUNK_ROWS = 512
-"""Rows that go through the network together on a CPU; on a GPU a block does, which takes no longer."""
-CHECKED = 100_000
-"""At most so many of the rows held out for the early stop are measured."""
+"""Rows that go through the network together on a CPU; on a GPU a whole block does."""
+CHECK_ROWS = 100_000
+"""At most about this many of the rows held out for the early stop are measured."""
 
 
 class TabularDiffusion(Generator):
@@ -54,9 +54,9 @@ class TabularDiffusion(Generator):
     holdout : float
         Share of S_g on which the early stop is decided; 0 trains on all of S_g to the last step.
     patience : int
-        The early stop waits for so many of 20 checks.
+        Training stops after this many checks, of 20, without a better loss on held-out rows.
     sampler_steps : int
-        Calls of the network to draw a row.
+        Steps of the sampler: network calls per row.
     precision : {'no', 'bf16', 'fp16', 'auto'}
         Mixed precision of the network's calls; auto: bf16 where the hardware computes in it.
     labels : {'ensemble', 'denoiser'}
@@ -122,7 +122,7 @@ class TabularDiffusion(Generator):
         x = torch.from_numpy(encoded(rows, regions, self.space.encode, checkpoint_dir))
         region = torch.from_numpy(np.asarray(regions))
         held = hold_out(regions, self.holdout, rng(child(stream, "held out")))
-        check = torch.from_numpy(np.flatnonzero(held)[:: 1 + int(held.sum()) // CHECKED])
+        check = torch.from_numpy(np.flatnonzero(held)[:: 1 + int(held.sum()) // CHECK_ROWS])
         trainer = Trainer(
             net,
             self.recipe,
@@ -153,30 +153,35 @@ class TabularDiffusion(Generator):
                 rows, columns, self.schema.regions, regions, self.dependencies, self.scaling
             )
         count, start = len(self.schema.regions), self._closed_form(rows, regions)
-        made = Denoiser(self.space.width, count, self.width, self.depth, self.embedding_width, start=start)
-        initialise(made, generator, zero=made.leave)
-        return made
+        denoiser = Denoiser(self.space.width, count, self.width, self.depth, self.embedding_width, start=start)
+        initialise(denoiser, generator, zero=denoiser.leave)
+        return denoiser
 
     def _closed_form(self, rows: pd.DataFrame, regions: np.ndarray) -> NormalStart | None:
-        """Return what the network is added to, if anything."""
+        """Return the closed-form denoiser that the network is added to, or None."""
         return None
 
     def _pretrained(self, rows: pd.DataFrame, regions: np.ndarray, folder: Path) -> Denoiser:
         """Return a source set's denoiser, its regions' embeddings put in the study's order."""
         with readable(folder):
-            theirs = Schema.from_dict(read_json(folder / "schema.json"))
-            source = type(self).load(folder, theirs, {})
+            source_schema = Schema.from_dict(read_json(folder / "schema.json"))
+            source = type(self).load(folder, source_schema, {})
         assert isinstance(source.space, TabularEncoder)
-        self.space = source.space.adapt(rows, self.schema.generated, theirs.regions, self.schema.regions, regions)
+        self.space = source.space.adapt(
+            rows, self.schema.generated, source_schema.regions, self.schema.regions, regions
+        )
         if self.space.width != source.space.width:
             raise CodsaError(f"{folder}: pretrained on columns of other levels; prepare the source set with the same")
         self.source_labels = source.labels
         weights = source.model.state_dict()
-        names = theirs.regions.names
+        names = source_schema.regions.names
         for key in {"region.weight", "start.means"} & set(weights):
-            known = weights[key]
-            ours = [known[names.index(n)] if n in names else known.mean(0) for n in self.schema.regions.names]
-            weights[key] = torch.stack(ours)
+            by_source_region = weights[key]
+            by_region = [
+                by_source_region[names.index(name)] if name in names else by_source_region.mean(0)
+                for name in self.schema.regions.names
+            ]
+            weights[key] = torch.stack(by_region)
         return Denoiser.of(weights)
 
     def _loss(self, x: torch.Tensor, region: torch.Tensor, rows: torch.Tensor) -> Any:
@@ -206,8 +211,8 @@ class TabularDiffusion(Generator):
         def held_out(net: nn.Module) -> float:
             device = next(net.parameters()).device
             parts = (part.to(device) for part in (x, region, sigma, epsilon))
-            each = edm.denoising_loss(net, *parts).cpu()
-            return float(torch.stack([each[region == k].mean() for k in region.unique()]).mean())
+            losses = edm.denoising_loss(net, *parts).cpu()
+            return float(torch.stack([losses[region == k].mean() for k in region.unique()]).mean())
 
         return held_out
 
@@ -222,13 +227,13 @@ class TabularDiffusion(Generator):
         return self.labels.sample_chunks(self._denoise, region, count, stream)
 
     def _denoise(self, drawn_as: np.ndarray, region: int, stream: np.random.SeedSequence) -> Iterator[pd.DataFrame]:
-        """Draw rows as the regions say that are given one per row, and set what `region` fixes; a chunk at a time."""
+        """Draw a row for each region of `drawn_as`, chunk by chunk, and set the columns that `region` fixes."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = self.model.to(device).eval()
         generator = torch.Generator().manual_seed(integer(stream))
-        plan = (self.sampler_steps, self.noise, generator, device, half_type(self.recipe.precision))
-        for part in chunks(len(drawn_as), CHUNK_ROWS if device.type == "cpu" else BLOCK):
-            drawn = edm.sample(model, torch.from_numpy(drawn_as[part]), self.space.width, *plan)
+        sampler_settings = (self.sampler_steps, self.noise, generator, device, half_type(self.recipe.precision))
+        for part in chunks(len(drawn_as), CHUNK_ROWS if device.type == "cpu" else BLOCK_ROWS):
+            drawn = edm.sample(model, torch.from_numpy(drawn_as[part]), self.space.width, *sampler_settings)
             yield complete(self.space.decode(drawn.numpy(), drawn_as[part]), region, self.schema)
 
     def save(self, folder: Path) -> None:
@@ -247,21 +252,21 @@ class TabularDiffusion(Generator):
     @classmethod
     def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
         """Read what `save` wrote (see `Generator.load`)."""
-        made = cls(**settings)
-        made.schema = schema
+        generator = cls(**settings)
+        generator.schema = schema
         tensors = load_tensors(folder / "denoiser.safetensors", "torch")
         table, weights = tensors.under("table."), tensors.under("model.")
         if table:
             arrays = Tensors(table.path, {name: part.numpy() for name, part in table.items()})
-            made.space = TabularEncoder.from_arrays(arrays, schema.generated)
+            generator.space = TabularEncoder.from_arrays(arrays, schema.generated)
         else:
-            made.space = LatentSpace.load(folder)
-        weights.expect("enter.weight", None, made.space.width)
+            generator.space = LatentSpace.load(folder)
+        weights.expect("enter.weight", None, generator.space.width)
         weights.expect("region.weight", len(schema.regions), None)
-        made.model = Denoiser.of(weights)
+        generator.model = Denoiser.of(weights)
         if (folder / "labels").is_dir():
-            made.labels = LabelModel.load(folder / "labels", schema)
-        return made
+            generator.labels = LabelModel.load(folder / "labels", schema)
+        return generator
 
 
 def hold_out(regions: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:

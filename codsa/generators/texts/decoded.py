@@ -12,7 +12,7 @@ import pandas as pd
 from codsa.data.chunks import chunks
 from codsa.data.schema import Schema
 from codsa.errors import CodsaError
-from codsa.generators.base import Generator
+from codsa.generators.base import Generator, Modality
 from codsa.generators.tables.source_rows import with_source
 from codsa.generators.texts.decoders import Decoder, Decoding, load_decoder, make_decoder
 from codsa.io import array_columns
@@ -42,6 +42,7 @@ class DecodedTextGenerator(Generator):
         Those of `core`.
     """
 
+    modality: ClassVar[Modality] = "texts"
     core: ClassVar[type[Generator]]
     label: ClassVar[str]
 
@@ -62,7 +63,7 @@ class DecodedTextGenerator(Generator):
         self.decoder: Decoder | None = None
         self.slow = self.decoding.name == "vec2text"
         if self.slow:
-            self.block = SLOW_BLOCK
+            self.block = SLOW_BLOCK_ROWS
 
     def fit(
         self,
@@ -99,9 +100,10 @@ class DecodedTextGenerator(Generator):
                 yield self._with_texts(rows.iloc[part], self.decoder, region)
 
     def _with_texts(self, rows: pd.DataFrame, decoder: Decoder, region: int) -> pd.DataFrame:
-        """Return rows with the texts that their embeddings stand for."""
+        """Return rows with the texts that their embeddings stand for, in the schema's order of columns."""
         vectors = array_columns.arrays(rows[embedding_of(self.schema)])
-        return rows.assign(**{self.schema.texts[0]: decoder.decode(vectors, region)})
+        texts = pd.Series(decoder.decode(vectors, region), index=rows.index, dtype="str")
+        return rows.assign(**{self.schema.texts[0]: texts})[[column.name for column in self.schema.modelled]]
 
     def save(self, folder: Path) -> None:
         """Write core and decoder (see `Generator.save`)."""
@@ -112,16 +114,16 @@ class DecodedTextGenerator(Generator):
     @classmethod
     def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
         """Read what `save` wrote (see `Generator.load`)."""
-        made = cls(**settings)
-        made.schema = schema
+        generator = cls(**settings)
+        generator.schema = schema
         own = {name: value for name, value in settings.items() if name not in DECODING}
-        made.inner = cls.core.load(folder, schema.without_texts, own)
+        generator.inner = cls.core.load(folder, schema.without_texts, own)
         if schema.texts:
-            made.decoder = load_decoder(made.decoding, folder, schema)
-        return made
+            generator.decoder = load_decoder(generator.decoding, folder, schema)
+        return generator
 
 
-SLOW_BLOCK = 64
+SLOW_BLOCK_ROWS = 64
 """Rows of a block where each is inverted, which is slow."""
 DECODING = ("decoder", "inverter", "corrector", "encoder", "correct_steps", "beam")
 

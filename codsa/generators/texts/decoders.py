@@ -47,7 +47,7 @@ class Decoding:
 
 
 @dataclass(frozen=True)
-class Record:
+class DecoderRecord:
     """What `decoder.json` holds: the digest of the models."""
 
     models: str
@@ -161,7 +161,7 @@ def make_decoder(
         )
     if decoding.name == "nearest":
         return Nearest(texts, array_columns.arrays(vectors), regions)
-    return Inversion(decoding, *_facts(schema.column(str(vectors.name))))
+    return Inversion(decoding, *_dimension_and_encoder(schema.column(str(vectors.name))))
 
 
 def load_decoder(decoding: Decoding, folder: Path, schema: Schema) -> Decoder:
@@ -169,13 +169,13 @@ def load_decoder(decoding: Decoding, folder: Path, schema: Schema) -> Decoder:
     if decoding.name == "nearest":
         return Nearest.load(folder)
     assert schema.embedding is not None
-    made = Inversion(decoding, *_facts(schema.embedding))
-    if made.models.digest != read_as(folder / "decoder.json", Record).models:
+    decoder = Inversion(decoding, *_dimension_and_encoder(schema.embedding))
+    if decoder.models.digest != read_as(folder / "decoder.json", DecoderRecord).models:
         raise CodsaError(f"{decoding.inverter}: not the models that the generator was made with; train it again")
-    return made
+    return decoder
 
 
-def _facts(column: Column) -> tuple[int, str | None]:
+def _dimension_and_encoder(column: Column) -> tuple[int, str | None]:
     """Return the dimension of a column of embeddings, and the digest of its encoder."""
     assert column.shape is not None
     return column.shape[0], column.encoder

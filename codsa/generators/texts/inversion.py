@@ -53,14 +53,14 @@ class Inverter(nn.Module):
         self.encoder_decoder, self.repeat = t5, repeat
         self.embedding_transform = transform(dimension, inner, repeat * t5.config.d_model)
 
-    def told(self, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def model_inputs(self, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what the encoder of T5 reads, tensor of shape (b, repeat, width), and its mask."""
         x = self.embedding_transform(vectors).reshape(len(vectors), self.repeat, -1)
         return x, torch.ones(x.shape[:2], dtype=torch.long, device=x.device)
 
     def forward(self, vectors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return the cross-entropy of the texts' tokens, scalar tensor; labels of -100 do not count."""
-        x, mask = self.told(vectors)
+        x, mask = self.model_inputs(vectors)
         return self.encoder_decoder(inputs_embeds=x, attention_mask=mask, labels=labels).loss
 
 
@@ -75,7 +75,7 @@ class Corrector(nn.Module):
             self.add_module(f"embedding_transform_{place}", transform(dimension, inner, repeat * width))
         self.layernorm = nn.LayerNorm(width)
 
-    def told(
+    def model_inputs(
         self, vectors: torch.Tensor, reached: torch.Tensor, tokens: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what the encoder of T5 reads: the embedding, that of the text, their difference, and the text.
@@ -87,14 +87,14 @@ class Corrector(nn.Module):
         tokens, mask : int64 tensor of shape (b, t)
         """
         embed = self.encoder_decoder.get_input_embeddings()
-        apart = embed(torch.full((len(tokens), 1), self.encoder_decoder.config.eos_token_id, device=tokens.device))
+        separator = embed(torch.full((len(tokens), 1), self.encoder_decoder.config.eos_token_id, device=tokens.device))
         parts = []
         for place, x in ((1, vectors), (3, reached), (2, vectors - reached)):
-            made = getattr(self, f"embedding_transform_{place}")(x)
-            parts += [apart, made.reshape(len(x), self.repeat, -1)]
-        whole = self.layernorm(torch.cat([*parts, apart, embed(tokens)], dim=1))
+            projected = getattr(self, f"embedding_transform_{place}")(x)
+            parts += [separator, projected.reshape(len(x), self.repeat, -1)]
+        inputs = self.layernorm(torch.cat([*parts, separator, embed(tokens)], dim=1))
         front = torch.ones((len(tokens), 4 + 3 * self.repeat), dtype=mask.dtype, device=mask.device)
-        return whole, torch.cat([front, mask], dim=1)
+        return inputs, torch.cat([front, mask], dim=1)
 
     def forward(
         self,
@@ -105,8 +105,8 @@ class Corrector(nn.Module):
         labels: torch.Tensor,
     ) -> torch.Tensor:
         """Return the cross-entropy of the true texts' tokens, scalar tensor."""
-        x, whole = self.told(vectors, reached, tokens, mask)
-        return self.encoder_decoder(inputs_embeds=x, attention_mask=whole, labels=labels).loss
+        x, attention_mask = self.model_inputs(vectors, reached, tokens, mask)
+        return self.encoder_decoder(inputs_embeds=x, attention_mask=attention_mask, labels=labels).loss
 
 
 @dataclass(frozen=True)
@@ -167,21 +167,30 @@ def _loaded(place: str, corrector: str | None, correcting: bool) -> Models:
     record = _config(folder)
     if not own and correcting and corrector is None:
         raise CodsaError(f"{place}: corrections need the correction model; give its folder or hub name as corrector")
-    second = model_folder(corrector, NEEDED) if corrector else root / "corrector"
-    if correcting and not second.is_dir():
+    corrector_folder = model_folder(corrector, NEEDED) if corrector else root / "corrector"
+    if correcting and not corrector_folder.is_dir():
         raise CodsaError(f"{place}: has no corrector; train it with corrector_steps above 0, or set correct_steps to 0")
-    made = _load(Inverter, folder, record)
-    fixed = _load(Corrector, second, _config(second)) if correcting else None
+    inverter_model = _load(Inverter, folder, record)
+    corrector_model = _load(Corrector, corrector_folder, _config(corrector_folder)) if correcting else None
     base = folder / "tokenizer" if own else model_folder(str(record["model_name_or_path"]), "its tokenizer")
-    parts = [folder, second] if correcting else [folder]
-    dimension = made.embedding_transform[0].in_features
-    if fixed is not None and fixed.embedding_transform_1[0].in_features != dimension:  # type: ignore[index,union-attr]
-        raise CodsaError(f"{second}: corrects embeddings of another dimension than {place} inverts; they do not belong")
+    parts = [folder, corrector_folder] if correcting else [folder]
+    dimension = inverter_model.embedding_transform[0].in_features
+    if corrector_model is not None and corrector_model.embedding_transform_1[0].in_features != dimension:  # type: ignore[index,union-attr]
+        raise CodsaError(
+            f"{corrector_folder}: corrects embeddings of another dimension than {place} inverts; they do not belong"
+        )
     try:
         words = AutoTokenizer.from_pretrained(str(base), trust_remote_code=False)
     except Exception as error:  # the libraries below raise their own kinds
         raise CodsaError(f"{base}: its tokenizer cannot be read ({type(error).__name__}); fetch it again") from None
-    return Models(made, fixed, words, dimension, record.get("encoder_digest"), digest([model_digest(p) for p in parts]))
+    return Models(
+        inverter_model,
+        corrector_model,
+        words,
+        dimension,
+        record.get("encoder_digest"),
+        digest([model_digest(p) for p in parts]),
+    )
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -234,8 +243,8 @@ def _weights(folder: Path) -> dict[str, torch.Tensor]:
         return load_tensors(folder / "model.safetensors", "torch")
     try:
         if (folder / "pytorch_model.bin").is_file():
-            found: dict[str, torch.Tensor] = torch.load(folder / "pytorch_model.bin", "cpu", weights_only=True)
-            return found
+            weights: dict[str, torch.Tensor] = torch.load(folder / "pytorch_model.bin", "cpu", weights_only=True)
+            return weights
     except Exception as error:  # safetensors and pickle raise their own kinds for a broken file
         reason = (str(error).splitlines() or ["broken"])[0]
         raise CodsaError(f"{folder}: its weights cannot be read ({reason}); fetch them again") from None
@@ -244,15 +253,15 @@ def _weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def check_weights(model: nn.Module, weights: dict[str, torch.Tensor], folder: Path) -> None:
     """Raise a `CodsaError` unless a checkpoint has every weight of a model, in its shape, and no other."""
-    known = model.state_dict()
+    expected = model.state_dict()
     tied = model.encoder_decoder.config.tie_word_embeddings  # type: ignore[union-attr]
-    spared = tuple(name for name in TIED if tied or name != "lm_head.weight")
-    lacking = [k for k in known if k not in weights and not k.endswith(spared)]
-    foreign = [k for k in weights if k not in known]
-    strange = [k for k in weights if k in known and weights[k].shape != known[k].shape]
+    optional = tuple(name for name in TIED if tied or name != "lm_head.weight")
+    lacking = [k for k in expected if k not in weights and not k.endswith(optional)]
+    foreign = [k for k in weights if k not in expected]
+    misshapen = [k for k in weights if k in expected and weights[k].shape != expected[k].shape]
     broken = [k for k in weights if weights[k].is_floating_point() and not torch.isfinite(weights[k]).all()]
-    found = {"lacks": lacking, "holds the foreign": foreign, "mis-shapes": strange, "breaks": broken}
-    for what, names in found.items():
+    faults = {"lacks": lacking, "holds the foreign": foreign, "mis-shapes": misshapen, "breaks": broken}
+    for what, names in faults.items():
         if names:
             raise CodsaError(
                 f"{folder}: the checkpoint {what} {len(names)} weights, '{names[0]}' first; it is cut off, or of "
@@ -274,37 +283,37 @@ def invert(
     steps, beam : int
         Rounds of correction, and texts that are kept in each.
     """
-    found: list[str] = []
+    texts: list[str] = []
     with Progress(len(vectors), "texts decoded") as progress:
         for first in range(0, len(vectors), BATCH):
             wanted = torch.from_numpy(np.ascontiguousarray(vectors[first : first + BATCH])).to(models.device)
-            found += _one_batch(models, wanted, round_trip_encoder, steps, beam)
+            texts += _one_batch(models, wanted, round_trip_encoder, steps, beam)
             progress.update(len(wanted))
-    return found
+    return texts
 
 
 def _one_batch(
     models: Models, wanted: torch.Tensor, round_trip_encoder: SentenceEncoder | None, steps: int, beam: int
 ) -> list[str]:
-    texts = [[one] for one in _written(models, *models.inverter.told(wanted), 1)]
+    texts = [[text] for text in _written(models, *models.inverter.model_inputs(wanted), 1)]
     if not steps:
-        return [one[0] for one in texts]
+        return [text[0] for text in texts]
     assert round_trip_encoder is not None and models.corrector is not None
-    kept = _best(texts, wanted, round_trip_encoder, beam)
+    best = _best(texts, wanted, round_trip_encoder, beam)
     for _ in range(steps):
-        flat = [(row, text, reached) for row, several in enumerate(kept) for text, reached in several]
+        flat = [(row, text, reached) for row, hypotheses in enumerate(best) for text, reached in hypotheses]
         rows = torch.tensor([row for row, _, _ in flat], device=wanted.device)
         tokens = models.words(
             [text for _, text, _ in flat], return_tensors="pt", padding=True, truncation=True, max_length=LONGEST
         ).to(wanted.device)
         reached = torch.from_numpy(np.stack([r for _, _, r in flat])).to(wanted.device)
-        told = models.corrector.told(wanted[rows], reached, tokens["input_ids"], tokens["attention_mask"])
-        made = _written(models, *told, beam, models.corrector)
-        texts = [[text for text, _ in several] for several in kept]
-        for place, text in enumerate(made):
+        inputs = models.corrector.model_inputs(wanted[rows], reached, tokens["input_ids"], tokens["attention_mask"])
+        corrected = _written(models, *inputs, beam, models.corrector)
+        texts = [[text for text, _ in hypotheses] for hypotheses in best]
+        for place, text in enumerate(corrected):
             texts[int(rows[place // beam])].append(text)
-        kept = _best(texts, wanted, round_trip_encoder, beam)
-    return [several[0][0] for several in kept]
+        best = _best(texts, wanted, round_trip_encoder, beam)
+    return [hypotheses[0][0] for hypotheses in best]
 
 
 def _written(
@@ -312,7 +321,7 @@ def _written(
 ) -> list[str]:
     """Return what T5 writes, `beam` texts for each row."""
     t5 = (model or models.inverter).encoder_decoder
-    made = t5.generate(
+    tokens = t5.generate(
         inputs_embeds=x,
         attention_mask=mask,
         do_sample=False,
@@ -321,23 +330,23 @@ def _written(
         min_length=1,
         max_length=LONGEST,
     )
-    return [text.strip() for text in models.words.batch_decode(made, skip_special_tokens=True)]
+    return [text.strip() for text in models.words.batch_decode(tokens, skip_special_tokens=True)]
 
 
 def _best(
     texts: Sequence[Sequence[str]], wanted: torch.Tensor, round_trip_encoder: SentenceEncoder, beam: int
 ) -> list[list[tuple[str, np.ndarray]]]:
     """Return for each row its `beam` best distinct texts, with their embeddings, by cosine; the first of equals."""
-    several = [list(dict.fromkeys(one)) for one in texts]
-    vectors = round_trip_encoder.encode([text for one in several for text in one])
+    distinct = [list(dict.fromkeys(hypotheses)) for hypotheses in texts]
+    vectors = round_trip_encoder.encode([text for hypotheses in distinct for text in hypotheses])
     target = wanted.float().cpu().numpy()
-    found, first = [], 0
-    for row, one in enumerate(several):
-        own = vectors[first : first + len(one)]
-        first += len(one)
+    best, first = [], 0
+    for row, hypotheses in enumerate(distinct):
+        own = vectors[first : first + len(hypotheses)]
+        first += len(hypotheses)
         order = np.argsort(-paired_cosine_similarity(own, target[row : row + 1]), kind="stable")[:beam]
-        found.append([(one[i], own[i]) for i in order])
-    return found
+        best.append([(hypotheses[i], own[i]) for i in order])
+    return best
 
 
 def write_model(folder: Path, model: nn.Module, record: dict[str, Any]) -> None:

@@ -51,7 +51,7 @@ class Corpus:
     sha256 : str, optional
         Of the only table.
     words : int, optional
-        Longer texts are cut into pieces of whole sentences, of at most so many words.
+        Longer texts are cut into pieces of whole sentences, of at most this many words.
     exclude_near : Path, optional
         A dataset's folder: texts and pieces that are nearly one of its texts are left out.
     """
@@ -75,11 +75,11 @@ class Corpus:
 def read_own(corpus: Corpus, downloads: Path) -> tuple[list[str], dict[str, str]]:
     """Return the texts of tables or of a dataset, each once, and their digest for the manifest."""
     if corpus.data is not None:
-        found = [_column(read_parquet(corpus.data / "rows.parquet"), corpus.column, corpus.data)]
+        columns = [_column(read_parquet(corpus.data / "rows.parquet"), corpus.column, corpus.data)]
     else:
-        found = [_column(_table(one, corpus.sha256, downloads), corpus.column, one) for one in corpus.tables]
+        columns = [_column(_table(table, corpus.sha256, downloads), corpus.column, table) for table in corpus.tables]
     options = TextOptions(column=corpus.column, on_unreadable="skip")
-    texts = clean(pd.concat(found, ignore_index=True), options)[0]
+    texts = clean(pd.concat(columns, ignore_index=True), options)[0]
     if corpus.words is not None:
         texts = pd.Series([piece for text in texts for piece in pieces(text, corpus.words)])
     texts = texts.drop_duplicates()

@@ -20,7 +20,7 @@ class EmbeddingDiffusion(TabularDiffusion):
     """EDM diffusion of embeddings by a residual network, conditional on the region.
 
     The network's sizes are the paper's: ten residual blocks, a noise level embedded by a two-layer
-    network of 2048 units. What else is told of a row (columns beside the embedding) is denoised with it.
+    network of 2048 units. Columns beside the embedding are denoised with it.
 
     Parameters
     ----------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from codsa.data.schema import Schema
 from codsa.encoders.sentences import SentenceEncoder
 from codsa.errors import CodsaError
+from codsa.generators.base import Modality
 from codsa.generators.tables.bootstrap import Bootstrap
 from codsa.io import array_columns
 from codsa.io.seeds import child, rng
@@ -28,6 +29,8 @@ class TextNoise(Bootstrap):
         The sentence encoder by which the changed texts are embedded; needed where embeddings are the feature. Elsewhere
         they keep the embedding of the text that they were made from.
     """
+
+    modality: ClassVar[Modality] = "texts"
 
     def __init__(self, *, drop: Share = 0.1, swap: Share = 0.1, encoder: str | None = None) -> None:
         self.drop, self.swap = drop, swap
@@ -58,19 +61,19 @@ class TextNoise(Bootstrap):
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
         """Draw rows of one region (see `Generator.sample`)."""
-        made, random = super().sample(region, count, stream), rng(child(stream, "words"))
+        rows, random = super().sample(region, count, stream), rng(child(stream, "words"))
         for name in self.schema.texts:
-            made[name] = pd.Series([self._changed(text, random) for text in made[name]], dtype="str")
+            rows[name] = pd.Series([self._changed(text, random) for text in rows[name]], dtype="str")
         for column in self.schema.modelled:
             if column.is_text_embedding and column.of in self.schema.texts and self.encoder is not None:
-                made[column.name] = array_columns.column("vector", self.encoder.encode(made[str(column.of)].tolist()))
-        return made
+                rows[column.name] = array_columns.column("vector", self.encoder.encode(rows[str(column.of)].tolist()))
+        return rows
 
     def _changed(self, text: str, random: np.random.Generator) -> str:
         words = np.array(text.split(), dtype=object)
-        kept = random.uniform(size=len(words)) >= self.drop
-        kept[random.integers(len(words))] = True
-        words = words[kept]
+        is_kept = random.uniform(size=len(words)) >= self.drop
+        is_kept[random.integers(len(words))] = True
+        words = words[is_kept]
         for i in np.flatnonzero(random.uniform(size=len(words) - 1) < self.swap):
             words[[i, i + 1]] = words[[i + 1, i]]
         return " ".join(words)

@@ -72,12 +72,12 @@ def train_inverter(
     steps, corrector_steps, batch : int
         Gradient steps, and texts in each; no corrector for 0.
     corrector_texts : int
-        At most so many texts are decoded for the corrector to learn from.
+        The corrector learns from at most this many decoded texts.
     noise : float
         Standard deviation of what is added to embeddings in training, so that generated ones, which are
         near real ones but not among them, are decoded as well.
     no_repeat : int
-        Runs of so many tokens are written once at most, where a small model would go round in circles; 0: no limit.
+        A run of this many tokens is written at most once, as a small model may repeat itself without end; 0: no limit.
     holdout : float
         Share of the texts on which training is stopped early and the result measured.
 
@@ -99,7 +99,7 @@ def train_inverter(
     t5 = _sizes(len(words), width, layers, heads)
     record = {"t5": t5, "num_repeat_tokens": repeat, "encoder_digest": encoder.digest, "no_repeat": no_repeat}
     recipe = TrainingRecipe(steps, learning_rate, precision=precision)
-    inverter = _fresh(Inverter, record, vectors.shape[1], width, child(stream, "inverter"))
+    inverter = _initialised(Inverter, record, vectors.shape[1], width, child(stream, "inverter"))
     _run(
         inverter,
         recipe,
@@ -114,13 +114,13 @@ def train_inverter(
         chosen = rng(child(stream, "corrected")).permutation(len(texts))[:corrector_texts]
         models = load_inverter(str(folder), None, False)
         parts = (data[0][chosen], labels[chosen], *_hypotheses(models, encoder, vectors[chosen], tokens))
-        corrector = _fresh(Corrector, record, vectors.shape[1], width, child(stream, "corrector"))
+        corrector = _initialised(Corrector, record, vectors.shape[1], width, child(stream, "corrector"))
         recipe, loss = replace(recipe, steps=corrector_steps), _batches(parts, held[chosen], batch, noise)
         _run(corrector, recipe, loss, child(stream, "corrector batches"), checkpoint_dir, "corrector")
         write_model(folder / "corrector", corrector, record)
-    found = measured(load_inverter(str(folder), None, corrector_steps > 0), encoder, texts, vectors, held)
-    write_json(folder / "measures.json", found)
-    return found
+    measures = measured(load_inverter(str(folder), None, corrector_steps > 0), encoder, texts, vectors, held)
+    write_json(folder / "measures.json", measures)
+    return measures
 
 
 def _sizes(vocabulary: int, width: int, layers: int, heads: int) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _sizes(vocabulary: int, width: int, layers: int, heads: int) -> dict[str, An
 
 
 def make_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
-    """Return a byte-pair tokenizer (Sennrich 2016) of at most so many pieces, trained on texts.
+    """Return a byte-pair tokenizer (Sennrich 2016) of at most `vocabulary` pieces, trained on texts.
 
     The Unigram trainer of the same library gives another result at every run.
     """
@@ -159,12 +159,14 @@ def make_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
 
 def _labels(words: Any, texts: Sequence[str], tokens: int) -> torch.Tensor:
     """Return the texts' tokens, int64 tensor of shape (n, t), -100 beyond their ends."""
-    made = words(list(texts), return_tensors="pt", padding=True, truncation=True, max_length=tokens)
-    found: torch.Tensor = made["input_ids"].masked_fill(made["attention_mask"] == 0, IGNORED)
-    return found
+    encoded = words(list(texts), return_tensors="pt", padding=True, truncation=True, max_length=tokens)
+    labels: torch.Tensor = encoded["input_ids"].masked_fill(encoded["attention_mask"] == 0, IGNORED)
+    return labels
 
 
-def _fresh(kind: type[Any], record: dict[str, Any], dimension: int, width: int, stream: np.random.SeedSequence) -> Any:
+def _initialised(
+    kind: type[Any], record: dict[str, Any], dimension: int, width: int, stream: np.random.SeedSequence
+) -> Any:
     """Return a network with the weights that transformers draws for T5.
 
     transformers draws from torch's global stream alone, which is lent this one and put back as it was.
@@ -188,9 +190,11 @@ def _batches(parts: tuple[torch.Tensor, ...], held: np.ndarray, batch: int, nois
         device = next(net.parameters()).device
         vectors, labels, *others = (part[chosen] for part in parts)
         longest = int((labels != IGNORED).sum(dim=1).max())
-        rest = [one.to(device) for one in others]
-        told: torch.Tensor = net((vectors + added).to(device), *rest, labels[:, :longest].contiguous().to(device))
-        return told
+        corrector_inputs = [tensor.to(device) for tensor in others]
+        batch_loss: torch.Tensor = net(
+            (vectors + added).to(device), *corrector_inputs, labels[:, :longest].contiguous().to(device)
+        )
+        return batch_loss
 
     def loss(net: Any, generator: torch.Generator) -> torch.Tensor:
         chosen = order[torch.randint(len(order), (batch,), generator=generator)]
@@ -226,8 +230,8 @@ def _hypotheses(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return what the corrector learns to better: decoded texts' embeddings, tokens and mask."""
     decoded = invert(models, vectors, None)
-    made = models.words(decoded, return_tensors="pt", padding=True, truncation=True, max_length=tokens)
-    return torch.from_numpy(encoder.encode(decoded)), made["input_ids"], made["attention_mask"]
+    tokenized = models.words(decoded, return_tensors="pt", padding=True, truncation=True, max_length=tokens)
+    return torch.from_numpy(encoder.encode(decoded)), tokenized["input_ids"], tokenized["attention_mask"]
 
 
 def measured(
@@ -235,10 +239,10 @@ def measured(
 ) -> dict[str, float]:
     """Measure decode–encode on held-out texts, without and, where there is a corrector, with one correction."""
     rows = np.flatnonzero(held)[:MEASURED]
-    found: dict[str, float] = {"texts": float(len(rows))}
+    measures: dict[str, float] = {"texts": float(len(rows))}
     for steps in range(2 if models.corrector is not None else 1):
         decoded = invert(models, vectors[rows], encoder if steps else None, steps)
         after = " corrected" if steps else ""
-        found[f"exact{after}"] = float(np.mean([a == texts[i] for a, i in zip(decoded, rows, strict=True)]))
-        found[f"cosine{after}"] = float(paired_cosine_similarity(encoder.encode(decoded), vectors[rows]).mean())
-    return found
+        measures[f"exact{after}"] = float(np.mean([a == texts[i] for a, i in zip(decoded, rows, strict=True)]))
+        measures[f"cosine{after}"] = float(paired_cosine_similarity(encoder.encode(decoded), vectors[rows]).mean())
+    return measures
