@@ -65,5 +65,5 @@ def toy_dataset(folder: Path, encoder: str | None = "toy", **roles: str) -> Data
     declared = ColumnOptions(target="stars", columns={name: {"role": role} for name, role in roles.items()})
     options = TextOptions(column="text", encoder=encoder)
     raw, declared = read_texts(Raw(toy_reviews(), {}, []), declared, options, folder / "cache")
-    rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes)
+    rows, schema = prepare(raw.table, declared, RegionRule(), raw.notes, raw.encoded)
     return Dataset(rows, schema, "")
