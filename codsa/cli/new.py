@@ -27,6 +27,6 @@ def new(
     """
     from codsa.workflow.template import write_experiment
 
-    path = write_experiment(table, target, region, name, out)
+    path = write_experiment(table, target, region, name=name, out=out)
     typer.echo(f"wrote {path}; look through it, then run\n")
     typer.echo(f"  snakemake --cores 2 --config 'experiments=[\"{path}\"]'")

@@ -117,12 +117,14 @@ def prepare(
 
     dataset_output(out)
     parts = [Part.read(parse_value(text), "part") for text in part or []]
-    origin = Origin(source, parts, sha256, labels, pattern)
+    origin = Origin(source, parts, sha256, labels=labels, pattern=pattern)
     raw = kept(read_origin(origin, images, simulation, out / "raw"), keep)
     if texts is not None:
         from codsa.readers.texts import read_texts
 
-        raw, columns = read_texts(raw, columns, texts, embeddings or out.parent / "embeddings", exclude_near)
+        raw, columns = read_texts(
+            raw, columns, texts, cache=embeddings or out.parent / "embeddings", exclude_near=exclude_near
+        )
     prepare_to(out, raw.table, columns, regions, origin=raw.origin, notes=raw.notes, encoded=raw.encoded)
 
 

@@ -58,7 +58,7 @@ def split(
     seeds = seed_context(seed, experiment, replicate)
     q = target_law(options.law, dataset.schema, dataset.regions())
     frame = split_rows(dataset, q, parse_size(options.validation), parse_size(options.test), rng(seeds.stream("split")))
-    write_split(out, frame, dataset, q, {**options.model_dump(), **asdict(seeds)})
+    write_split(out, frame, dataset, q=q, parameters={**options.model_dump(), **asdict(seeds)})
 
 
 main = runner(app)

@@ -70,11 +70,11 @@ def train_inverter(
     from codsa.generators.texts.inverting import Corpus, read_own, write_inverter
 
     values = parse_settings(settings)
-    corpus = Corpus(source or (), data, text, sha256, words, exclude_near)
+    corpus = Corpus(source or (), data, text, sha256=sha256, words=words, exclude_near=exclude_near)
     texts, inputs = read_own(corpus, out.parent / "raw")
     seeds = seed_context(seed, "inverter", 0)
     cache = embeddings or out.parent / "embeddings"
-    scores = write_inverter(out, texts, encoder, cache, values, seeds, inputs)
+    scores = write_inverter(out, texts, encoder, cache=cache, settings=values, seeds=seeds, inputs=inputs)
     typer.echo("held-out texts: " + ", ".join(f"{name} {value:.3f}" for name, value in sorted(scores.items())))
 
 

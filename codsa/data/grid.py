@@ -73,7 +73,9 @@ def points(grid: Grid, r: float, split: Split, schema: Schema, fold: int | None 
         if m == 0:
             grid_points += [] if any(point.m == 0 for point in grid_points) else _without_synthetic(n_r, schema)
             continue
-        grid_points += [_grid_point(m, ratio, alpha, n_r, grid, split, schema) for alpha in grid.alpha]
+        grid_points += [
+            _grid_point(m, ratio, alpha, n_r=n_r, grid=grid, split=split, schema=schema) for alpha in grid.alpha
+        ]
     if not grid_points:
         raise CodsaError(f"m = 0 with r = {r}: there is neither a reserved nor a synthetic row to fit on")
     return grid_points
@@ -89,7 +91,7 @@ def _without_synthetic(n_r: int, schema: Schema) -> list[GridPoint]:
 def _grid_point(
     m: int, ratio: float, alpha: AlphaValue, n_r: int, grid: Grid, split: Split, schema: Schema
 ) -> GridPoint:
-    vector, exact = allocation(alpha, m, n_r, grid.focus, split, schema)
+    vector, exact = allocation(alpha, m, n_r, focus=grid.focus, split=split, schema=schema)
     if not exact:
         least = least_balancing_m(n_r, split.q, split.p)
         log.warning("alpha: balance at m = %d is clipped; Eq. (5) needs m ≥ %.0f", m, least)

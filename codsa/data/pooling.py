@@ -78,7 +78,9 @@ class _Pool:
                 self.notes[place]["into"] = self.names[k]
         order = sorted(self.names)
         members = [list(self.members[k]) for k in order]
-        return Regions(self.regions.kind, [self.names[k] for k in order], self.regions.column, members, self.notes)
+        return Regions(
+            self.regions.kind, [self.names[k] for k in order], self.regions.column, members=members, pooled=self.notes
+        )
 
     def _smallest(self, *excluded: int) -> int:
         """Return the smallest region, of equal ones the first."""

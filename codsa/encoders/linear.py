@@ -99,7 +99,7 @@ def find_linear(
     list of LinearDependency
         No term of them is itself one of these sums.
     """
-    search = _SumSearch(numbers, codes, precisions, min_evidence, region_column)
+    search = _SumSearch(numbers, codes, precisions, min_evidence=min_evidence, region_column=region_column)
     search.find_copies()
     search.find_sums()
     return search.sums

@@ -147,7 +147,13 @@ def layout_of(schema: Schema, steps_rows: int) -> FeatureLayout:
     shape = list(columns[0].shape or []) if len(columns) == 1 else []
     classes = len(schema.classes) if schema.task == "classification" else 0
     return FeatureLayout(
-        schema.task, classes, ordered, coded, steps_rows, shape, any(c.type == "text" for c in columns)
+        schema.task,
+        classes,
+        ordered,
+        coded=coded,
+        steps_rows=steps_rows,
+        shape=shape,
+        texts=any(c.type == "text" for c in columns),
     )
 
 
@@ -293,8 +299,8 @@ def check_spec(spec: EstimatorSpec, task: str | None = None) -> None:
     """
     kind, refusals = estimator_kind(spec), []
     layouts = [
-        FeatureLayout("classification", 2, [], [], 1, texts=spec.name == TEXTS),
-        FeatureLayout("regression", 0, [], [], 1),
+        FeatureLayout("classification", 2, [], coded=[], steps_rows=1, texts=spec.name == TEXTS),
+        FeatureLayout("regression", 0, [], coded=[], steps_rows=1),
     ]
     for layout in [layout for layout in layouts if task in (None, layout.task)]:
         try:

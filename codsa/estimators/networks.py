@@ -148,7 +148,9 @@ class Networks:
         draw_weights(model.net, torch.Generator().manual_seed(integer(child(root, "weights"))))
         generator = torch.Generator().manual_seed(integer(child(root, "steps")))
         epoch_rows = len(train_rows.y) if self.training.budget == "epochs" else self.layout.steps_rows
-        loop = NetworkLoop(model, train_rows, validation_rows, self.training, epoch_rows, generator)
+        loop = NetworkLoop(
+            model, train_rows, validation_rows, training=self.training, epoch_rows=epoch_rows, generator=generator
+        )
         loop.train()
         if loop.early_stopping.best_weights is not None:
             model.net.load_state_dict(loop.early_stopping.best_weights)

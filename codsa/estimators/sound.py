@@ -72,7 +72,9 @@ def _tree_is_sound(tree: Any, features: float) -> bool:
     inner = left != LEAF
     if not np.array_equal(inner, right != LEAF) or not len(left):
         return False
-    return _leads_on(left[inner], right[inner], feature[inner], np.flatnonzero(inner), len(left), features)
+    return _leads_on(
+        left[inner], right[inner], feature[inner], own=np.flatnonzero(inner), count=len(left), features=features
+    )
 
 
 def _predictor_is_sound(tree: Any, features: float) -> bool:
@@ -85,7 +87,7 @@ def _predictor_is_sound(tree: Any, features: float) -> bool:
     return (
         bool(len(nodes))
         and bitsets_exist
-        and _leads_on(left, right, feature, np.flatnonzero(inner), len(nodes), features)
+        and _leads_on(left, right, feature, own=np.flatnonzero(inner), count=len(nodes), features=features)
     )
 
 

@@ -158,10 +158,10 @@ def _verdict_of(metric: str, values: Values) -> Verdict:
     if plain is None:
         kind, headline, details = _without_plain(metric, values, best, rival)
     elif len(plain.each) < 2:
-        kind, headline, details = _single(metric, values, best, rival, plain)
+        kind, headline, details = _single(metric, values, best, rival=rival, plain=plain)
     else:
-        kind, headline, details = _decide(metric, values, best, rival, plain)
-    return Verdict(kind, headline, details, best, rival)
+        kind, headline, details = _decide(metric, values, best, rival=rival, plain=plain)
+    return Verdict(kind, headline, details, best=best, rival=rival)
 
 
 def matching(metric: str, values: Values, best: str) -> list[str]:
@@ -198,7 +198,7 @@ def _decide(metric: str, values: Values, best: str, rival: str | None, plain: Di
         shift = _shift(metric, best, plain)
         line = f"The gain of the best CoDSA method is not certain: {shift} against the plain model."
         return "open", line, [f"Against the plain model, the interval excludes 0 for {shown}."]
-    return "gain", _gain(metric, values, best, rival, plain), []
+    return "gain", _gain(metric, values, best, rival=rival, plain=plain), []
 
 
 def _gain(metric: str, values: Values, best: str, rival: str | None, plain: Difference) -> str:

@@ -102,7 +102,9 @@ def write_manifest(
         Further values for later stages and the report.
     """
     outputs = {name: file_digest(path.parent / name) for name in listed_files(path.parent) if name != path.name}
-    record = Manifest(FORMAT, stage, dict(inputs), outputs, dict(parameters), versions(), facts)
+    record = Manifest(
+        FORMAT, stage, dict(inputs), outputs=outputs, parameters=dict(parameters), versions=versions(), facts=facts
+    )
     write_json(path, {**record.content, "digest": digest(record.content)})
 
 

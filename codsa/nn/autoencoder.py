@@ -189,7 +189,7 @@ class LatentSpace:
         CodsaError
             When the source was prepared with other columns, types or regions.
         """
-        self.table = self.table.adapt(rows, columns, self.regions, regions, region)
+        self.table = self.table.adapt(rows, columns, self.regions, regions=regions, region=region)
         self.regions = regions
 
 
@@ -246,17 +246,19 @@ def pretrain(
     model = Autoencoder(x.shape[1], **settings)
     initialise(model, torch.Generator().manual_seed(integer(child(stream, "weights"))))
     order = torch.from_numpy(rng(child(stream, "held out")).permutation(len(x)))
-    loss, held_out = _losses(x, region, order[len(x) // 10 :], order[: len(x) // 10], batch)
+    loss, held_out = _losses(x, region, order[len(x) // 10 :], held_out=order[: len(x) // 10], batch=batch)
     recipe = TrainingRecipe(steps=steps, learning_rate=learning_rate)
     checkpoint = None if checkpoint_dir is None else checkpoint_dir / "autoencoder.safetensors"
-    trainer = Trainer(model, recipe, loss, held_out, integer(child(stream, "steps")), checkpoint)
+    trainer = Trainer(
+        model, recipe, loss, held_out=held_out, seed=integer(child(stream, "steps")), checkpoint=checkpoint
+    )
     losses = trainer.run()
     frozen = Autoencoder(x.shape[1], **settings)
     frozen.load_state_dict(trainer.weights())
     with torch.no_grad():
         code = frozen.encode(x, region).numpy().astype(np.float64)
     scale = np.where(code.std(axis=0) > 1e-6, code.std(axis=0), 1.0)
-    LatentSpace(table, frozen, settings, code.mean(axis=0), scale, schema.regions).save(folder)
+    LatentSpace(table, frozen, settings, centre=code.mean(axis=0), scale=scale, regions=schema.regions).save(folder)
     return losses
 
 

@@ -137,7 +137,7 @@ def _read_text(path: Path, notes: list[str]) -> pd.DataFrame:
             warnings.simplefilter("error", pd.errors.ParserWarning)
             options |= {"index_col": False, "na_values": MISSING_MARKS, "low_memory": False}
             frame = _csv(path, compression, **options)
-            return _with_digits(frame, path, compression, options, notes)
+            return _with_digits(frame, path, compression, options=options, notes=notes)
     except pd.errors.ParserWarning:
         raise CodsaError(f"{path}: its rows have more fields than the header has names; name every column") from None
     except UnicodeDecodeError as error:

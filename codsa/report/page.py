@@ -175,7 +175,7 @@ def _panels(study: StudyResults) -> Iterator[Picture]:
 
 def _picture(figure: Figure | None, name: str, alt: str) -> Iterator[Picture]:
     if figure is not None:
-        yield Picture(name, png_bytes(figure), svg_uri(figure), alt, round(96 * figure.get_figwidth()))
+        yield Picture(name, png_bytes(figure), svg_uri(figure), alt=alt, width=round(96 * figure.get_figwidth()))
 
 
 def _file_name(method: str) -> str:

@@ -74,7 +74,7 @@ def surface_figure(study: StudyResults, method: str) -> Figure | None:
     limits = _limits(table["value"], study.choose_by)
     figure, grid = _canvas(panels)
     for axes, panel in zip(grid.flat, panels, strict=False):
-        image = _heat(axes, panel, ratios, limits, study.choose_by)
+        image = _heat(axes, panel, ratios, limits=limits, metric=study.choose_by)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     _label_surface(grid, panels)

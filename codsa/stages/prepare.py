@@ -60,7 +60,7 @@ def prepare(
     schema : Schema
     """
     table = HeldTable(*composed_table(raw))
-    schema = settle_schema(table, options, rule, notes, encoded)
+    schema = settle_schema(table, options, rule, notes=notes, encoded=encoded)
     return table.rows(schema.columns), schema
 
 
@@ -93,7 +93,7 @@ def prepare_to(
         write_dataset(folder, rows, schema, origin)
         return
     table = StoredTable(raw)
-    schema = settle_schema(table, options, rule, notes, encoded)
+    schema = settle_schema(table, options, rule, notes=notes, encoded=encoded)
     with new_files(folder / MANIFEST, PREPARE) as staged:
         rows_path = staged / TABLE
         write_parquet_groups(rows_path, table.chunks(schema.columns), arrow_types(schema.columns))
@@ -126,7 +126,7 @@ def settle_schema(
         unknown name, a region without rows.
     """
     inferred = beside_arrays(infer_columns(table, options), options, rule)
-    columns, task = settle_columns(table, inferred, options.target, options.task, options.classes)
+    columns, task = settle_columns(table, inferred, options.target, task=options.task, classes=options.classes)
     columns = [_with_encoding(c, encoded.get(c.name)) for c in columns]
     deciding = pd.DataFrame({c.name: table.typed(c) for c in columns if _decides(c.name, table, options.target, rule)})
     regions, pooled = resolve_regions(rule, deciding, options.target, task)

@@ -75,8 +75,8 @@ def pretrain_encoder(
     from codsa.nn.autoencoder import pretrain
 
     not_settings = ("rows", "schema", "stream", "folder", "checkpoint_dir")
-    check_settings("encoder", "autoencoder", pretrain, settings, not_settings)
-    losses = pretrain(source.rows, source.schema, stream, folder, checkpoint_dir, **settings)
+    check_settings("encoder", "autoencoder", pretrain, settings=settings, filled=not_settings)
+    losses = pretrain(source.rows, source.schema, stream, folder=folder, checkpoint_dir=checkpoint_dir, **settings)
     losses.to_csv(folder / "losses.csv", index=False)
 
 
@@ -109,7 +109,7 @@ def pretrain_inverter(
     """Fit an inverter of embeddings (see `codsa.generators.texts.inverting.inverter_of`)."""
     from codsa.generators.texts.inverting import inverter_of
 
-    inverter_of(folder, source, settings, stream, checkpoint_dir)
+    inverter_of(folder, source, settings, stream=stream, checkpoint_dir=checkpoint_dir)
 
 
 Pretrainer = Callable[[Path, Dataset, Mapping[str, Any], np.random.SeedSequence, Path], None]

@@ -142,7 +142,7 @@ def _settings(
     """
     shape = {"channels": list(channels or [32, 64, 128, 256]), "hidden": hidden}
     facts = {**shape, "dropout": dropout, "flip": flip, "centre": 0.0, "scale": 1.0}
-    return facts, Training(epochs, batch, learning_rate, patience, budget, stop)
+    return facts, Training(epochs, batch, learning_rate, patience=patience, budget=budget, stop=stop)
 
 
 def _build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> CnnNetworks:

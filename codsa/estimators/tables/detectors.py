@@ -82,7 +82,7 @@ def _autoencoder(
 ) -> tuple[dict[str, Any], Training]:
     """Take the settings of `autoencoder`: hidden units, and those of `Training`; the paper's are the defaults."""
     sizes = list(hidden or [128, 32, 128])
-    return {"hidden": sizes}, Training(epochs, batch, learning_rate, patience, budget, stop)
+    return {"hidden": sizes}, Training(epochs, batch, learning_rate, patience=patience, budget=budget, stop=stop)
 
 
 def _need_detection(name: str, layout: FeatureLayout) -> None:
@@ -100,5 +100,5 @@ def _build_autoencoder(layout: FeatureLayout, seed: int, settings: Mapping[str, 
     return Networks(lambda: Autoencoder(layout, facts), layout, training)
 
 
-autoencoder = EstimatorKind(_build_autoencoder, "none", Autoencoder.read, "images", ("detection",))
+autoencoder = EstimatorKind(_build_autoencoder, "none", Autoencoder.read, modality="images", tasks=("detection",))
 """The paper's detector."""

@@ -369,7 +369,7 @@ def _initial(mlp: Mlp, features: int, seed: int) -> Weights:
 
 
 def _build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Mlp:
-    check_settings("estimator", "mlp", Mlp, settings, ("layout",))
+    check_settings("estimator", "mlp", Mlp, settings=settings, filled=("layout",))
     return Mlp(layout, **settings)
 
 

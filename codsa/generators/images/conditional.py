@@ -69,7 +69,7 @@ class ConditionalImageGenerator(Generator):
         random = rng(child(stream, "conditions"))
         rows = self.condition_rows.iloc[random.choice(members, count)].drop(columns=[REGION]).reset_index(drop=True)
         rows = complete(
-            spread_evenly(rows, self.uniform, self.schema, self.condition_rows, random), region, self.schema
+            spread_evenly(rows, self.uniform, self.schema, seen=self.condition_rows, random=random), region, self.schema
         )
         column = self.image_of(self.schema)
         first = 0

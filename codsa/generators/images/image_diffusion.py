@@ -165,9 +165,9 @@ class ImageDiffusion(ConditionalImageGenerator):
             net,
             self.recipe,
             self._loss(pixels, conditions, np.asarray(regions)[seen]),
-            None,
-            integer(child(stream, "steps")),
-            None if checkpoint_dir is None else checkpoint_dir / "denoiser.safetensors",
+            held_out=None,
+            seed=integer(child(stream, "steps")),
+            checkpoint=None if checkpoint_dir is None else checkpoint_dir / "denoiser.safetensors",
         )
         self.losses = trainer.run()
         self.model = self._network(column)
@@ -176,7 +176,7 @@ class ImageDiffusion(ConditionalImageGenerator):
 
     def _network(self, column: Column) -> ImageDenoiser:
         assert column.shape is not None
-        return ImageDenoiser(column.shape[2], self.conditions, self.width, self.layers, self.patch)
+        return ImageDenoiser(column.shape[2], self.conditions, self.width, layers=self.layers, patch=self.patch)
 
     def _start(self, pixels: np.ndarray, pretrained: Path | None, stream: np.random.SeedSequence) -> nn.Module:
         """Return the network that training starts from, and settle the scale of pixels and the conditions' codes."""
@@ -193,7 +193,7 @@ class ImageDiffusion(ConditionalImageGenerator):
         self.conditions = self.conditions.adapt(source.conditions)
         self.width, self.layers, self.patch = source.width, source.layers, source.patch
         net = transfer_weights(self._network(column), source.model, self.conditions, source.conditions)
-        return tunable(net, self.tune, generator, HEAD, TARGETS, ATTENTION)
+        return tunable(net, self.tune, generator, head=HEAD, targets=TARGETS, attention=ATTENTION)
 
     def _source(self, folder: Path, column: Column) -> ImageDiffusion:
         if not (folder / "images.json").exists():

@@ -164,9 +164,9 @@ class StableDiffusion(ConditionalImageGenerator):
             self.net.train(),
             self.recipe,
             self._loss(latents, self.prompts.of(self.condition_rows), np.asarray(regions), device),
-            None,
-            integer(child(stream, "steps")),
-            None if checkpoint_dir is None else checkpoint_dir / "updates.safetensors",
+            held_out=None,
+            seed=integer(child(stream, "steps")),
+            checkpoint=None if checkpoint_dir is None else checkpoint_dir / "updates.safetensors",
         )
         self.losses = trainer.run()
         self.net.load_state_dict(trainer.weights())
@@ -235,7 +235,9 @@ class StableDiffusion(ConditionalImageGenerator):
                 self.pipeline, [prompts[i] if k else "" for i, k in zip(chosen, conditioned, strict=True)], device
             )
             x, timestep, epsilon = (part.to(device) for part in (latents[chosen], timestep, epsilon))
-            return noise_loss(net, scheduler, x, timestep, epsilon, encoder_hidden_states)
+            return noise_loss(
+                net, scheduler, x, timesteps=timestep, noise=epsilon, encoder_hidden_states=encoder_hidden_states
+            )
 
         return loss
 

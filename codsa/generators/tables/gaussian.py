@@ -70,7 +70,7 @@ class Gaussian(Generator):
             sampled_rows, schema.generated, schema.regions, sampled_regions, True, self.scaling
         )
         x = self.space.encode(sampled_rows, sampled_regions).astype(np.float64)
-        law = fit_normal(x, sampled_regions, len(schema.regions), self.shrinkage, self.averaging)
+        law = fit_normal(x, sampled_regions, len(schema.regions), shrinkage=self.shrinkage, means=self.averaging)
         self.means, self.root = law.means, law.root
         return self
 

@@ -130,7 +130,9 @@ def _fit_by_fold(
     stream: np.random.SeedSequence,
 ) -> list[Fitted]:
     """Fit one model per fold; a perceptron stops early on its own fold."""
-    return [fit_all(spec, [seen], held, layout, child(stream, j))[0] for j, (seen, held) in enumerate(parts)]
+    return [
+        fit_all(spec, [seen], held, layout=layout, stream=child(stream, j))[0] for j, (seen, held) in enumerate(parts)
+    ]
 
 
 def _held_out(

@@ -127,9 +127,9 @@ class TabularDiffusion(Generator):
             net,
             self.recipe,
             self._loss(x, region, torch.from_numpy(np.flatnonzero(~held))),
-            self._held_out(x[check], region[check], child(stream, "check")) if held.any() else None,
-            integer(child(stream, "steps")),
-            None if checkpoint_dir is None else checkpoint_dir / "denoiser.safetensors",
+            held_out=self._held_out(x[check], region[check], child(stream, "check")) if held.any() else None,
+            seed=integer(child(stream, "steps")),
+            checkpoint=None if checkpoint_dir is None else checkpoint_dir / "denoiser.safetensors",
         )
         self.losses = trainer.run()
         self.model = Denoiser.of(plain_weights(net, trainer.weights()))
@@ -153,7 +153,9 @@ class TabularDiffusion(Generator):
                 rows, columns, self.schema.regions, regions, self.dependencies, self.scaling
             )
         count, start = len(self.schema.regions), self._closed_form(rows, regions)
-        denoiser = Denoiser(self.space.width, count, self.width, self.depth, self.embedding_width, start=start)
+        denoiser = Denoiser(
+            self.space.width, count, self.width, depth=self.depth, embedding_width=self.embedding_width, start=start
+        )
         initialise(denoiser, generator, zero=denoiser.leave)
         return denoiser
 
@@ -168,7 +170,7 @@ class TabularDiffusion(Generator):
             source = type(self).load(folder, source_schema, {})
         assert isinstance(source.space, TabularEncoder)
         self.space = source.space.adapt(
-            rows, self.schema.generated, source_schema.regions, self.schema.regions, regions
+            rows, self.schema.generated, source_schema.regions, regions=self.schema.regions, region=regions
         )
         if self.space.width != source.space.width:
             raise CodsaError(f"{folder}: pretrained on columns of other levels; prepare the source set with the same")

@@ -58,7 +58,7 @@ class DecodedTextGenerator(Generator):
         **settings: Any,
     ) -> None:
         check_settings("generator", self.label, self.core, settings)
-        self.decoding = Decoding(decoder, inverter, corrector, encoder, correct_steps, beam)
+        self.decoding = Decoding(decoder, inverter, corrector, encoder=encoder, steps=correct_steps, beam=beam)
         self.inner = self.core(**settings)
         self.decoder: Decoder | None = None
         self.slow = self.decoding.name == "vec2text"
@@ -79,7 +79,9 @@ class DecodedTextGenerator(Generator):
         vector = embedding_of(schema)
         rows, regions, pretrained = with_source(rows, regions, schema, pretrained)
         if schema.texts:
-            self.decoder = make_decoder(self.decoding, rows[schema.texts[0]], rows[vector], regions, schema)
+            self.decoder = make_decoder(
+                self.decoding, rows[schema.texts[0]], rows[vector], regions=regions, schema=schema
+            )
         elif self.decoding.name != "none":
             raise CodsaError(f"decoder '{self.decoding.name}': the data model no text; declare its column as attribute")
         inner = schema.without_texts

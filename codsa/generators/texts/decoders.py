@@ -143,7 +143,7 @@ class Inversion(Decoder):
         """Return inverted texts (see `Decoder.decode`)."""
         from codsa.generators.texts.inversion import invert
 
-        return invert(self.models, vectors, self.round_trip_encoder, self.decoding.steps, self.decoding.beam)
+        return invert(self.models, vectors, self.round_trip_encoder, steps=self.decoding.steps, beam=self.decoding.beam)
 
     def save(self, folder: Path) -> None:
         """Write the digest of the models, which stay where they are."""

@@ -187,9 +187,9 @@ def _loaded(place: str, corrector: str | None, correcting: bool) -> Models:
         inverter_model,
         corrector_model,
         words,
-        dimension,
-        record.get("encoder_digest"),
-        digest([model_digest(p) for p in parts]),
+        dimension=dimension,
+        encoder=record.get("encoder_digest"),
+        digest=digest([model_digest(p) for p in parts]),
     )
 
 
@@ -287,7 +287,7 @@ def invert(
     with Progress(len(vectors), "texts decoded") as progress:
         for first in range(0, len(vectors), BATCH):
             wanted = torch.from_numpy(np.ascontiguousarray(vectors[first : first + BATCH])).to(models.device)
-            texts += _one_batch(models, wanted, round_trip_encoder, steps, beam)
+            texts += _one_batch(models, wanted, round_trip_encoder, steps=steps, beam=beam)
             progress.update(len(wanted))
     return texts
 

@@ -124,7 +124,7 @@ def write_inverter(
     dict
         What was measured on held-out texts.
     """
-    check_settings("train-inverter", "inverter", train_inverter, settings, GIVEN)
+    check_settings("train-inverter", "inverter", train_inverter, settings=settings, filled=GIVEN)
     model = SentenceEncoder(encoder)
     inputs = {**inputs, "encoder": model.digest}
     parameters = {"settings": dict(settings), "seed": seeds.seed}
@@ -144,7 +144,7 @@ def inverter_of(
 ) -> None:
     """Train an inverter on a source set's texts (`codsa-train-gen --pretrain inverter`); `encoder` is a setting."""
     own = {key: value for key, value in settings.items() if key != "encoder"}
-    check_settings("pretrained", "inverter", train_inverter, own, GIVEN)
+    check_settings("pretrained", "inverter", train_inverter, settings=own, filled=GIVEN)
     columns = [c for c in source.schema.columns if c.is_text_embedding]
     if not columns or "encoder" not in settings:
         raise CodsaError(

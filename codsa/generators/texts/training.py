@@ -99,14 +99,14 @@ def train_inverter(
     t5 = _sizes(len(words), width, layers, heads)
     record = {"t5": t5, "num_repeat_tokens": repeat, "encoder_digest": encoder.digest, "no_repeat": no_repeat}
     recipe = TrainingRecipe(steps, learning_rate, precision=precision)
-    inverter = _initialised(Inverter, record, vectors.shape[1], width, child(stream, "inverter"))
+    inverter = _initialised(Inverter, record, vectors.shape[1], width=width, stream=child(stream, "inverter"))
     _run(
         inverter,
         recipe,
         _batches(data, held, batch, noise),
-        child(stream, "inverter batches"),
-        checkpoint_dir,
-        "inverter",
+        stream=child(stream, "inverter batches"),
+        checkpoint_dir=checkpoint_dir,
+        name="inverter",
     )
     write_model(folder / "inversion", inverter, record)
     words.save_pretrained(folder / "inversion" / "tokenizer")
@@ -114,11 +114,20 @@ def train_inverter(
         chosen = rng(child(stream, "corrected")).permutation(len(texts))[:corrector_texts]
         models = load_inverter(str(folder), None, False)
         parts = (data[0][chosen], labels[chosen], *_hypotheses(models, encoder, vectors[chosen], tokens))
-        corrector = _initialised(Corrector, record, vectors.shape[1], width, child(stream, "corrector"))
+        corrector = _initialised(Corrector, record, vectors.shape[1], width=width, stream=child(stream, "corrector"))
         recipe, loss = replace(recipe, steps=corrector_steps), _batches(parts, held[chosen], batch, noise)
-        _run(corrector, recipe, loss, child(stream, "corrector batches"), checkpoint_dir, "corrector")
+        _run(
+            corrector,
+            recipe,
+            loss,
+            stream=child(stream, "corrector batches"),
+            checkpoint_dir=checkpoint_dir,
+            name="corrector",
+        )
         write_model(folder / "corrector", corrector, record)
-    measures = measured(load_inverter(str(folder), None, corrector_steps > 0), encoder, texts, vectors, held)
+    measures = measured(
+        load_inverter(str(folder), None, corrector_steps > 0), encoder, texts, vectors=vectors, held=held
+    )
     write_json(folder / "measures.json", measures)
     return measures
 
@@ -219,7 +228,7 @@ def _run(
     """Train a network in place, to its best weights on held-out texts."""
     checkpoint = None if checkpoint_dir is None else checkpoint_dir / f"{name}.safetensors"
     loss, held_out = losses
-    trainer = Trainer(net, recipe, loss, held_out, integer(stream), checkpoint)
+    trainer = Trainer(net, recipe, loss, held_out=held_out, seed=integer(stream), checkpoint=checkpoint)
     log.info("training the %s", name)
     trainer.run()
     net.cpu().load_state_dict(trainer.weights())
