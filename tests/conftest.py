@@ -20,11 +20,11 @@ from hypothesis import HealthCheck, Phase, settings
 from toy_texts import use_toy_encoder
 
 from codsa.data.dataset import Dataset, load_dataset, write_dataset
+from codsa.data.preparation import prepare
 from codsa.data.split import Split, load_split, write_split
 from codsa.io.seeds import rng, stream
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
-from codsa.stages.prepare import prepare
 from codsa.stages.split import Size, target_law
 from codsa.stages.split import split as split_rows
 

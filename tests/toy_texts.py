@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from codsa.data.dataset import Dataset
+from codsa.data.preparation import prepare
 from codsa.io.seeds import rng, stream
 from codsa.readers.datasets import Raw
 from codsa.readers.texts import read_texts
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.settings.texts import TextOptions
-from codsa.stages.prepare import prepare
 
 WORDS = {1: "bad awful rude slow cold", 2: "dull weak stale tired late", 3: "fine plain okay usual fair"}
 

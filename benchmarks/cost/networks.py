@@ -12,6 +12,7 @@ import pandas as pd
 from shared import PLAIN_LABELS, SETTINGS, WORK, Section, Spent, simulation, timed
 
 from codsa.data.metrics import by_region
+from codsa.data.preparation import prepare
 from codsa.data.schema import Schema
 from codsa.data.split import VALIDATION
 from codsa.diagnostics.distances import wasserstein
@@ -27,7 +28,6 @@ from codsa.settings.columns import ColumnOptions
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.regions import RegionRule
 from codsa.stages.fit import evaluation_set
-from codsa.stages.prepare import prepare
 from codsa.stages.sample import draw
 from codsa.stages.train_generator import Trained, Training, train
 

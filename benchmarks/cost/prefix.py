@@ -12,10 +12,10 @@ import pandas as pd
 from shared import Section, command, peaks, scratch
 
 from codsa.data.dataset import write_dataset
+from codsa.data.preparation import prepare
 from codsa.data.region_rules import RegionRule
 from codsa.io import array_columns
 from codsa.settings.columns import ColumnOptions
-from codsa.stages.prepare import prepare
 from codsa.workflow.study import settings as words
 
 REGIONS, SIDE, IMAGES = 5, 32, 200

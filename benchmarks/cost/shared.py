@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from codsa.data.dataset import Dataset, load_dataset, write_dataset
+from codsa.data.preparation import prepare
 from codsa.data.split import Split, load_split, write_split
 from codsa.io.seeds import SeedContext, rng, stream
 from codsa.readers.simulations import simulate
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
-from codsa.stages.prepare import prepare
 from codsa.stages.split import Size, target_law
 from codsa.stages.split import split as split_rows
 

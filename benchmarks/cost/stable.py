@@ -14,10 +14,10 @@ import torch
 from shared import Section, Spent, command, peaks, scratch
 
 from codsa.data.dataset import write_dataset
+from codsa.data.preparation import prepare
 from codsa.io import array_columns
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
-from codsa.stages.prepare import prepare
 from codsa.workflow.study import settings as words
 
 FACES = 12

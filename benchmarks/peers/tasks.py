@@ -16,6 +16,7 @@ from codsa.data.dataset import Dataset, load_dataset, write_dataset
 from codsa.data.grid import focus_region, pool_counts
 from codsa.data.metrics import OVERALL, default_metric
 from codsa.data.pool import Pool
+from codsa.data.preparation import prepare
 from codsa.data.split import TEST, Split, load_split, write_split
 from codsa.errors import CodsaError
 from codsa.generators.base import complete
@@ -28,7 +29,6 @@ from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import Grid
 from codsa.settings.regions import RegionRule
 from codsa.stages.fit import Outcome, evaluation_set, fit_grid
-from codsa.stages.prepare import prepare
 from codsa.stages.sample import conform, in_bounds
 from codsa.stages.split import Size, target_law
 from codsa.stages.split import split as split_rows

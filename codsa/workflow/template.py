@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from codsa.data.preparation import prepare
 from codsa.data.schema import Schema
 from codsa.errors import CodsaError
 from codsa.io.files import atomic_write
@@ -17,7 +18,6 @@ from codsa.readers.tables import read_table
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.settings.section import validated
-from codsa.stages.prepare import prepare
 from codsa.workflow.config import Experiment
 
 TEMPLATE = """\

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from codsa.data.dataset import Dataset
+from codsa.data.preparation import prepare
 from codsa.data.regions import MISSING, Regions
 from codsa.data.schema import Schema
 from codsa.errors import CodsaError
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
-from codsa.stages.prepare import prepare
 
 
 def prepared(rule: RegionRule, y: Any = None, task: str | None = None, **columns: Any) -> tuple[pd.DataFrame, Schema]:

@@ -12,6 +12,7 @@ import pytest
 from conftest import write_prepared
 
 from codsa.data.dataset import Dataset, load_dataset
+from codsa.data.preparation import prepare
 from codsa.data.regions import Regions
 from codsa.data.schema import Column, Schema, cast, cast_columns, empty_table, infer_role, infer_type
 from codsa.errors import CodsaError
@@ -19,7 +20,6 @@ from codsa.io.records import read_json, write_json
 from codsa.io.tables import read_parquet, write_parquet
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
-from codsa.stages.prepare import prepare
 
 ALL = RegionRule()
 

@@ -13,6 +13,7 @@ from conftest import RunCli, write_prepared
 
 from codsa.cli.split import main as codsa_split
 from codsa.data.dataset import Dataset
+from codsa.data.preparation import prepare
 from codsa.data.split import TEST, TRAIN, VALIDATION, Split, load_split, training_shares
 from codsa.errors import CodsaError
 from codsa.io.records import read_json
@@ -20,7 +21,6 @@ from codsa.io.seeds import rng, stream
 from codsa.io.tables import read_parquet, write_parquet
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
-from codsa.stages.prepare import prepare
 from codsa.stages.split import Size, parse_size, rank_training, target_law, units
 from codsa.stages.split import split as split_rows
 

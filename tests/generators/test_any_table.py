@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from codsa.data.dataset import Dataset
+from codsa.data.preparation import prepare
 from codsa.data.schema import Column, Schema, cast, describe
 from codsa.encoders.blocks import LevelBlock, OrderedBlock
 from codsa.encoders.tabular import TabularEncoder
@@ -20,7 +21,6 @@ from codsa.io.seeds import SeedContext, stream
 from codsa.nn.autoencoder import pretrain
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
-from codsa.stages.prepare import prepare
 from codsa.stages.sample import Drawn, draw
 from codsa.stages.train_generator import Trained, Training
 

@@ -16,6 +16,7 @@ from toy_texts import toy_dataset
 from codsa.data.chunks import chunks
 from codsa.data.dataset import Dataset
 from codsa.data.pool import load_pool
+from codsa.data.preparation import prepare
 from codsa.errors import CodsaError
 from codsa.generators import Generator, make
 from codsa.generators.images import image_diffusion
@@ -25,7 +26,6 @@ from codsa.io.seeds import SeedContext, rng, stream
 from codsa.nn import edm
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
-from codsa.stages.prepare import prepare
 from codsa.stages.sample import write_shard
 from codsa.stages.train_generator import Trained, Training
 

@@ -70,9 +70,9 @@ def test_bootstrap_draws_rows_of_the_region(dataset: Dataset) -> None:
 
 
 def test_smote_lies_between_rows_of_the_region() -> None:
+    from codsa.data.preparation import prepare
     from codsa.settings.columns import ColumnOptions
     from codsa.settings.regions import RegionRule
-    from codsa.stages.prepare import prepare
 
     frame = pd.DataFrame({"x": [0.0, 1.0, *np.linspace(5, 9, 30)], "y": ["rare"] * 2 + ["usual"] * 30})
     rows, schema = prepare(frame, ColumnOptions(target="y"), RegionRule(pool=False))
@@ -83,8 +83,8 @@ def test_smote_lies_between_rows_of_the_region() -> None:
 
 
 def test_adasyn_draws_more_where_other_regions_are_near() -> None:
+    from codsa.data.preparation import prepare
     from codsa.settings.columns import ColumnOptions
-    from codsa.stages.prepare import prepare
 
     random = np.random.default_rng(0)
     rare = np.r_[random.normal(0, 0.3, 40), random.normal(10, 0.3, 40)]
@@ -98,8 +98,8 @@ def test_adasyn_draws_more_where_other_regions_are_near() -> None:
 
 def test_diffusion_learns_two_clusters_apart() -> None:
     """Two regions with different means: a short training tells them apart."""
+    from codsa.data.preparation import prepare
     from codsa.settings.columns import ColumnOptions
-    from codsa.stages.prepare import prepare
 
     random = np.random.default_rng(0)
     x = np.r_[random.normal(-3, 0.5, 200), random.normal(3, 0.5, 400)]
@@ -143,9 +143,9 @@ def test_transfer_draws_through_the_frozen_encoder(dataset: Dataset, tmp_path: P
 
 
 def test_an_encoder_of_other_columns_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    from codsa.data.preparation import prepare
     from codsa.nn.autoencoder import pretrain
     from codsa.settings.columns import ColumnOptions
-    from codsa.stages.prepare import prepare
 
     other, schema = prepare(
         pd.DataFrame({"w": np.arange(100) / 7, "y": [0, 1] * 50}), ColumnOptions(target="y"), RegionRule()
@@ -158,8 +158,8 @@ def test_an_encoder_of_other_columns_is_refused(dataset: Dataset, tmp_path: Path
 
 
 def test_a_gaussian_has_the_means_and_the_covariance_of_its_rows() -> None:
+    from codsa.data.preparation import prepare
     from codsa.settings.columns import ColumnOptions
-    from codsa.stages.prepare import prepare
 
     random = np.random.default_rng(0)
     label = np.r_[np.zeros(400, dtype=int), np.ones(200, dtype=int)]

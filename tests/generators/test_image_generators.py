@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from codsa.data.dataset import Dataset, load_dataset, write_dataset
+from codsa.data.preparation import prepare
 from codsa.errors import CodsaError
 from codsa.generators import Generator, make
 from codsa.io import array_columns
 from codsa.io.seeds import stream
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
-from codsa.stages.prepare import prepare
 from codsa.stages.pretrain import PRETRAINERS
 
 SMALL: dict[str, dict[str, Any]] = {

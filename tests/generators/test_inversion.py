@@ -16,6 +16,7 @@ from toy_texts import ToyEncoder, toy_reviews
 
 from codsa.data.dataset import Dataset
 from codsa.data.pool import load_pool
+from codsa.data.preparation import prepare
 from codsa.encoders.sentences import SentenceEncoder, model_folder
 from codsa.errors import CodsaError
 from codsa.generators import make
@@ -28,7 +29,6 @@ from codsa.readers.texts import read_texts
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.settings.texts import TextOptions
-from codsa.stages.prepare import prepare
 from codsa.stages.sample import write_shard
 from codsa.stages.train_generator import Trained, Training
 

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from codsa.data.dataset import Dataset
+from codsa.data.preparation import prepare
 from codsa.data.schema import Schema
 from codsa.generators.tables.labels import Denoise, LabelModel, _draw_codes, _evenly_subsampled, _mixtures
 from codsa.io.seeds import rng, stream
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
-from codsa.stages.prepare import prepare
 
 
 def prepared(frame: pd.DataFrame, rule: RegionRule | None = None) -> tuple[pd.DataFrame, Schema, np.ndarray]:

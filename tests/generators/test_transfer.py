@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from codsa.data.dataset import Dataset
+from codsa.data.preparation import prepare
 from codsa.errors import CodsaError
 from codsa.generators import Generator, make
 from codsa.generators.tables.oracle import Oracle
@@ -18,7 +19,6 @@ from codsa.nn.tuning import MODES, plain_weights, tunable
 from codsa.readers.simulations import simulate
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
-from codsa.stages.prepare import prepare
 from codsa.stages.pretrain import write_pretrained
 
 TINY = {"steps": 20, "batch": 64, "width": 16, "depth": 2, "sampler_steps": 3, "labels": "denoiser"}

@@ -20,6 +20,7 @@ from conftest import RunCli
 from PIL import Image
 
 from codsa.data.dataset import load_dataset, write_dataset
+from codsa.data.preparation import prepare
 from codsa.errors import CodsaError
 from codsa.io import array_columns
 from codsa.io.image_codec import decode, encode, open_image, resized
@@ -30,7 +31,6 @@ from codsa.settings.columns import ColumnOptions
 from codsa.settings.images import ImageOptions
 from codsa.settings.regions import RegionRule
 from codsa.settings.sources import Part
-from codsa.stages.prepare import prepare
 from codsa.stages.split import Size, split, target_law
 
 PLAIN = ImageOptions()

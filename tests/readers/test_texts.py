@@ -15,6 +15,7 @@ from toy_texts import WORDS, ToyEncoder, toy_dataset, toy_reviews
 from codsa.data.dataset import Dataset
 from codsa.data.metrics import by_region
 from codsa.data.near_duplicates import jaccard, near_groups, shingles
+from codsa.data.preparation import prepare
 from codsa.data.schema import Column, Schema
 from codsa.encoders import sentences as encoding
 from codsa.encoders.vectors import VectorBlock
@@ -34,7 +35,6 @@ from codsa.settings.images import ImageOptions
 from codsa.settings.regions import RegionRule
 from codsa.settings.sources import Part
 from codsa.settings.texts import TextOptions
-from codsa.stages.prepare import prepare
 from codsa.stages.sample import conform, in_bounds
 from codsa.stages.split import Size, split, target_law
 

@@ -21,6 +21,7 @@ from test_bad_input import refused
 from codsa.cli.prepare import main as codsa_prepare
 from codsa.data import rows as stored
 from codsa.data.dataset import load_dataset
+from codsa.data.preparation import prepare
 from codsa.data.rows import open_dataset
 from codsa.data.schema import Column, cast, describe, infer_type
 from codsa.data.unicode import composed_table
@@ -35,7 +36,7 @@ from codsa.settings.columns import ColumnOptions
 from codsa.settings.images import ImageOptions
 from codsa.settings.regions import RegionRule
 from codsa.settings.sources import Part, SimulationSize
-from codsa.stages.prepare import prepare, prepare_to
+from codsa.stages.prepare import prepare_to
 
 N = 60
 LARGE = 2**60

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from codsa.data.dataset import Dataset, load_dataset, write_dataset
+from codsa.data.preparation import prepare
 from codsa.data.schema import Schema
 from codsa.data.split import TEST, TRAIN, VALIDATION, Split, load_split, write_split
 from codsa.errors import CodsaError
@@ -22,7 +23,6 @@ from codsa.settings.grid import Grid
 from codsa.settings.regions import RegionRule
 from codsa.stages.evaluate import Choice, Fits, evaluate
 from codsa.stages.fit import fit_grid
-from codsa.stages.prepare import prepare
 from codsa.stages.split import Size, split, target_law
 from codsa.stages.train_generator import train
 

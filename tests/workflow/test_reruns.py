@@ -128,6 +128,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ("stages/report.py", {"report"}),
         ("report/page.py", {"report"}),
         ("readers/stored.py", {"prepare", "prepare source"}),
+        ("data/preparation.py", {"prepare", "prepare source"}),
         ("generators/texts/training.py", set()),
         ("encoders/sentences.py", set()),
         ("diagnostics/texts.py", set()),
