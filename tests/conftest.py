@@ -63,6 +63,11 @@ def call(main: Callable[[], None], *arguments: object) -> Ended:
     return Ended(code, out.getvalue(), err.getvalue())
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin the longest tests first: at the end the other processes would wait for them."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """Make a folder once, for all processes that run tests, and return it; the others wait until it is there."""
     root = factory.getbasetemp()

@@ -79,6 +79,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once(tmp_path_factory, "workflow-study", make)
 
 
+@pytest.mark.long
 def test_one_core_and_four_shards_give_the_same_bytes(study: Path, tmp_path: Path) -> None:
     write_study(tmp_path, shards=4)
     run = snakemake(tmp_path, "--cores", "1")
