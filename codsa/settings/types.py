@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from codsa.errors import CodsaError, quoted_value, suggest
 from codsa.settings.limits import LONGEST_SIDE, LONGEST_TITLE, MOST_BATCH, MOST_ROWS, check_line
@@ -102,7 +103,9 @@ Name = Annotated[str, Field(pattern=f"^{NAME}$", max_length=100)]
 def _object_name(name: Any) -> Any:
     """Refuse what cannot be a class in words that say how one is written."""
     if isinstance(name, str) and not re.fullmatch(rf"{NAME}|{IDENTIFIER}(\.{IDENTIFIER})*:{IDENTIFIER}", name):
-        raise CodsaError(f"'{name}': give a registered name, or write it as module:Class, as in 'package.module:Class'")
+        raise PydanticCustomError(
+            "object_name", "give a registered name, or write it as module:Class, as in 'package.module:Class'"
+        )
     return name
 
 

@@ -134,10 +134,12 @@ def test_a_source_set_of_other_columns_is_left_out() -> None:
     assert LabelModel(theirs).fit(other, regions, stream(0, "l"), source).source is None
 
 
-def test_too_many_classes_keep_the_denoisers_labels(mixed_table: pd.DataFrame) -> None:
+def test_too_many_classes_or_a_column_that_tells_them_keep_the_denoisers_labels(mixed_table: pd.DataFrame) -> None:
     frame = pd.DataFrame({"x": np.arange(800.0) % 7, "y": [f"c{i % 20}" for i in range(800)]})
-    assert not LabelModel.useful(prepared(frame)[1])
-    assert LabelModel.useful(prepared(mixed_table)[1])
+    told = pd.DataFrame({"x": np.arange(200.0) % 7, "copy": ["u", "v"] * 100, "y": ["a", "b"] * 100})
+    for table, useful in ((frame, False), (mixed_table, True), (told, False)):
+        rows, schema, regions = prepared(table)
+        assert LabelModel.useful(schema, rows, regions) == useful
 
 
 def test_codes_are_drawn_with_their_probabilities() -> None:
