@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 from conftest import call
+from pydantic import ValidationError
 from test_bad_input import given, refused, study  # noqa: F401
 
 from codsa.cli.fit import main as codsa_fit
