@@ -84,10 +84,10 @@ class ConditionalImageGenerator(Generator):
 
     def save_conditions(self, folder: Path) -> None:
         """Write the other columns of S_g."""
-        write_parquet(folder / "told.parquet", self.condition_rows)
+        write_parquet(folder / "conditions.parquet", self.condition_rows)
 
     def load_conditions(self, folder: Path, schema: Schema) -> None:
         """Read what `save_conditions` wrote."""
-        rows = read_parquet(folder / "told.parquet")
+        rows = read_parquet(folder / "conditions.parquet")
         self.schema = schema
         self.condition_rows = rows.assign(**{c.name: cast(rows[c.name], c) for c in schema.modelled if not c.is_array})
