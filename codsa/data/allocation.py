@@ -42,6 +42,14 @@ def balancing_allocation(m: float, n_r: float, q: np.ndarray, p: np.ndarray) -> 
     alpha : ndarray of shape (K,)
     exact : bool
         False where clipping was needed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from codsa.data.allocation import balancing_allocation
+    >>> alpha, exact = balancing_allocation(m=80, n_r=100, q=np.array([0.5, 0.5]), p=np.array([0.2, 0.8]))
+    >>> alpha.round(3).tolist(), exact
+    ([0.875, 0.125], True)
     """
     alpha = q + (n_r / m) * (q - p)
     exact = bool(np.all(alpha >= -1e-12))
@@ -91,6 +99,13 @@ def whole_counts(total: int, weights: np.ndarray) -> np.ndarray:
     -------
     ndarray of int64, shape (K,)
         Summing to `total`; ties go to the lower index.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from codsa.data.allocation import whole_counts
+    >>> whole_counts(10, np.array([0.5, 0.25, 0.25])).tolist()
+    [5, 3, 2]
     """
     exact = total * weights
     counts = np.floor(exact + 1e-9).astype(np.int64)
@@ -110,6 +125,13 @@ def focused(region: int, weight: float, others: np.ndarray) -> np.ndarray:
         Its share of the synthetic rows, between 0 and 1.
     others : ndarray of shape (K,)
         Weights in whose proportion the other regions share 1 − weight; not all 0 unless that is 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from codsa.data.allocation import focused
+    >>> focused(0, 0.6, np.array([0.2, 0.4, 0.4])).round(6).tolist()
+    [0.6, 0.2, 0.2]
     """
     rest = others.astype(float).copy()
     rest[region] = 0.0

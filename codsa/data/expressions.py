@@ -365,7 +365,15 @@ class Expression:
 
 
 def parse(text: str, where: str = "region expression") -> Expression:
-    """Return the parsed expression, from a cache where the same text was parsed before."""
+    """Return the parsed expression, from a cache where the same text was parsed before.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from codsa.data.expressions import parse
+    >>> parse("age > 65 and site == 'n'").truth(pd.DataFrame({"age": [70, 70, 30], "site": ["n", "s", "n"]})).tolist()
+    [True, False, False]
+    """
     if not isinstance(text, str):
         raise CodsaError(f"{where}: {text!r} is no text; write it as for pandas' DataFrame.query")
     return _parsed(text, where)

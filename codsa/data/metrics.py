@@ -193,6 +193,13 @@ def paired_interval(differences: np.ndarray, level: float = 0.95) -> tuple[float
     -------
     mean, low, high : float
         The bounds are NaN with fewer than two replicates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from codsa.data.metrics import paired_interval
+    >>> [round(float(value), 3) for value in paired_interval(np.array([0.01, 0.02, 0.03]))]
+    [0.02, -0.005, 0.045]
     """
     from scipy.special import stdtrit
 

@@ -49,6 +49,17 @@ def prepare(
     rows : DataFrame of shape (n, d)
         In the schema's types; a row's position is its row_id.
     schema : Schema
+
+    Examples
+    --------
+    >>> from codsa.data.preparation import prepare
+    >>> from codsa.readers.simulations import simulate
+    >>> from codsa.settings.columns import ColumnOptions
+    >>> from codsa.settings.regions import RegionRule
+    >>> table = simulate("imbalanced-classification", minority=30, majority=60, seed=0)
+    >>> rows, schema = prepare(table, ColumnOptions(target="y"), RegionRule(by="class"))
+    >>> schema.task, schema.regions.names
+    ('classification', ['0', '1'])
     """
     table = HeldTable(*composed_table(raw))
     schema = settle_schema(table, options, rule, notes=notes, encoded=encoded)

@@ -296,6 +296,12 @@ def check_spec(spec: EstimatorSpec, task: str | None = None) -> None:
     ----------
     task : str, optional
         None: the settings must suit one of classification and regression.
+
+    Examples
+    --------
+    >>> from codsa.estimators.base import check_spec
+    >>> from codsa.settings.estimator import EstimatorSpec
+    >>> check_spec(EstimatorSpec(name="gradient-boosting", settings={"max_iter": 50}))
     """
     kind, refusals = estimator_kind(spec), []
     layouts = [

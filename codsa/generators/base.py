@@ -122,6 +122,20 @@ def make(name: str, settings: Mapping[str, Any]) -> Generator:
     ------
     CodsaError
         For a name or a setting that is not known.
+
+    Examples
+    --------
+    >>> from codsa.data.preparation import prepare
+    >>> from codsa.generators import make
+    >>> from codsa.io.seeds import stream
+    >>> from codsa.readers.simulations import simulate
+    >>> from codsa.settings.columns import ColumnOptions
+    >>> from codsa.settings.regions import RegionRule
+    >>> table = simulate("imbalanced-classification", minority=30, majority=60, seed=0)
+    >>> rows, schema = prepare(table, ColumnOptions(target="y"), RegionRule(by="class"))
+    >>> smote = make("smote", {"k_neighbors": 3}).fit(rows, schema.regions.assign(rows), schema, stream(0, "fit"))
+    >>> smote.sample(region=0, count=5, stream=stream(0, "sample")).shape
+    (5, 11)
     """
     generator: Generator = generator_class(name, settings)(**settings)
     return generator

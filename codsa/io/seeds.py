@@ -27,6 +27,12 @@ def stream(root: int, *names: object) -> np.random.SeedSequence:
     -------
     numpy.random.SeedSequence
         The same for the same root and names, on every machine.
+
+    Examples
+    --------
+    >>> from codsa.io.seeds import rng, stream
+    >>> rng(stream(0, "split", 1)).integers(100) == rng(stream(0, "split", 1)).integers(100)
+    np.True_
     """
     text = "\x1f".join(str(name) for name in names)
     words = np.frombuffer(hashlib.sha256(text.encode()).digest(), dtype="<u4")

@@ -116,6 +116,13 @@ def simulate(name: str, minority: int, majority: int, seed: int) -> pd.DataFrame
     ------
     CodsaError
         For a name that is not known, or counts below 1.
+
+    Examples
+    --------
+    >>> from codsa.readers.simulations import simulate
+    >>> table = simulate("imbalanced-classification", minority=20, majority=40, seed=0)
+    >>> table.shape, table["y"].value_counts().to_dict()
+    ((60, 11), {1: 40, 0: 20})
     """
     if name not in SIMULATIONS:
         raise CodsaError(f"no simulation '{name}'; {suggest(name, SIMULATIONS)}")

@@ -93,6 +93,12 @@ def validated(model: type[Section], content: Any, where: str) -> Any:
     ------
     CodsaError
         Naming the file, the key, the value and what is allowed.
+
+    Examples
+    --------
+    >>> from codsa.settings.regions import RegionRule
+    >>> RegionRule.read({"by": "quantile", "quantiles": 4}, "regions").quantiles
+    4
     """
     if not isinstance(content, Mapping):
         raise CodsaError(f"{where}: holds no keys but {shortened(repr(content))}; write a mapping, as '{{key: value}}'")
