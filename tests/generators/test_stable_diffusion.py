@@ -147,11 +147,11 @@ def test_a_killed_training_ends_in_the_same_bytes(
     whole = fitted(images, base, steps=20)
     real, calls = module.noise_loss, []
 
-    def dying(*arguments: Any) -> Any:
+    def dying(*arguments: Any, **named: Any) -> Any:
         calls.append(1)
         if len(calls) == 11:
             raise KeyboardInterrupt
-        return real(*arguments)
+        return real(*arguments, **named)
 
     monkeypatch.setattr(module, "noise_loss", dying)
     with pytest.raises(KeyboardInterrupt):
