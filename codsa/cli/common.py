@@ -73,19 +73,6 @@ Trust = Annotated[
         show_default=False,
     ),
 ]
-Ratios = Annotated[list[float], typer.Option("--m", help="Synthetic rows as a multiple of n; repeat for a grid.")]
-Alphas = Annotated[
-    list[str],
-    typer.Option(
-        "--alpha",
-        help="Allocation: a weight for the region in focus, 'balance' (Eq. 5), 'training', 'target', or "
-        "'{REGION: WEIGHT, …}'; repeat for a grid.",
-    ),
-]
-Reserve = Annotated[
-    str, typer.Option("--reserve", help="Real rows of the estimator: disjoint (S_r) or all (every training row).")
-]
-Focus = Annotated[str | None, typer.Option("--focus", help="Region that a numeric alpha weighs; default: largest q/p.")]
 
 
 def parse_settings(pairs: list[str] | None) -> dict[str, Any]:

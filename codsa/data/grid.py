@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from codsa.settings.limits import MOST_ROWS
 log = logging.getLogger(__name__)
 
 AlphaValue = float | str | Mapping[str, float]
-RESERVES = ("disjoint", "all")
+RESERVES: tuple[str, ...] = get_args(Grid.model_fields["reserve"].annotation)
 
 
 @dataclass(frozen=True)

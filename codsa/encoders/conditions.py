@@ -68,7 +68,9 @@ class Conditions:
 
 def _fit_column(values: pd.Series, column: Column) -> ConditionColumn:
     if values.isna().any():
-        raise CodsaError(f"column '{column.name}': missing values cannot be told to a generator; drop or fill them")
+        raise CodsaError(
+            f"column '{column.name}': a generator cannot be conditioned on missing values; drop or fill them"
+        )
     if not is_ordered(column):
         levels = [level.item() if hasattr(level, "item") else level for level in sorted(values.unique())]
         return ConditionColumn(column.name, levels)

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from codsa.settings.registry import ESTIMATORS, check_settings, load
 
 TEXTS = "tfidf-logistic"
 """The registered estimator of texts."""
-PREPROCESSING = ("auto", "none", "ordinal", "standard", "smooth")
+PREPROCESSING: tuple[str, ...] = get_args(EstimatorSpec.model_fields["preprocess"].annotation)
 
 
 @dataclass(frozen=True)

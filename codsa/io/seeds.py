@@ -21,7 +21,7 @@ def stream(root: int, *names: object) -> np.random.SeedSequence:
     root : int
         The study's root seed, at least 0.
     *names : object
-        The use of the stream; each name enters by its `str`.
+        The use of the stream; each name counts by its `str`.
 
     Returns
     -------

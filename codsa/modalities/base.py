@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -34,7 +35,7 @@ class Comparison:
     training: pd.DataFrame
 
 
-class Modality:
+class Modality(ABC):
     """A kind of data: how its values are checked, compared and shown.
 
     Every method but `in_bounds` has a default that adds nothing, so that a modality overrides only what it needs.
@@ -57,9 +58,9 @@ class Modality:
         return False
 
     @staticmethod
+    @abstractmethod
     def in_bounds(values: pd.Series, column: Column) -> np.ndarray:
         """Say which values are valid in a column, ndarray of bool, shape (n,)."""
-        raise NotImplementedError
 
     def space(self, rows: pd.DataFrame, random: np.random.Generator) -> Space | None:
         """Fit the space in which rows are compared; None where another modality's space is used."""

@@ -182,4 +182,4 @@ def _parameters(kind: str, name: str, call: Any) -> Mapping[str, inspect.Paramet
         try:
             return inspect.signature(call).parameters
         except (ValueError, TypeError):
-            raise CodsaError(f"{kind} '{name}': its settings cannot be told; give a class written in Python") from None
+            raise CodsaError(f"{kind} '{name}': its settings cannot be read; give a class written in Python") from None

@@ -130,7 +130,9 @@ class ImageDiffusion(ConditionalImageGenerator):
         if any(w < GROUPS or w % GROUPS for w in self.width):
             raise CodsaError(f"{NAME}: width = {self.width}; give multiples of {GROUPS}")
         if guidance != 1 and condition_dropout == 0:
-            raise CodsaError(f"{NAME}: guidance = {guidance} needs images trained on without condition: untold above 0")
+            raise CodsaError(
+                f"{NAME}: guidance = {guidance} needs images trained on without condition: condition_dropout above 0"
+            )
         self.recipe = TrainingRecipe(steps, learning_rate, ema, precision=precision)
         self.batch, self.layers, self.patch, self.flip = batch, layers, patch, flip
         self.condition_dropout, self.guidance = condition_dropout, guidance
