@@ -70,7 +70,7 @@ def evaluate(
     **Several methods** of one split are evaluated in one call with an --evaluation each, which saves starting a process
     for every method; each has its own OUT, with the same bytes as a separate call writes.
 
-    **Writes** OUT/metrics.json, OUT/fits.parquet, OUT/grid.parquet (with --keep-grid), OUT/manifest.json.
+    **Writes** OUT/metrics.json, OUT/predictions.parquet, OUT/fits.parquet, OUT/grid.parquet (with --keep-grid), OUT/manifest.json.
 
     **Example**
 

@@ -17,11 +17,13 @@ from codsa.cli.common import (
     SplitFile,
     Version,
     new_app,
+    parse_value,
     runner,
     seed_context,
 )
 from codsa.cli.sections import with_sections
-from codsa.settings.estimator import EstimatorSpec
+from codsa.errors import CodsaError
+from codsa.settings.estimator import EstimatorSpec, NamedEstimator
 from codsa.settings.grid import FitGrid
 from codsa.settings.limits import MOST_PROCESSES
 
@@ -36,6 +38,17 @@ def fit(
     grid: FitGrid,
     estimator: EstimatorSpec,
     out: Annotated[Path, typer.Option("--out", help="Folder of fits to write.", show_default=False)],
+    label: Annotated[
+        str | None, typer.Option("--label", help="The estimator's name in tables; default: its --estimator.")
+    ] = None,
+    further: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--further",
+            help="A further estimator on the same rows, '{label: NAME, name: mlp, preprocess: standard, …}'; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     pool: Annotated[
         list[Path] | None,
         typer.Option("--pool", help="Pool written by codsa-sample; none for m = 0; one per fold for cross-fitting."),
@@ -67,13 +80,16 @@ def fit(
 ) -> None:
     """Fit every point (m, α) of a grid on real and synthetic rows, and choose the best one on validation rows.
 
+    Where the estimator with m = 0 is within one standard error of the best point, nothing is added. λ is chosen twice: by the
+    validation figure as fitted, and by that after a recalibration which every method gets (prior shift to Q, temperature).
     Every grid point takes the first rows of each region of one pool. Preprocessing is fitted on its own rows.
     Iterative estimators give every grid point the same number of steps (mlp: --set budget=epochs for the paper's way).
 
     **Cross-fitting**: with the pools of all folds (codsa-train-gen --fold J) an estimator is fitted on each fold's
     rows and its pool, whose generator never saw these rows, and the predictions are averaged.
 
-    **Writes** OUT/fits.parquet (a row per grid point), OUT/chosen.json, OUT/estimator/ and OUT/manifest.json.
+    **Writes** OUT/fits.parquet (a row per grid point), OUT/chosen.json, OUT/predictions.parquet (of validation rows),
+    OUT/estimators/ and OUT/manifest.json.
 
     **Examples**
 
@@ -84,10 +100,11 @@ def fit(
     from codsa.data.metrics import check_metric, default_metric
     from codsa.data.pool import load_pool
     from codsa.data.rows import open_dataset
-    from codsa.data.split import load_split
+    from codsa.data.split import VALIDATION, load_split
     from codsa.io.artifacts import folder_output
     from codsa.io.names import FIT
     from codsa.stages.fit import fit_grid, write_fits
+    from codsa.stages.scoring import evaluation_set
 
     folder_output(out, FIT)
     dataset = open_dataset(data)
@@ -98,13 +115,14 @@ def fit(
     test_metric = check_metric(metric or default_metric(task), task)
     validation_metric = check_metric(choose_by or test_metric, task)
     seeds = seed_context(seed, experiment, replicate)
-    outcome = fit_grid(
+    specs = named_estimators(label, estimator, further or [])
+    fits = fit_grid(
         dataset,
         roles,
         pools,
         r,
         grid=grid,
-        spec=estimator,
+        specs=specs,
         choose_by=validation_metric,
         seeds=seeds,
         weighted=weighted,
@@ -113,17 +131,28 @@ def fit(
     inputs = {"dataset": dataset.digest, "split": roles.digest}
     inputs |= {f"pool {index}": pool_read.digest for index, pool_read in enumerate(pools)}
     parameters = {"r": r, **grid.model_dump(), "weighted": weighted, **asdict(seeds)}
-    parameters |= {"estimator": estimator.name, "preprocess": estimator.preprocess, "settings": estimator.settings}
+    parameters |= {"estimators": {name: spec.model_dump() for name, spec in specs.items()}}
     write_fits(
         out,
-        outcome,
-        estimator,
+        fits,
+        evaluation_set(dataset, roles, VALIDATION),
         metric=test_metric,
         inputs=inputs,
         parameters=parameters,
         keep_grid=keep_grid,
         choose_by=validation_metric,
     )
+
+
+def named_estimators(label: str | None, own: EstimatorSpec, further: list[str]) -> dict[str, EstimatorSpec]:
+    """Return the estimators by label, the study's own first."""
+    named = [NamedEstimator.read(parse_value(text), "--further") for text in further]
+    specs = {label or own.name.replace(":", "."): own}
+    for one in named:
+        if one.label in specs:
+            raise CodsaError(f"--further: the label '{one.label}' stands twice; give another")
+        specs[one.label] = EstimatorSpec(**one.model_dump(exclude={"label"}))
+    return specs
 
 
 main = runner(app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -29,7 +29,7 @@ class GridPoint:
     Attributes
     ----------
     m : int
-        Synthetic rows.
+        Synthetic rows. With 0 the estimator gets all training rows, whatever r and the reserve.
     m_ratio : float
         m/n, as the grid names it.
     label : str
@@ -39,6 +39,8 @@ class GridPoint:
         Rows of each region, summing to m: largest remainders of α·m.
     exact : bool
         False where Eq. (5) needed clipping, m being too small for it.
+    pool_weight : float
+        The weight of a synthetic row.
     """
 
     m: int
@@ -47,10 +49,11 @@ class GridPoint:
     alpha: np.ndarray
     counts: np.ndarray
     exact: bool
+    pool_weight: float = 1.0
 
 
 def real_rows(split: Split, r: float, reserve: str, fold: int | None = None) -> np.ndarray:
-    """Return the row_ids of the real rows that the estimator gets, ndarray of int64."""
+    """Return the row_ids of the real rows that the estimator gets beside synthetic ones, ndarray of int64."""
     check_choice("reserve", reserve, RESERVES)
     return split.rows(TRAIN) if reserve == "all" else split.reserved_rows(r, fold)
 
@@ -58,43 +61,57 @@ def real_rows(split: Split, r: float, reserve: str, fold: int | None = None) -> 
 def points(grid: Grid, r: float, split: Split, schema: Schema, fold: int | None = None) -> list[GridPoint]:
     """Enumerate the points of a grid at a ratio r, or with a fold left out.
 
-    m = 0 makes one point, whatever α. It is left out where there are no real rows (r = 1).
+    m = 0 makes one point, whatever α. Eq. (5) takes the counts of the real rows that the estimator gets.
 
     Raises
     ------
     CodsaError
-        For a negative m, an α off the simplex, or a grid of which nothing is left.
+        For a negative m, or an α off the simplex.
     """
-    n_r = len(real_rows(split, r, grid.reserve, fold))
+    real = _real_shares(split, real_rows(split, r, grid.reserve, fold), schema)
     grid_points: list[GridPoint] = []
     for ratio in grid.m:
         if ratio * split.n > MOST_ROWS:
             raise CodsaError(f"m = {ratio:g} times n = {split.n}: more than {MOST_ROWS} synthetic rows; lower m")
         m = round(ratio * split.n)
         if m == 0:
-            grid_points += [] if any(point.m == 0 for point in grid_points) else _without_synthetic(n_r, schema)
+            grid_points += [] if any(point.m == 0 for point in grid_points) else [_without_synthetic(schema)]
             continue
-        grid_points += [
-            _grid_point(m, ratio, alpha, n_r=n_r, grid=grid, split=split, schema=schema) for alpha in grid.alpha
-        ]
-    if not grid_points:
-        raise CodsaError(f"m = 0 with r = {r}: there is neither a reserved nor a synthetic row to fit on")
+        of_m = [_grid_point(m, ratio, alpha, real, grid=grid, split=split, schema=schema) for alpha in grid.alpha]
+        grid_points += [replace(point, pool_weight=weight) for point in of_m for weight in grid.pool_weight]
     return grid_points
 
 
-def _without_synthetic(n_r: int, schema: Schema) -> list[GridPoint]:
-    if n_r == 0:
-        return []
+@dataclass(frozen=True)
+class Shares:
+    """The real rows of the estimator: how many, and their shares of the regions.
+
+    Attributes
+    ----------
+    n : int
+    p : ndarray of shape (K,)
+    """
+
+    n: int
+    p: np.ndarray
+
+
+def _real_shares(split: Split, rows: np.ndarray, schema: Schema) -> Shares:
+    counts = split.frame["region"].iloc[rows].value_counts().reindex(schema.regions.names, fill_value=0).to_numpy()
+    return Shares(len(rows), counts / len(rows) if len(rows) else split.p)
+
+
+def _without_synthetic(schema: Schema) -> GridPoint:
     zeros = np.zeros(len(schema.regions))
-    return [GridPoint(m=0, m_ratio=0.0, label="none", alpha=zeros, counts=zeros.astype(np.int64), exact=True)]
+    return GridPoint(m=0, m_ratio=0.0, label="none", alpha=zeros, counts=zeros.astype(np.int64), exact=True)
 
 
 def _grid_point(
-    m: int, ratio: float, alpha: AlphaValue, n_r: int, grid: Grid, split: Split, schema: Schema
+    m: int, ratio: float, alpha: AlphaValue, real: Shares, grid: Grid, split: Split, schema: Schema
 ) -> GridPoint:
-    vector, exact = allocation(alpha, m, n_r, focus=grid.focus, split=split, schema=schema)
+    vector, exact = allocation(alpha, m, real, focus=grid.focus, split=split, schema=schema)
     if not exact:
-        least = least_balancing_m(n_r, split.q, split.p)
+        least = least_balancing_m(real.n, split.q, real.p)
         log.warning("alpha: balance at m = %d is clipped; Eq. (5) needs m ≥ %.0f", m, least)
     return GridPoint(
         m=m, m_ratio=float(ratio), label=label(alpha), alpha=vector, counts=whole_counts(m, vector), exact=exact
@@ -109,7 +126,7 @@ def label(alpha: AlphaValue) -> str:
 
 
 def allocation(
-    alpha: AlphaValue, m: int, n_r: int, focus: str | None, split: Split, schema: Schema
+    alpha: AlphaValue, m: int, real: Shares, focus: str | None, split: Split, schema: Schema
 ) -> tuple[np.ndarray, bool]:
     """Return the allocation vector that a grid's entry stands for.
 
@@ -123,7 +140,7 @@ def allocation(
         return _weights(alpha, schema), True
     if isinstance(alpha, str):
         if alpha == "balance":
-            return balancing_allocation(m, n_r, split.q, split.p)
+            return balancing_allocation(m, real.n, split.q, real.p)
         return (split.p if alpha == "training" else split.q), True
     region = focus_region(focus, split, schema)
     if alpha < 1 and split.q[region] == 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -42,6 +42,8 @@ class FeatureLayout:
         Of each row where the only feature is an array: (height, width, channels) or (d,); else empty.
     texts : bool
         Whether the only feature is a text.
+    domain : bool
+        Whether a last column says which training rows are of the pool; rows that are predicted are not.
     """
 
     task: str
@@ -51,6 +53,14 @@ class FeatureLayout:
     steps_rows: int
     shape: list[int] = field(default_factory=list)
     texts: bool = False
+    domain: bool = False
+
+    def with_domain(self) -> FeatureLayout:
+        """Return the layout with a column more, of the rows' domain."""
+        if self.texts or len(self.shape) > 1:
+            raise CodsaError("domain: the only feature is a text or an image, which takes no further column")
+        column = len(self.ordered) + len(self.coded)
+        return replace(self, ordered=[*self.ordered, column], shape=[], domain=True)
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,11 @@ class WeightedRows:
     x: np.ndarray
     y: np.ndarray
     weight: np.ndarray
+
+    def with_domain(self, of_pool: np.ndarray | None = None) -> WeightedRows:
+        """Return the rows with a last column that is 1 for rows of the pool; by default there are none."""
+        column = np.zeros(len(self.y)) if of_pool is None else of_pool.astype(float)
+        return replace(self, x=np.column_stack([self.x, column]))
 
 
 @dataclass(frozen=True)
@@ -217,6 +232,9 @@ class Fitted:
     def __init__(self, transform: Any, model: Any, layout: FeatureLayout, folder: Path | None = None) -> None:
         self.transform, self.model, self.layout, self.folder = transform, model, layout, folder
 
+    steps = None
+    count = 1
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return class probabilities of shape (n, C), or values or anomaly scores of shape (n,).
 
@@ -234,6 +252,8 @@ class Fitted:
             return self._predict(x)
 
     def _predict(self, x: np.ndarray) -> np.ndarray:
+        if self.layout.domain:
+            x = np.column_stack([x, np.zeros(len(x))])
         inner = self.transform.transform(x)
         if self.layout.task == "detection":
             return -np.asarray(self.model.score_samples(inner), dtype=float)
@@ -261,6 +281,8 @@ class Average:
     """
 
     members: list[Fitted]
+    steps = None
+    count = 5
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the mean of the members' class probabilities, or of their values."""

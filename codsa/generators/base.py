@@ -163,3 +163,8 @@ def uses_gpu(name: str) -> bool:
     """
     module, _, class_name = locate("generator", name, GENERATORS).partition(":")
     return bool(class_attribute(module, class_name, "uses_gpu", default=True))
+
+
+def resamples(name: str) -> bool:
+    module, _, class_name = locate("generator", name, GENERATORS).partition(":")
+    return name in ("smote", "bootstrap", "adasyn", "smogn", "source-rows", "relabelled", "smote-labelled")

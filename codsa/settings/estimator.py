@@ -8,7 +8,7 @@ from pydantic import Field
 
 from codsa.settings.registry import ESTIMATORS
 from codsa.settings.section import Flag, Section
-from codsa.settings.types import ObjectName
+from codsa.settings.types import Name, ObjectName
 
 
 class EstimatorSpec(Section):
@@ -29,3 +29,17 @@ class EstimatorSpec(Section):
     settings: Annotated[dict[str, Any], Flag("--set", "KEY=VALUE", read="settings")] = Field(
         default={}, description="keyword arguments; repeat the option"
     )
+    average: int = Field(default=1, ge=1, le=50, description="number of fits with different seeds that are averaged")
+    search: list[dict[str, Any]] = Field(default=[], description="alternatives")
+
+
+class NamedEstimator(EstimatorSpec):
+    """An estimator with a label, one of several that are fitted on the same rows."""
+
+    label: Name = Field(description="its name in tables")
+
+
+STRONG = {
+    "perceptrons": EstimatorSpec(name="mlp", preprocess="standard", average=3),
+    "boosting": EstimatorSpec(name="gradient-boosting"),
+}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
+from codsa.errors import CodsaError
 from codsa.settings.limits import check_line
 from codsa.settings.section import Section
+from codsa.settings.types import Name
 
 
 class Evaluation(Section):
@@ -25,3 +27,19 @@ class Evaluation(Section):
         default="method", description="the method's name in tables"
     )
     encoder: str | None = Field(default=None, description="by which generated texts are embedded again")
+    ranks: list[Annotated[int, Field(ge=0, le=3)]] = Field(
+        default=[],
+        description="how simple each of the fits is, for the choice among equally good ones: 0 adds nothing, 1 weights, "
+        "2 resamples, 3 generates; default: as the fits used weights or pools",
+    )
+    estimators: list[Name] = Field(default=[], description="labels of the estimators to judge; default: all")
+    kind: Literal["primary", "codsa", "control", "oracle"] = Field(
+        default="codsa", description="what the method is to the report"
+    )
+    source: bool = Field(default=False, description="whether the method uses a source set")
+
+    @model_validator(mode="after")
+    def _as_many_ranks(self) -> Evaluation:
+        if self.ranks and len(self.ranks) != len(self.fits):
+            raise CodsaError(f"evaluation: {len(self.ranks)} ranks of {len(self.fits)} fits; give one for each")
+        return self

@@ -7,14 +7,16 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from codsa.settings.section import Flag, Section
-from codsa.settings.types import Alpha, Multiple, Ratio
+from codsa.settings.types import Alpha, Multiple, Rate, Ratio
 
 
 class _Allocations(Section):
     """The keys that the grids of a command and of an experiment share."""
 
     section: ClassVar[str] = "grid"
-    m: list[Multiple] = Field(default=[0.5, 1.0, 2.0], min_length=1, description="synthetic rows as multiples of n")
+    m: list[Multiple] = Field(
+        default=[0.0, 0.5, 1.0, 2.0], min_length=1, description="synthetic rows as multiples of n; 0: add nothing"
+    )
     alpha: Annotated[list[Alpha], Flag("--alpha", read="yaml")] = Field(
         default=["balance"],
         min_length=1,
@@ -35,6 +37,10 @@ class Grid(_Allocations):
     reserve: Literal["disjoint", "all"] = Field(
         default="disjoint", description="real rows of the estimator: disjoint (S_r) or all (every training row)"
     )
+    pool_weight: list[Rate] = Field(
+        default=[1.0], min_length=1, description="weights of a synthetic row, of which validation chooses"
+    )
+    domain: bool = Field(default=False, description="tell the estimator by a further column which rows are of the pool")
 
 
 class FitGrid(Grid):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,54 +14,122 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from codsa.data.allocation import generation_error_index
-from codsa.data.metrics import check_metric, metrics_for
+from codsa.data.choice import GENERATOR, NONE, WEIGHTS, Candidate, simplest
+from codsa.data.metrics import OVERALL, check_metric, metrics_for
 from codsa.data.pool import Pool, load_pool
 from codsa.data.rows import AnyDataset, in_memory
-from codsa.data.split import TEST, Split, role_sizes
+from codsa.data.split import TEST, VALIDATION, Split, role_sizes
 from codsa.diagnostics.distances import marginals, normal_rows
 from codsa.errors import CodsaError
-from codsa.estimators import Predictor
+from codsa.estimators import Average, Predictor
+from codsa.estimators.recalibration import Recalibration, Thresholds, refitted
 from codsa.estimators.store import load_fitted
 from codsa.io.artifacts import files_output, new_files
 from codsa.io.manifests import Manifest, check_folder, write_manifest
-from codsa.io.names import CHOSEN, EVALUATE, FIT, FITS, GRID, MANIFEST, METRICS
+from codsa.io.names import CHOSEN, ESTIMATORS, EVALUATE, FIT, FITS, GRID, MANIFEST, METRICS, PREDICTIONS
 from codsa.io.records import parse_as, read_as, write_json
 from codsa.io.seeds import SeedContext, rng
 from codsa.io.tables import read_parquet, write_parquet
 from codsa.modalities import Comparison, Modality, modalities_of
 from codsa.modalities.compare import compare
 from codsa.settings.evaluation import Evaluation
-from codsa.stages.fit import EvaluationSet, best_point, evaluation_set
+from codsa.stages.predictions import prediction_columns, read_predictions
+from codsa.stages.scoring import COLUMNS, RAW, RECALIBRATED, EvaluationSet, evaluation_set, tuned_thresholds
 
-FITS_COLUMNS = ("point", "r", "m", "m_ratio", "alpha", "alpha_vector", "counts", "real_rows", "validation")
+FITS_COLUMNS = (
+    "estimator",
+    "point",
+    "r",
+    "m",
+    "m_ratio",
+    "alpha",
+    "alpha_vector",
+    "counts",
+    "real_rows",
+    "validation",
+    "validation recalibrated",
+)
 """Columns that every `fits.parquet` has."""
 
 
 @dataclass(frozen=True)
 class Fits:
-    """What `codsa-fit` wrote for one r: the folder, its table, its metrics, its manifest, and the pools it used.
+    """What `codsa-fit` wrote for one method and r: the folder, its table, its manifest, and the pools it used.
 
     Attributes
     ----------
-    metric : str
-        The metric of test rows.
-    choose_by : str
-        The metric of validation rows, by which λ̂ is chosen.
+    chosen : ChosenFacts
+        The metrics, and the chosen points.
+    pools : sequence of Pool
+    rank : int
+        Its rank of simplicity (see `codsa.data.choice`).
     trusted : collection of str
         The user's own classes that its estimators may run (see `codsa.estimators.store.load_fitted`).
     """
 
     folder: Path
     table: pd.DataFrame
-    metric: str
-    choose_by: str
+    chosen: ChosenFacts
     record: Manifest
     pools: Sequence[Pool]
+    rank: int
     trusted: Collection[str] = ()
+
+    @property
+    def method(self) -> str:
+        """The name of the method that was fitted, as the folder's path tells it; else the folder's name."""
+        return next(
+            (p.removeprefix("fit~") for p in reversed(self.folder.parts) if p.startswith("fit~")), self.folder.name
+        )
+
+    def label(self, label: str) -> str:
+        """Return the label of an estimator among the fits: the one asked for, or that of a method with its own."""
+        if label in self.chosen.estimators:
+            return label
+        if len(self.chosen.estimators) > 1:
+            raise CodsaError(f"{self.folder}: no fits of estimator '{label}'; run codsa-fit again")
+        return next(iter(self.chosen.estimators))
+
+
+@dataclass(frozen=True)
+class RecalibrationFacts:
+    """A `Recalibration` in `chosen.json`."""
+
+    shift: list[float] | None
+    temperature: float
+    slope: float
+    intercept: float
+
+    def recalibration(self) -> Recalibration:
+        """Return what it says."""
+        shift = None if self.shift is None else np.array(self.shift)
+        return Recalibration(shift, self.temperature, self.slope, self.intercept)
+
+
+@dataclass(frozen=True)
+class ChosenPoint:
+    """The chosen grid point of one estimator and column, and its recalibration."""
+
+    point: int
+    recalibration: RecalibrationFacts | None
+
+
+@dataclass(frozen=True)
+class ChosenFacts:
+    """What `chosen.json` says: the metric of test rows, that of validation rows, and λ̂ by estimator and column."""
+
+    metric: str
+    choose_by: str
+    estimators: dict[str, dict[str, ChosenPoint]]
 
 
 def read_fits(
-    folder: Path, dataset: AnyDataset, split: Split, pools: Mapping[str, Pool], trusted: Collection[str] = ()
+    folder: Path,
+    dataset: AnyDataset,
+    split: Split,
+    pools: Mapping[str, Pool],
+    trusted: Collection[str] = (),
+    rank: int | None = None,
 ) -> Fits:
     """Read one folder of fits, and check its files and that it belongs to this dataset and split.
 
@@ -71,6 +139,8 @@ def read_fits(
         They include the pools that the fits used. Empty: no pools, and no diagnostics.
     trusted : collection of str
         See `codsa.estimators.store.load_fitted`.
+    rank : int, optional
+        Its rank of simplicity; default: as the fits used weights or pools.
     """
     record = check_folder(folder, FIT)
     for name, value in {"dataset": dataset.digest, "split": split.digest}.items():
@@ -83,46 +153,52 @@ def read_fits(
     for metric in (chosen.metric, chosen.choose_by):
         check_metric(metric, dataset.schema.task)
     pools_used = [pools[value] for value in pool_digests if value in pools]
-    table = _check_table(read_parquet(folder / FITS), folder)
-    if chosen.point != best_point(table["validation"].to_numpy(), chosen.choose_by):
-        raise CodsaError(
-            f"{folder}: chosen.json names grid point {chosen.point}, fits.parquet another; run codsa-fit again"
-        )
-    return Fits(folder, table, chosen.metric, chosen.choose_by, record=record, pools=pools_used, trusted=trusted)
+    table = _check_table(read_parquet(folder / FITS), chosen, folder)
+    if rank is None:
+        rank = GENERATOR if pool_digests else WEIGHTS if record.parameters.get("weighted") else NONE
+    return Fits(folder, table, chosen, record, pools=pools_used, rank=rank, trusted=trusted)
 
 
-@dataclass(frozen=True)
-class ChosenFacts:
-    """What `chosen.json` says: the grid point λ̂, the metric of test rows, and the metric of validation rows."""
-
-    point: int
-    metric: str
-    choose_by: str
-
-
-def _check_table(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """Return the table of fits, or raise a `CodsaError` where it lacks a column or has no rows."""
+def _check_table(table: pd.DataFrame, chosen: ChosenFacts, folder: Path) -> pd.DataFrame:
+    """Return the table of fits, or raise a `CodsaError` where it lacks a column, rows or a chosen point."""
     lacking = [name for name in FITS_COLUMNS if name not in table]
     if lacking or table.empty:
         defect = f"has no column '{lacking[0]}'" if lacking else "has no rows"
         raise CodsaError(f"{folder / 'fits.parquet'}: {defect}; run codsa-fit again")
-    not_numeric = [name for name in ("validation", "m", "real_rows", "r") if not is_numeric_dtype(table[name])]
+    numbers = ("validation", "validation recalibrated", "m", "real_rows", "r", "point")
+    not_numeric = [name for name in numbers if not is_numeric_dtype(table[name])]
     if not_numeric:
         raise CodsaError(f"{folder / 'fits.parquet'}: column '{not_numeric[0]}' holds no numbers; run codsa-fit again")
+    for label, columns in chosen.estimators.items():
+        places = set(table.loc[table["estimator"] == label, "point"])
+        if set(columns) != set(COLUMNS) or not {c.point for c in columns.values()} <= places:
+            raise CodsaError(
+                f"{folder / CHOSEN}: names a grid point of '{label}' that is not in fits.parquet; run codsa-fit again"
+            )
+    if not chosen.estimators:
+        raise CodsaError(f"{folder / CHOSEN}: names no estimator; run codsa-fit again")
     return table
 
 
 @dataclass(frozen=True)
 class Choice:
-    """λ̂: the fits that hold it, and its grid point."""
+    """λ̂ of one estimator and column: the fits that hold it, and its grid point."""
 
     fits: Fits
-    point: int
+    label: str
+    column: str
+
+    @property
+    def facts(self) -> ChosenPoint:
+        """What `chosen.json` says of it."""
+        return self.fits.chosen.estimators[self.label][self.column]
 
     @property
     def row(self) -> dict[str, Any]:
         """The grid point's row of `fits.parquet`."""
-        return {str(name): value for name, value in self.fits.table.iloc[self.point].items()}
+        table = self.fits.table
+        row = table[(table["estimator"] == self.label) & (table["point"] == self.facts.point)].iloc[0]
+        return {str(name): None if value is pd.NA else value for name, value in row.items()}
 
     @property
     def alpha(self) -> list[float]:
@@ -134,22 +210,140 @@ class Choice:
         """The synthetic rows that λ̂ takes of each region."""
         return parse_as(str(self.row["counts"]), list[int], f"{self.fits.folder}: counts")
 
+    @property
+    def validation(self) -> dict[str, float]:
+        """The validation metric of λ̂ per region and under Q."""
+        start = "validation" if self.column == RAW else "validation recalibrated"
+        row = self.row
+        return {OVERALL: row[start]} | {
+            name.removeprefix(f"{start}: "): value for name, value in row.items() if name.startswith(f"{start}: ")
+        }
 
-def choose(fits: Sequence[Fits]) -> Choice:
-    """Choose λ̂ = (m, α, r) by the validation metric over all fits of a method; no test row is read."""
-    if len({(fits_of_r.metric, fits_of_r.choose_by) for fits_of_r in fits}) != 1:
+    def predictor(self) -> Predictor:
+        """Return the fitted estimator."""
+        folder = self.fits.folder / ESTIMATORS / self.label / f"{self.facts.point:04d}"
+        return load_fitted(folder, self.fits.trusted)
+
+    def recalibrated(self, predicted: np.ndarray) -> np.ndarray:
+        """Return predictions as the column shows them: as they are, or recalibrated."""
+        if self.column == RAW or self.facts.recalibration is None:
+            return predicted
+        return self.facts.recalibration.recalibration().apply(predicted)
+
+
+def choose(fits: Sequence[Fits], label: str, column: str, validation: EvaluationSet, seeds: SeedContext) -> Choice:
+    """Choose λ̂ = (m, α, r) of one estimator over all fits of a method; no test row is read.
+
+    Within one standard error of the best validation figure, the simplest fits are chosen (see `codsa.data.choice`).
+    """
+    if len({(one.chosen.metric, one.chosen.choose_by) for one in fits}) != 1:
         raise CodsaError("the fits were judged by different metrics; fit them with one --metric and one --choose-by")
-    validation = [fits_of_r.table["validation"].to_numpy() for fits_of_r in fits]
-    points = [best_point(values, fits[0].choose_by) for values in validation]
-    best_values = np.array([values[point] for values, point in zip(validation, points, strict=True)])
-    best_r = best_point(best_values, fits[0].choose_by)
-    return Choice(fits[best_r], points[best_r])
+    choices = [Choice(one, one.label(label), column) for one in fits]
+    candidates = [_candidate(choice, validation) for choice in choices]
+    metric = fits[0].chosen.choose_by
+    return choices[simplest(candidates, metric, validation.rows, seeds.stream("choose", metric, column))]
+
+
+def _candidate(choice: Choice, validation: EvaluationSet) -> Candidate:
+    fits = choice.fits
+    predicted = read_predictions(fits.folder / PREDICTIONS, validation, choice.label, choice.column)
+    adds_nothing = choice.row["m"] == 0 and fits.rank == GENERATOR
+    return Candidate(NONE if adds_nothing else fits.rank, float(choice.validation[OVERALL]), predicted)
+
+
+class Evaluator:
+    """Scores λ̂ on the test rows, for every estimator, raw and recalibrated.
+
+    Parameters
+    ----------
+    dataset : AnyDataset
+    split : Split
+    seeds : SeedContext
+    """
+
+    def __init__(self, dataset: AnyDataset, split: Split, seeds: SeedContext) -> None:
+        self.dataset, self.split, self.seeds = dataset, split, seeds
+        self.metrics = metrics_for(dataset.schema.task)
+        self.validation = evaluation_set(dataset, split, VALIDATION)
+
+    @cached_property
+    def test(self) -> EvaluationSet:
+        """The test rows: they are read once λ̂ is chosen."""
+        return evaluation_set(self.dataset, self.split, TEST)
+
+    def estimator(self, fits: Sequence[Fits], label: str) -> tuple[dict[str, Any], dict[str, np.ndarray], Choice]:
+        """Score one estimator.
+
+        Returns
+        -------
+        record : dict
+            raw, recalibrated, single, as `metrics.json` holds them.
+        predicted : dict of column to ndarray
+            Predictions of the test rows.
+        choice : Choice
+            λ̂ of the column 'raw'.
+        """
+        columns = [RAW] if self.dataset.schema.task == "detection" else [*COLUMNS]
+        choices = {column: choose(fits, label, column, self.validation, self.seeds) for column in columns}
+        record: dict[str, Any] = {"recalibrated": None, "single": {}}
+        predicted = {}
+        for column, choice in choices.items():
+            predictor = choice.predictor()
+            predicted[column] = choice.recalibrated(self.test.predict(predictor))
+            record[column] = self._column(choice, predictor, predicted[column])
+        if isinstance(predictor, Average) and choice.row["m"] == 0:
+            record["single"] = self._single(choice, predictor.members[0])
+        return record, predicted, choices[RAW]
+
+    def _column(self, choice: Choice, predictor: Predictor, predicted: np.ndarray) -> dict[str, Any]:
+        tuned: dict[str, Thresholds] = {}
+        if choice.column == RECALIBRATED:
+            path = choice.fits.folder / PREDICTIONS
+            on_validation = read_predictions(path, self.validation, choice.label, choice.column)
+            tuned = tuned_thresholds(self.validation, on_validation, self.metrics)
+        helped = choice.facts.recalibration
+        return {
+            "method": choice.fits.method,
+            "chosen": self._chosen(choice),
+            "validation": choice.validation,
+            "test": self._test(predicted, tuned),
+            "temperature": helped.temperature if helped is not None and choice.column == RECALIBRATED else None,
+            "thresholds": {metric: part.weights for metric, part in tuned.items()},
+        }
+
+    def _test(self, predicted: np.ndarray, tuned: Mapping[str, Thresholds]) -> dict[str, dict[str, float]]:
+        def decided(metric: str) -> np.ndarray:
+            return tuned[metric].apply(predicted) if metric in tuned else predicted
+
+        return {metric: self.test.score(metric, decided(metric)) for metric in self.metrics}
+
+    def _chosen(self, choice: Choice) -> dict[str, Any]:
+        row = choice.row
+        chosen = {key: value for key, value in row.items() if not key.startswith(("validation", "estimator"))}
+        chosen["fits"] = "/".join(choice.fits.folder.parts[-2:])
+        chosen["alpha_vector"], chosen["counts"] = choice.alpha, choice.counts
+        chosen["pi"] = parse_as(str(row["pi"]), list[float], f"{choice.fits.folder}: pi")
+        return chosen
+
+    def _single(self, choice: Choice, member: Predictor) -> dict[str, Any]:
+        """Return the test figures of the first of the averaged fits alone, raw and with a recalibration of its own."""
+        predicted = self.test.predict(member)
+        facts = choice.facts.recalibration
+        helped = None if facts is None else facts.recalibration()
+        figures = {RAW: self._test(predicted, {})}
+        if helped is not None:
+            own = refitted(helped, self.validation.predict(member), self.validation.problem)
+            figures[RECALIBRATED] = self._test(own.apply(predicted), {})
+        return figures
 
 
 def evaluate(
-    dataset: AnyDataset, split: Split, choice: Choice, seeds: SeedContext, modalities: Sequence[Modality] | None = None
-) -> dict[str, Any]:
-    """Score the estimator of λ̂ on the test rows, per region and under Q.
+    evaluator: Evaluator,
+    fits: Sequence[Fits],
+    evaluation: Evaluation,
+    modalities: Sequence[Modality] | None = None,
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Choose λ̂ for every estimator and column, and score it on the test rows, per region and under Q.
 
     Parameters
     ----------
@@ -158,30 +352,33 @@ def evaluate(
 
     Returns
     -------
-    dict
-        chosen, validation, test, diagnostics, marginals, panels, examples, law and sizes, as `metrics.json` holds them.
+    metrics : dict
+        As `metrics.json` holds them.
+    predictions : DataFrame
+        Predictions of the test rows.
     """
-    row = choice.row
-    test = evaluation_set(dataset, split, TEST)
-    fitted = load_fitted(choice.fits.folder / "estimator", choice.fits.trusted)
+    dataset, split = evaluator.dataset, evaluator.split
+    labels = evaluation.estimators or list(fits[0].chosen.estimators)
+    results = {label: evaluator.estimator(fits, label) for label in labels}
+    choice = results[labels[0]][2]
     names = dataset.schema.regions.names
-    scores = {metric: test.score(metric, fitted, split.q, names) for metric in metrics_for(dataset.schema.task)}
-    validation = {name.removeprefix("validation: "): row[name] for name in row if name.startswith("validation: ")}
     modalities = modalities or modalities_of(dataset.schema)
-    diagnosed = _diagnostics(dataset, split, choice, seeds=seeds, modalities=modalities)
-    chosen = {key: value for key, value in row.items() if not key.startswith("validation")}
-    chosen["fits"] = "/".join(choice.fits.folder.parts[-2:])
-    chosen["alpha_vector"], chosen["counts"] = choice.alpha, choice.counts
+    diagnosed = _diagnostics(dataset, split, choice, seeds=evaluator.seeds, modalities=modalities)
+    records = {label: record for label, (record, _, _) in results.items()}
     tau = np.array([diagnosed["diagnostics"].get(name, {}).get("wasserstein", np.nan) for name in names])
-    chosen["generation_error_index"] = generation_error_index(
-        row["m"], row["real_rows"], np.array(chosen["alpha_vector"]), tau
-    )
-    return {
-        "metric": choice.fits.metric,
-        "choose_by": choice.fits.choose_by,
-        "chosen": chosen,
-        "validation": {"overall": row["validation"], **validation},
-        "test": scores,
+    for column in COLUMNS:
+        if column == RAW or _same_point(records[labels[0]], column):
+            chosen = records[labels[0]][column]["chosen"]
+            chosen["generation_error_index"] = generation_error_index(
+                chosen["m"] * chosen["pool_weight"], chosen["real_rows"], np.array(chosen["alpha_vector"]), tau
+            )
+    metrics = {
+        "metric": fits[0].chosen.metric,
+        "choose_by": fits[0].chosen.choose_by,
+        "kind": evaluation.kind,
+        "source": evaluation.source,
+        "estimator": labels[0],
+        "estimators": records,
         **diagnosed,
         "regions": names,
         "law": dict(zip(names, split.q.tolist(), strict=True)),
@@ -190,6 +387,19 @@ def evaluate(
         "task": dataset.schema.task,
         "notes": dataset.schema.notes,
     }
+    columns = {
+        (label, column): predicted
+        for label, (_, by_column, _) in results.items()
+        for column, predicted in by_column.items()
+    }
+    return metrics, prediction_columns(evaluator.test, columns)
+
+
+def _same_point(record: Mapping[str, Any], column: str) -> bool:
+    """Say whether a column's λ̂ is that of the column 'raw', whose synthetic rows were compared with test rows."""
+    if record[column] is None:
+        return False
+    return all(record[column]["chosen"][key] == record[RAW]["chosen"][key] for key in ("fits", "point"))
 
 
 def _diagnostics(
@@ -229,8 +439,8 @@ def _merged(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {key: value for part in parts for key, value in part.items()}
 
 
-def grid_on_test(dataset: AnyDataset, split: Split, fits: Sequence[Fits]) -> pd.DataFrame:
-    """Score every grid point whose estimator is stored on the test rows, for figures alone.
+def grid_on_test(evaluator: Evaluator, fits: Sequence[Fits]) -> pd.DataFrame:
+    """Score every grid point of the study's own estimator that is stored on the test rows, for figures alone.
 
     Returns
     -------
@@ -238,25 +448,30 @@ def grid_on_test(dataset: AnyDataset, split: Split, fits: Sequence[Fits]) -> pd.
         The rows of all fits with a column `test` (the metric under Q) and `test: REGION`; empty
         where no estimators but that of λ̂ are stored.
     """
-    test = evaluation_set(dataset, split, TEST)
     with_grid = [fits_of_r for fits_of_r in fits if (fits_of_r.folder / "grid").is_dir()]
-    tables = [_grid_points_on_test(fits_of_r, test, split, dataset) for fits_of_r in with_grid]
+    tables = [_grid_points_on_test(fits_of_r, evaluator.test) for fits_of_r in with_grid]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _grid_points_on_test(fits: Fits, test: EvaluationSet, split: Split, dataset: AnyDataset) -> pd.DataFrame:
+def _grid_points_on_test(fits: Fits, test: EvaluationSet) -> pd.DataFrame:
+    first = fits.table[fits.table["estimator"] == fits.table["estimator"].iloc[0]].reset_index(drop=True)
     scores = []
-    for point in fits.table["point"]:
+    for point in first["point"]:
         fitted: Predictor = load_fitted(fits.folder / "grid" / f"{point:04d}", fits.trusted)
-        score = test.score(fits.metric, fitted, split.q, dataset.schema.regions.names)
-        scores.append({"test" if name == "overall" else f"test: {name}": value for name, value in score.items()})
-    return pd.concat([fits.table, pd.DataFrame(scores)], axis=1)
+        score = test.score(fits.chosen.metric, test.predict(fitted))
+        scores.append({"test" if name == OVERALL else f"test: {name}": value for name, value in score.items()})
+    return pd.concat([first, pd.DataFrame(scores)], axis=1)
 
 
 def write_evaluation(
-    folder: Path, metrics: dict[str, Any], fits: Sequence[Fits], grid: pd.DataFrame, parameters: dict[str, Any]
+    folder: Path,
+    metrics: dict[str, Any],
+    predictions: pd.DataFrame,
+    fits: Sequence[Fits],
+    grid: pd.DataFrame,
+    parameters: dict[str, Any],
 ) -> None:
-    """Write `metrics.json`, the fits of all r as `fits.parquet`, and `grid.parquet` for figures.
+    """Write `metrics.json`, `predictions.parquet`, the fits of all r as `fits.parquet`, and `grid.parquet` for figures.
 
     `metrics.json` also carries the seeds, versions and settings that the report shows.
     """
@@ -266,7 +481,9 @@ def write_evaluation(
     inputs |= {f"fits {'/'.join(fits_of_r.folder.resolve().parts[-2:])}": fits_of_r.record.digest for fits_of_r in fits}
     with new_files(folder / MANIFEST, EVALUATE) as staged:
         write_json(staged / METRICS, shown)
-        write_parquet(staged / FITS, pd.concat([fits_of_r.table for fits_of_r in fits], ignore_index=True))
+        write_parquet(staged / PREDICTIONS, predictions)
+        tables = [fits_of_r.table.assign(method=fits_of_r.method) for fits_of_r in fits]
+        write_parquet(staged / FITS, pd.concat(tables, ignore_index=True))
         if len(grid):
             write_parquet(staged / GRID, grid)
         write_manifest(staged / MANIFEST, EVALUATE, inputs, parameters)
@@ -274,7 +491,7 @@ def write_evaluation(
 
 def evaluation_output(folder: Path) -> None:
     """Raise a `CodsaError` where an evaluation cannot be written because of files that this stage did not write."""
-    files_output(folder / MANIFEST, EVALUATE, (METRICS, FITS, GRID))
+    files_output(folder / MANIFEST, EVALUATE, (METRICS, PREDICTIONS, FITS, GRID))
 
 
 def check_outputs(evaluations: Sequence[Evaluation]) -> None:
@@ -306,11 +523,20 @@ def evaluate_methods(
         What the manifests record besides the method's name.
     """
     modalities = cache(lambda encoder: modalities_of(dataset.schema, encoder))
+    evaluator = Evaluator(dataset, split, seeds)
     for evaluation in evaluations:
         pools = {pool.digest: pool for pool in (load_pool(folder, dataset.schema) for folder in evaluation.pool)}
-        fits = [read_fits(folder, dataset, split, pools, trusted=trusted) for folder in evaluation.fits]
-        metrics = evaluate(dataset, split, choose(fits), seeds, modalities=modalities(evaluation.encoder))
-        grid = grid_on_test(dataset, split, fits)
+        ranks = evaluation.ranks or [None] * len(evaluation.fits)
+        fits = [
+            read_fits(folder, dataset, split, pools, trusted=trusted, rank=rank)
+            for folder, rank in zip(evaluation.fits, ranks, strict=True)
+        ]
+        metrics, predictions = evaluate(evaluator, fits, evaluation, modalities=modalities(evaluation.encoder))
         write_evaluation(
-            evaluation.out, metrics, fits, grid=grid, parameters={**parameters, "method": evaluation.method}
+            evaluation.out,
+            metrics,
+            predictions,
+            fits,
+            grid=grid_on_test(evaluator, fits),
+            parameters={**parameters, "method": evaluation.method},
         )

@@ -8,24 +8,25 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
 from codsa import __version__
-from codsa.errors import CodsaError, shortened, suggest
+from codsa.errors import CodsaError, suggest
 from codsa.io.yamls import read_yaml
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import GridConfig
 from codsa.settings.images import ImageOptions
-from codsa.settings.limits import MOST_PROCESSES, MOST_ROWS, MOST_SEED, MOST_SHARDS
+from codsa.settings.limits import MOST_PROCESSES, MOST_SEED, MOST_SHARDS
 from codsa.settings.regions import RegionRule
 from codsa.settings.section import Section, validated
 from codsa.settings.sources import Part, Simulation
 from codsa.settings.split import SplitOptions
 from codsa.settings.texts import TextOptions
-from codsa.settings.types import FOLDER_PATH, Alpha, FolderPath, ImageAddress, Multiple, Name, ObjectName, Ratio, Title
+from codsa.settings.types import FOLDER_PATH, FolderPath, ImageAddress, Name, Title
+from codsa.workflow.methods import Method, expanded
 
 
 class Data(ColumnOptions):
@@ -58,55 +59,6 @@ class PretrainConfig(Section):
     inverter: dict[str, Any] = Field(default={}, description="settings of the inverter of the source's embeddings")
 
 
-class Method(Section):
-    """A way to fit the estimator: which real rows, which synthetic ones."""
-
-    section: ClassVar[str] = "methods"
-    name: Name
-    generator: ObjectName | None = Field(default=None, description="registered name or module:Class; none: m = 0")
-    settings: dict[str, Any] = Field(default={}, description="over the experiment's generators section")
-    transfer: Literal["encoder", "denoiser", "rows", "fresh"] | None = Field(
-        default=None,
-        description="what is pretrained on the source set (see codsa-train-gen --pretrain); fresh: the fresh rows",
-    )
-    source_rows: int | None = Field(
-        default=None, ge=1, le=MOST_ROWS, description="number of the source set's rows to use; default: all"
-    )
-    weighted: bool = Field(default=False, description="weigh real rows by q/p")
-    reserve: Literal["disjoint", "all"] = Field(
-        default="disjoint", description="real rows of the estimator: S_r, or all, which uses rows twice"
-    )
-    choose_from: list[Name] | None = Field(
-        default=None, description="fit nothing, but let validation choose λ among these methods' fits"
-    )
-    cross_fit: bool = Field(default=False, description="average one estimator per fold (D.1); r is 0.8")
-    r: list[Ratio] | None = Field(default=None, description="default: the experiment's grid")
-    m: list[Multiple] | None = None
-    alpha: list[Alpha] | None = None
-
-
-DIFFUSION = "tabular-diffusion"
-PRESETS: dict[str, dict[str, Any]] = {
-    "none": {"reserve": "all"},
-    "weighted": {"reserve": "all", "weighted": True},
-    **{name: {"generator": name, "reserve": "all", "r": [1.0]} for name in ("bootstrap", "smote", "adasyn", "smogn")},
-    "non-adaptive": {"generator": DIFFUSION, "alpha": ["training"]},
-    "gaussian": {"generator": "gaussian", "reserve": "all", "r": [1.0]},
-    "codsa": {"generator": DIFFUSION},
-    "codsa-reuse": {"generator": DIFFUSION, "reserve": "all", "r": [1.0]},
-    "codsa-crossfit": {"generator": DIFFUSION, "cross_fit": True},
-    "codsa-bagged": {"generator": DIFFUSION, "cross_fit": True, "reserve": "all"},
-    "codsa-transfer": {"generator": DIFFUSION, "transfer": "encoder"},
-    "codsa-finetune": {"generator": DIFFUSION, "transfer": "denoiser"},
-    "source-rows": {"generator": "source-rows", "transfer": "rows", "reserve": "all", "r": [1.0]},
-    "oracle": {"generator": "oracle", "reserve": "all", "r": [1.0]},
-    "fresh-rows": {"generator": "source-rows", "transfer": "fresh", "reserve": "all", "r": [1.0]},
-    "distortions": {"generator": "distortions", "reserve": "all", "r": [1.0]},
-    "restyled": {"generator": "restyled", "reserve": "all", "r": [1.0]},
-}
-"""Methods known by name alone. non-adaptive is unconditional generation at one r (Shen 2023)."""
-
-
 class Experiment(Section):
     """One study: data, regions, law, methods, grid, estimator."""
 
@@ -121,10 +73,23 @@ class Experiment(Section):
     regions: RegionRule = RegionRule()
     split: SplitOptions = SplitOptions()
     methods: list[Method] = Field(default=[], validate_default=True)
+    controls: list[Method] | None = Field(
+        default=None,
+        description="simpler methods that a gain must survive, beside those of methods; default: all that suit the "
+        "data, and what chooses among them (control-auto) and among everything (codsa-auto); []: none",
+    )
+    primary: Name | None = Field(
+        default=None, description="the method that the verdict is about, named before the run; default: codsa-auto"
+    )
     grid: GridConfig = GridConfig()
     generators: dict[str, dict[str, Any]] = Field(default={}, description="settings by generator")
     pretrain: PretrainConfig = PretrainConfig()
     estimator: EstimatorSpec = EstimatorSpec()
+    further_estimators: dict[Name, EstimatorSpec] | None = Field(
+        default=None,
+        description="estimators that are fitted on the same rows and judged beside the study's own, by label; default: "
+        "for tables a strong one (averaged perceptrons, or regularised boosting); {}: none",
+    )
     metric: str | None = Field(default=None, description="metric of test rows; default: cross-entropy or mse")
     choose_by: str | None = Field(default=None, description="metric by which validation chooses λ; default: metric")
     keep_grid: bool = Field(default=False, description="measure the whole grid on test rows, for figures")
@@ -140,9 +105,14 @@ class Experiment(Section):
     @field_validator("methods", mode="before")
     @classmethod
     def _presets(cls, methods: Any) -> Any:
-        if methods is not None and not isinstance(methods, list):
-            raise CodsaError(f"methods = {shortened(repr(methods))}: give a list, as [none, codsa]")
-        return [_expand(method) for method in methods or ["none", "weighted", "bootstrap", "smote", "codsa"]]
+        return expanded(
+            ["none", "weighted", "bootstrap", "smote", "codsa"] if methods in (None, []) else methods, "methods"
+        )
+
+    @field_validator("controls", mode="before")
+    @classmethod
+    def _control_presets(cls, controls: Any) -> Any:
+        return None if controls is None else expanded(controls, "controls")
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
@@ -150,7 +120,7 @@ class Experiment(Section):
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise CodsaError(f"experiment: method '{twice[0]}' stands twice; give one another name")
-        for method in self.methods:
+        for method in [*self.methods, *(self.controls or [])]:
             self._check_choose_from(method, names)
             self._check_transfer(method)
             self._check_rows(method)
@@ -161,7 +131,7 @@ class Experiment(Section):
         return self
 
     def _check_choose_from(self, method: Method, names: list[str]) -> None:
-        candidates = method.choose_from or []
+        candidates = [] if isinstance(method.choose_from, str) else method.choose_from or []
         unknown = [name for name in candidates if name not in names or name == method.name]
         if unknown:
             raise CodsaError(f"method '{method.name}': choose_from: no other method '{unknown[0]}' in the experiment")
@@ -177,27 +147,14 @@ class Experiment(Section):
             raise CodsaError(f"method '{method.name}' transfers from a source set; give source")
 
     def _check_rows(self, method: Method) -> None:
-        """Raise where a method has no rows to fit on, or leaves out folds and rows by r at once."""
+        """Raise where a method leaves out folds and rows by r at once, or lacks what its keys are about."""
         if method.cross_fit and (method.generator is None or method.r is not None):
             raise CodsaError(f"method '{method.name}': cross_fit takes a generator and no r; it leaves out folds")
-        has_real = method.generator is None or method.cross_fit or method.reserve == "all"
-        has_synthetic = any(method.m or self.grid.m)
-        if not has_real and not has_synthetic and set(method.r or self.grid.r) == {1.0}:
-            raise CodsaError(f"method '{method.name}': m = 0 with r = 1 leaves no row to fit on")
+        if method.generator is None and (method.domain or method.pool_weight != [1.0]):
+            raise CodsaError(f"method '{method.name}': domain and pool_weight are about a pool; give generator")
 
     def _method(self, name: str) -> Method:
         return next(method for method in self.methods if method.name == name)
-
-
-def _expand(method: Any) -> Any:
-    """Return the preset of a method's name; where a mapping names a preset, its other keys override the preset's."""
-    if isinstance(method, str):
-        if method not in PRESETS:
-            raise CodsaError(f"methods: no method '{method}'; {suggest(method, PRESETS)}")
-        return {"name": method, **PRESETS[method]}
-    if isinstance(method, Mapping) and str(method.get("name")) in PRESETS:
-        return {**PRESETS[str(method["name"])], **method}
-    return method
 
 
 class Config(Section):

@@ -39,7 +39,7 @@ class StageCode:
             For a `module:Class` whose module is not on the search path.
         """
         experiment = self.study.experiment
-        names = {"estimator": [experiment.estimator.name]}
+        names = {"estimator": [spec.name for spec in self.study.all_estimators]}
         names["generator"] = [source.name for source in self.study.generators.values()]
         names["pretrain.denoiser: generator"] = [str(experiment.pretrain.denoiser.get("generator", ""))]
         for role, role_names in names.items():
@@ -89,7 +89,9 @@ class StageCode:
 
     @cached_property
     def _estimator(self) -> list[str]:
-        return [self.study.estimator_module(), *named_modules(self.study.experiment.estimator.settings)]
+        specs = self.study.all_estimators
+        named = [module for spec in specs for module in named_modules({"own": spec.settings, "search": spec.search})]
+        return [*self.study.estimator_modules(), *named]
 
     def _generator(self, generator: str) -> list[str]:
         return [self.study.generator_module(generator), *named_modules(self.study.generators[generator].settings)]

@@ -20,12 +20,17 @@ from codsa.generators.base import generator_class, uses_gpu
 from codsa.io.class_sources import imports
 from codsa.io.digests import digest
 from codsa.settings.columns import ColumnOptions
+from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.registry import ESTIMATORS, GENERATORS, locate
 from codsa.settings.types import ObjectName
+from codsa.workflow.arms import arms_of, further_of, kind_of, primary_of, rank_of, uses_source
 from codsa.workflow.commands import options, refuse_unwritable, section_options, settings, value
-from codsa.workflow.config import Data, Experiment, Method
+from codsa.workflow.config import Data, Experiment
+from codsa.workflow.methods import Method
 from codsa.workflow.modalities import inverter_settings, round_trip_encoder
 
+PLAIN = "none"
+"""The method without augmentation."""
 TORCH = ("torch",)
 """Packages that take seconds to import, so that planning does without."""
 
@@ -89,7 +94,8 @@ class Study:
 
     def __init__(self, label: str, experiment: Experiment) -> None:
         self.label, self.experiment = label, experiment
-        self.methods = {method.name: method for method in experiment.methods}
+        self.methods = arms_of(experiment)
+        self.primary = primary_of(experiment, self.methods)
 
     def checked(self) -> Study:
         """Return the study itself once every name, text and setting that its rules need is checked.
@@ -100,11 +106,11 @@ class Study:
         refuse_unwritable(self.experiment.model_dump(), f"experiment '{self.label}'")
         for data in self.row_sets:
             raw_files(data)
-        spec = self.experiment.estimator
-        estimator_module = self.estimator_module()
         self.pretrained_module()
-        if spec.settings and spec.name in ESTIMATORS and not imports(estimator_module, TORCH):
-            check_spec(spec, self.experiment.data.task)
+        for spec in self.all_estimators:
+            module = _module("estimator", spec.name, ESTIMATORS)
+            if (spec.settings or spec.search) and spec.name in ESTIMATORS and not imports(module, TORCH):
+                check_spec(spec, self.experiment.data.task)
         for name, generator in self.generators.items():
             generator_module = self.generator_module(name)
             if generator.settings and generator.name in GENERATORS and not imports(generator_module, TORCH):
@@ -149,14 +155,49 @@ class Study:
         """Return the number of GPUs that pretrain a `ConfiguredGenerator.transfer`; rows are only copied."""
         return 0 if transfer.startswith(("rows", "fresh")) else self.experiment.gpus
 
+    @cached_property
+    def estimators(self) -> dict[str, EstimatorSpec]:
+        """The study's estimators by label, its own first; each averages as many fits as a cross-fitted arm has folds."""
+        own = self.experiment.estimator
+        label, further = own.name.replace(":", "."), further_of(self.experiment)
+        if label in further:
+            raise CodsaError(f"further_estimators: '{label}' is the label of the study's own estimator; give another")
+        folds = FOLDS if any(method.cross_fit for method in self.methods.values()) else 1
+        return {
+            name: spec.model_copy(update={"average": max(spec.average, folds)})
+            for name, spec in {label: own, **further}.items()
+        }
+
+    def estimators_of(self, method: str) -> dict[str, EstimatorSpec]:
+        """Return the estimators of a method by label: the study's, or the method's own."""
+        own = self.methods[method].estimator
+        return self.estimators if own is None else {method: own}
+
+    @property
+    def all_estimators(self) -> list[EstimatorSpec]:
+        """Every estimator of the study, those of single methods, too."""
+        own = [method.estimator for method in self.methods.values() if method.estimator is not None]
+        return [*self.estimators.values(), *own]
+
     @property
     def most_synthetic(self) -> float:
         """The largest m of the study, as a multiple of n."""
         return max(float(m) for method in self.methods.values() for m in self.grid(method)["m"])
 
     def candidates(self, method: str) -> list[str]:
-        """Return the methods from whose fits λ̂ is chosen: the method itself, or those of its `choose_from`."""
-        return list(self.methods[method].choose_from or [method])
+        """Return the methods from whose fits λ̂ is chosen: those of its `choose_from`, or the method itself.
+
+        A method with a generator may also add nothing: the fits of 'none' are among its candidates.
+        """
+        chosen = self.methods[method]
+        if chosen.choose_from is not None:
+            return list(chosen.choose_from)
+        return [PLAIN, method] if chosen.generator is not None and PLAIN in self.methods else [method]
+
+    def ranks(self, method: str) -> list[int]:
+        """Return how simple each of the fits is from which a method's λ̂ is chosen, in their order."""
+        candidates = [self.methods[name] for name in self.candidates(method)]
+        return [rank_of(candidate) for candidate in candidates for _ in self.fits(candidate)]
 
     def fits(self, method: Method) -> dict[str, list[str]]:
         """Return the labels of a method's fits, each with the parts S_g whose pools it uses.
@@ -182,8 +223,17 @@ class Study:
         if method.generator is None:
             return {"m": [0.0], "alpha": ["balance"], "reserve": method.reserve, "focus": None}
         m = list(method.m or grid.m)
+        if PLAIN in self.methods:
+            m = [ratio for ratio in m if ratio > 0] or m  # the fits of 'none' are candidates
+        elif 0 not in m:
+            m = [0.0, *m]
         alpha = [a if isinstance(a, (str, dict)) else float(a) for a in method.alpha or grid.alpha]
         return {"m": m, "alpha": alpha, "reserve": method.reserve, "focus": grid.focus}
+
+    def pool_use(self, method: Method) -> dict[str, Any]:
+        """Return how a method's estimator uses the rows of the pool: their weights, and whether it is told of them."""
+        weights = [] if method.pool_weight == [1.0] else list(method.pool_weight)
+        return {"pool_weight": weights, "domain": method.domain}
 
     def stream(self, replicate: int | str | None = None) -> list[str]:
         """Return the options from which random streams derive."""
@@ -281,18 +331,26 @@ class Study:
 
     def fit(self, replicate: int | str, method: str, label: str) -> list[str]:
         """Return the arguments of codsa-fit."""
-        grid, estimator = self.grid_options(method, label), self.estimator_options()
+        grid, estimator = self.grid_options(method, label), self.estimator_options(method)
         return [*grid, *estimator, *self.metric_options(), *self.stream(replicate)]
 
     def grid_options(self, method: str, label: str) -> list[str]:
         """Return the options of codsa-fit for the grid of (m, α) and the real rows."""
         chosen = self.methods[method]
         ratio = float(label.removesuffix("-cross"))
-        return options(r=ratio, **self.grid(chosen), weighted=chosen.weighted, keep_grid=self.experiment.keep_grid)
+        grid = {**self.grid(chosen), **self.pool_use(chosen)}
+        return options(r=ratio, **grid, weighted=chosen.weighted, keep_grid=self.experiment.keep_grid)
 
-    def estimator_options(self) -> list[str]:
-        """Return the options of codsa-fit for the estimator."""
-        return section_options(self.experiment.estimator)
+    def estimator_options(self, method: str) -> list[str]:
+        """Return the options of codsa-fit for the estimators."""
+        (label, own), *further = self.estimators_of(method).items()
+        return [
+            *section_options(own),
+            *options(label=label),
+            *options(
+                further=[value({"label": name, **spec.model_dump(exclude_defaults=True)}) for name, spec in further]
+            ),
+        ]
 
     def metric_options(self) -> list[str]:
         """Return the options of codsa-fit for the metrics of test and validation rows."""
@@ -303,13 +361,20 @@ class Study:
         return [*self.estimator_trust(), *self.stream(replicate)]
 
     def estimator_trust(self) -> list[str]:
-        """Return the option that lets an estimator of the user's own run."""
-        return options(trust=own_class(self.experiment.estimator.name))
+        """Return the options that let estimators of the user's own run."""
+        own = (own_class(spec.name) for spec in self.all_estimators)
+        return options(trust=list(dict.fromkeys(name for name in own if name is not None)))
 
     def evaluation(self, method: str, **paths: Any) -> str:
-        """Return a method's --evaluation for codsa-eval: its name, its encoder, and paths by key."""
-        encoder = self._round_trip_encoder(method)
-        return value({"method": method, **paths, **({"encoder": encoder} if encoder else {})})
+        """Return a method's --evaluation for codsa-eval: its name, what it is to the report, and paths by key."""
+        encoder, chosen = self._round_trip_encoder(method), self.methods[method]
+        facts = {
+            "kind": kind_of(chosen, self.primary),
+            "source": uses_source(chosen, self.methods),
+            "ranks": self.ranks(method),
+            "estimators": list(self.estimators),
+        }
+        return value({"method": method, **facts, **paths, **({"encoder": encoder} if encoder else {})})
 
     def _round_trip_encoder(self, method: str) -> str | None:
         """Return the encoder that embeds a method's generated texts again; None where it generates none."""
@@ -318,7 +383,7 @@ class Study:
 
     def pretrained_module(self) -> str:
         """Return the module of the generator that is pretrained on the source set."""
-        return locate("generator", self._pretrained_name(), GENERATORS).partition(":")[0]
+        return _module("generator", self._pretrained_name(), GENERATORS)
 
     def _pretrained_name(self) -> str:
         name = self.experiment.pretrain.denoiser.get("generator", "tabular-diffusion")
@@ -329,8 +394,13 @@ class Study:
 
     def generator_module(self, generator: str) -> str:
         """Return the module of a generator."""
-        return locate("generator", self.generators[generator].name, GENERATORS).partition(":")[0]
+        return _module("generator", self.generators[generator].name, GENERATORS)
 
-    def estimator_module(self) -> str:
-        """Return the module of the estimator."""
-        return locate("estimator", self.experiment.estimator.name, ESTIMATORS).partition(":")[0]
+    def estimator_modules(self) -> list[str]:
+        """Return the modules of all estimators."""
+        return list(dict.fromkeys(_module("estimator", spec.name, ESTIMATORS) for spec in self.all_estimators))
+
+
+def _module(kind: str, name: str, registered: Mapping[str, str]) -> str:
+    """Return the module of a registered name or of `module:Class`."""
+    return locate(kind, name, registered).partition(":")[0]

@@ -16,6 +16,11 @@ for label in STUDIES:
             fits=expand(
                 f"{EVALUATION}/fits.parquet", method=STUDIES[label].methods, allow_missing=True
             ),
+            predictions=expand(
+                f"{EVALUATION}/predictions.parquet",
+                method=STUDIES[label].methods,
+                allow_missing=True,
+            ),
             manifests=expand(
                 f"{EVALUATION}/manifest.json", method=STUDIES[label].methods, allow_missing=True
             ),

@@ -19,7 +19,7 @@ rule fit:
         data=subpath(input.rows, parent=True),
         pools=lambda w, input: repeated("--pool", folders(input.pools)),
         grid=lambda w: study_of(w).grid_options(w.method, w.r),
-        estimator=lambda w: study_of(w).estimator_options(),
+        estimator=lambda w: study_of(w).estimator_options(w.method),
         metric=lambda w: study_of(w).metric_options(),
         stream=lambda w: study_of(w).stream(w.replicate),
         code=lambda w: stage_digest(*code_of(w).fit()),
