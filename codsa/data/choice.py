@@ -80,8 +80,8 @@ def standard_error(
     error = float(np.sqrt(np.sum((weight * deviation) ** 2)) / weight.sum())
     if metric != "rmse":
         return error
-    roots = sum(float(np.sqrt(np.average(part, weights=weight))) for part in losses)
-    return error / max(roots, np.finfo(float).tiny)
+    roots = [float(np.sqrt(np.average(part, weights=weight))) for part in (losses[0], losses[1])]
+    return error / max(sum(roots), float(np.finfo(float).tiny))
 
 
 def _bootstrapped(metric: str, rows: ScoredRows, a: np.ndarray, b: np.ndarray, stream: np.random.SeedSequence) -> float:

@@ -29,7 +29,7 @@ class Evaluation(Section):
     encoder: str | None = Field(default=None, description="by which generated texts are embedded again")
     ranks: list[Annotated[int, Field(ge=0, le=3)]] = Field(
         default=[],
-        description="how simple each of the fits is, for the choice among equally good ones: 0 adds nothing, 1 weights, "
+        description="how simple each of the fits is, to choose among equally good ones: 0 adds nothing, 1 weights, "
         "2 resamples, 3 generates; default: as the fits used weights or pools",
     )
     estimators: list[Name] = Field(default=[], description="labels of the estimators to judge; default: all")

@@ -36,11 +36,17 @@ def prediction_columns(rows: EvaluationSet, predictions: Mapping[tuple[str, str]
 
 
 def read_predictions(path: Path, rows: EvaluationSet, label: str, column: str) -> np.ndarray:
-    """Return the predictions of one estimator, ndarray of shape (n, C) or (n,), or raise where they are of other rows."""
+    """Return the predictions of one estimator, ndarray of shape (n, C) or (n,).
+
+    Raises
+    ------
+    CodsaError
+        Where they are of other rows, or of other estimators.
+    """
     table = read_parquet(path)
     if "row_id" not in table or not np.array_equal(table["row_id"].to_numpy(), rows.row_id):
         raise CodsaError(f"{path}: its rows are not the split's; run codsa-fit again")
-    names = [name for name in table if name.startswith(f"{label}/{column}/")]
+    names = [name for name in map(str, table) if name.startswith(f"{label}/{column}/")]
     if not names:
         raise CodsaError(f"{path}: has no column '{label}/{column}/0'; run codsa-fit again")
     matrix = table[names].to_numpy(dtype=float)

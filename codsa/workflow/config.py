@@ -59,6 +59,9 @@ class PretrainConfig(Section):
     inverter: dict[str, Any] = Field(default={}, description="settings of the inverter of the source's embeddings")
 
 
+DEFAULT_METHODS = ["none", "weighted", "bootstrap", "smote", "codsa"]
+
+
 class Experiment(Section):
     """One study: data, regions, law, methods, grid, estimator."""
 
@@ -105,9 +108,7 @@ class Experiment(Section):
     @field_validator("methods", mode="before")
     @classmethod
     def _presets(cls, methods: Any) -> Any:
-        return expanded(
-            ["none", "weighted", "bootstrap", "smote", "codsa"] if methods in (None, []) else methods, "methods"
-        )
+        return expanded(DEFAULT_METHODS if methods in (None, []) else methods, "methods")
 
     @field_validator("controls", mode="before")
     @classmethod

@@ -157,7 +157,10 @@ class Study:
 
     @cached_property
     def estimators(self) -> dict[str, EstimatorSpec]:
-        """The study's estimators by label, its own first; each averages as many fits as a cross-fitted arm has folds."""
+        """The study's estimators by label, its own first.
+
+        Each averages at least as many fits as a cross-fitted arm has folds, so that all arms have the same budget.
+        """
         own = self.experiment.estimator
         label, further = own.name.replace(":", "."), further_of(self.experiment)
         if label in further:
