@@ -67,21 +67,25 @@ def standard_error(
 ) -> float:
     """Return the standard error of the paired difference of a metric between two predictions of the same rows.
 
-    Of a mean loss it is that of the weighted mean of the rows' differences; for the root of one, of the squares'
-    difference over the sum of both roots; of any other metric it is the spread over `RESAMPLES` bootstrap samples,
-    drawn within regions.
+    Of a mean loss, or the root of one, it is that of the weighted mean of the rows' differences; of any other metric it
+    is the spread over `RESAMPLES` bootstrap samples, drawn within regions.
     """
     losses = [row_losses(metric, rows.y, predicted) for predicted in (a, b)]
     if losses[0] is None or losses[1] is None:
         return _bootstrapped(metric, rows, a, b, stream)
     weight = law_weights(rows.region, rows.q)
-    difference = losses[0] - losses[1]
+    terms = [_term(metric, part, weight) for part in (losses[0], losses[1])]
+    difference = terms[0] - terms[1]
     deviation = difference - np.average(difference, weights=weight)
-    error = float(np.sqrt(np.sum((weight * deviation) ** 2)) / weight.sum())
+    return float(np.sqrt(np.sum((weight * deviation) ** 2)) / weight.sum())
+
+
+def _term(metric: str, losses: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return each row's part of a metric, to first order: its loss, or for a root its loss over twice the root."""
     if metric != "rmse":
-        return error
-    roots = [float(np.sqrt(np.average(part, weights=weight))) for part in (losses[0], losses[1])]
-    return error / max(sum(roots), float(np.finfo(float).tiny))
+        return losses
+    root = float(np.sqrt(np.average(losses, weights=weight)))
+    return losses / max(2 * root, float(np.finfo(float).tiny))
 
 
 def _bootstrapped(metric: str, rows: ScoredRows, a: np.ndarray, b: np.ndarray, stream: np.random.SeedSequence) -> float:

@@ -130,7 +130,10 @@ def _temperature(logits: np.ndarray, validation: WeightedRows) -> float:
 
 
 def _given(classes: int) -> Any:
-    """Return a classifier of scikit-learn's protocol whose decision function is its input."""
+    """Return a classifier of scikit-learn's protocol whose decision function is its input.
+
+    Of two classes scikit-learn takes a decision d as the logits (−d, d).
+    """
     from sklearn.base import BaseEstimator, ClassifierMixin
 
     class Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -140,7 +143,7 @@ def _given(classes: int) -> Any:
             return self
 
         def decision_function(self, x: np.ndarray) -> np.ndarray:
-            return x if classes > 2 else x[:, 1] - x[:, 0]
+            return x if classes > 2 else (x[:, 1] - x[:, 0]) / 2
 
         def predict(self, x: np.ndarray) -> np.ndarray:
             return np.asarray(x.argmax(axis=1))
