@@ -26,7 +26,8 @@ SOURCE = ("source-rows", "source-domain", "source-weighted", "source-ratio")
 """Controls of a study of tables with a source set: its rows added."""
 NOT_TABLES = ("cnn", "tfidf-logistic", "autoencoder", "local-outliers")
 """Registered estimators of images, texts, and for detection."""
-ORACLES = ("oracle", "fresh")
+CLOSED_FORM = ("gaussian", "text-gaussian")
+"""Generators that cost one covariance matrix: what a network has to beat."""
 
 
 def plain_table(experiment: Experiment) -> bool:
@@ -95,12 +96,17 @@ def is_oracle(method: Method) -> bool:
 
 
 def is_codsa(method: Method) -> bool:
-    """Say whether a method draws rows from a generator that is trained: no resampler, no oracle."""
-    return method.generator is not None and not is_oracle(method) and not _resamples(method)
+    """Say whether a method adds rows of a trained generator where Q asks for them.
+
+    No resampler does, no closed form, no oracle, and not unconditional generation (α = p), the rival of the paper.
+    """
+    generated = method.generator is not None and not is_oracle(method) and not _is_simple(method)
+    return generated and method.alpha != ["training"]
 
 
-def _resamples(method: Method) -> bool:
-    return method.generator is not None and resamples(method.generator)
+def _is_simple(method: Method) -> bool:
+    """Say whether a method's pool is made of real rows by a rule, or drawn from a closed form."""
+    return method.generator is not None and (resamples(method.generator) or method.generator in CLOSED_FORM)
 
 
 def kind_of(method: Method, primary: str | None) -> str:
@@ -117,7 +123,7 @@ def rank_of(method: Method) -> int:
     if method.generator is None:
         own = method.estimator is not None
         return RESAMPLING if own else WEIGHTS if method.weighted else NONE
-    return RESAMPLING if _resamples(method) else GENERATOR
+    return RESAMPLING if _is_simple(method) else GENERATOR
 
 
 def uses_source(method: Method, methods: Mapping[str, Method]) -> bool:

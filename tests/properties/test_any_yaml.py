@@ -14,7 +14,8 @@ from codsa.cli.common import parse_settings
 from codsa.errors import CodsaError
 from codsa.io.yamls import parse_decimal, parse_value, parse_yaml
 from codsa.stages.split import parse_size
-from codsa.workflow.config import PRESETS, Experiment, validated
+from codsa.workflow.config import Experiment, validated
+from codsa.workflow.methods import PRESETS
 from codsa.workflow.study import Study
 from codsa.workflow.study import settings as written
 

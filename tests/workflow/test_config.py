@@ -22,7 +22,8 @@ from codsa.data.dataset import load_dataset
 from codsa.errors import CodsaError
 from codsa.io.yamls import read_yaml
 from codsa.workflow import code_digests
-from codsa.workflow.config import PRESETS, Config, Experiment, load_experiment, merge, validated
+from codsa.workflow.config import Config, Experiment, load_experiment, merge, validated
+from codsa.workflow.methods import PRESETS
 from codsa.workflow.study import Study, settings
 from codsa.workflow.template import write_experiment
 
