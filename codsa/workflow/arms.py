@@ -119,7 +119,7 @@ def kind_of(method: Method, primary: str | None) -> str:
 
 
 def rank_of(method: Method) -> int:
-    """Return how simple a method is: of two that validation cannot tell apart the simpler wins (`codsa.data.choice`)."""
+    """Return how simple a method is; of two that validation cannot tell apart the simpler is chosen."""
     if method.generator is None:
         own = method.estimator is not None
         return RESAMPLING if own else WEIGHTS if method.weighted else NONE
