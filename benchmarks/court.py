@@ -23,7 +23,7 @@ import yaml
 from in_process import run
 from real_tables import REGRESSION, TABLES, one_file
 
-from codsa.settings.estimator import STRONG
+from codsa.workflow.arms import STRONG
 
 SEED = 7_041
 """Of the simulated pools and of all streams: the figures that designs were made by have other seeds."""

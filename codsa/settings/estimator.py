@@ -44,25 +44,3 @@ class NamedEstimator(EstimatorSpec):
     """An estimator with a label, one of several that are fitted on the same rows."""
 
     label: Name = Field(description="its name in tables")
-
-
-STRONG = {
-    "perceptrons": EstimatorSpec(
-        name="mlp",
-        preprocess="standard",
-        settings={"hidden": [128, 128], "batch": 256, "learning_rate": 0.002, "patience": 15},
-        average=3,
-    ),
-    "boosting": EstimatorSpec(
-        name="gradient-boosting",
-        settings={"min_samples_leaf": 20, "l2_regularization": 1.0, "learning_rate": 0.05},
-        search=[
-            {"max_iter": 40, "max_leaf_nodes": 4},
-            {"max_iter": 120, "max_leaf_nodes": 4},
-            {"max_iter": 120, "max_leaf_nodes": 12},
-            {"max_iter": 300, "max_leaf_nodes": 12},
-        ],
-    ),
-}
-"""Strong estimators beside the study's own, by label: averaged perceptrons on standardised features, and boosting whose
-size validation rows choose, so that few rows get a small model."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from codsa.data.choice import GENERATOR, NONE, RESAMPLING, WEIGHTS
 from codsa.errors import CodsaError, suggest
 from codsa.generators.base import resamples
-from codsa.settings.estimator import STRONG, EstimatorSpec
+from codsa.settings.estimator import EstimatorSpec
 from codsa.workflow.config import Data, Experiment
 from codsa.workflow.methods import PRESETS, Method
 from codsa.workflow.modalities import may_have_images
@@ -28,6 +28,26 @@ NOT_TABLES = ("cnn", "tfidf-logistic", "autoencoder", "local-outliers")
 """Registered estimators of images, texts, and for detection."""
 CLOSED_FORM = ("gaussian", "text-gaussian")
 """Generators that cost one covariance matrix: what a network has to beat."""
+STRONG = {
+    "perceptrons": EstimatorSpec(
+        name="mlp",
+        preprocess="standard",
+        settings={"hidden": [128, 128], "batch": 256, "learning_rate": 0.002, "patience": 15},
+        average=3,
+    ),
+    "boosting": EstimatorSpec(
+        name="gradient-boosting",
+        settings={"min_samples_leaf": 20, "l2_regularization": 1.0, "learning_rate": 0.05},
+        search=[
+            {"max_iter": 40, "max_leaf_nodes": 4},
+            {"max_iter": 120, "max_leaf_nodes": 4},
+            {"max_iter": 120, "max_leaf_nodes": 12},
+            {"max_iter": 300, "max_leaf_nodes": 12},
+        ],
+    ),
+}
+"""Strong estimators beside the study's own, by label: averaged perceptrons on standardised features, and boosting whose
+size validation rows choose, so that few rows get a small model."""
 
 
 def plain_table(experiment: Experiment) -> bool:
