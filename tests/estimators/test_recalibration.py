@@ -82,12 +82,16 @@ def test_a_regression_gets_a_line() -> None:
     assert recalibration(np.zeros(500), rows_of(y), rows_of(y), None) == Recalibration()
 
 
-def test_another_fit_of_the_same_rows_keeps_the_shift() -> None:
+def test_a_shift_that_validation_rows_contradict_is_left_out() -> None:
     logits, y = labelled(2)
-    helped = Recalibration(np.array([0.3, -0.3]), temperature=9.0)
-    own = refitted(helped, softmax(2 * logits, axis=1), rows_of(y))
-    assert own.shift is helped.shift
+    predicted = softmax(2 * logits, axis=1)
+    own = refitted(Recalibration(np.array([0.3, -0.3])), predicted, rows_of(y))
+    assert own.shift is not None
+    assert own.shift.tolist() == [0, 0]
     assert own.temperature == pytest.approx(2, rel=0.15)
+    shift = np.array([0.3, -0.3])
+    kept = refitted(Recalibration(shift), softmax(logits - shift, axis=1), rows_of(y))
+    assert kept.shift is shift
 
 
 @pytest.mark.parametrize("classes", [2, 3])
