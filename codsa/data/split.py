@@ -125,15 +125,15 @@ def in_regions_of(split: Split, dataset: AnyDataset) -> AnyDataset:
     schema = replace(dataset.schema, regions=split.regions)
     if not isinstance(dataset, StoredDataset):
         return replace(dataset, schema=schema)
-    index = pd.Index(split.regions.names).get_indexer(split.frame["region"]).astype(np.int64)
+    index = pd.Index(split.regions.names).get_indexer(pd.Index(split.frame["region"])).astype(np.int64)
     return replace(dataset, schema=schema, index=index)
 
 
 def training_schema(dataset: AnyDataset, split: Split) -> Schema:
     """Return the schema by which estimators encode rows: levels and bounds are those of the training rows.
 
-    Validation and test rows may hold levels that it lacks, and values beyond its bounds; estimators take such a level
-    for a missing one (see `codsa.estimators.base.preprocessor`).
+    Validation and test rows, and generated rows that a source set taught, may hold levels that it lacks, and values
+    beyond its bounds; `codsa.estimators.base.preprocessor` says what estimators make of them.
 
     Returns
     -------

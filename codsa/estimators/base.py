@@ -117,7 +117,8 @@ def feature_matrix(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
     """Return the features as numbers, ndarray of float64, shape (n, d).
 
     Ordered columns as they are (missing as NaN, dates in days), arrays element by element, others
-    as level codes (-1 for a level that the schema lacks, which `preprocessor` handles). An array or text that is the only feature keeps its type.
+    as level codes (-1 for a level that the schema lacks, which `preprocessor` handles). An array or text that is the
+    only feature keeps its type.
     """
     matrices = [_numbers(rows[name], schema.column(name)) for name in schema.features]
     return matrices[0] if len(matrices) == 1 else np.column_stack(matrices).astype(float, copy=False)

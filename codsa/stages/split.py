@@ -135,7 +135,7 @@ def units(dataset: AnyDataset) -> np.ndarray:
 
 
 def shuffled_units(unit: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Number the units in a random order that stays when rows are appended, and when other units change.
+    """Return the units' numbers in a random order that stays when rows are appended, and when other units change.
 
     Parameters
     ----------
@@ -215,7 +215,9 @@ def _final_regions(dataset: AnyDataset, region: np.ndarray, role: np.ndarray, q:
         counts = np.bincount(final[role == role_name], minlength=len(regions))
         if (counts[q > 0] == 0).any():
             name = regions.names[int(np.flatnonzero((counts == 0) & (q > 0))[0])]
-            raise CodsaError(f"region '{name}' gets no {role_name} row; raise the {role_name} count, or give fewer regions")
+            raise CodsaError(
+                f"region '{name}' gets no {role_name} row; raise the {role_name} count, or give fewer regions"
+            )
     return final
 
 
