@@ -81,7 +81,7 @@ def test_quantiles_of_a_column_with_missing_values() -> None:
     x = np.r_[np.arange(80.0), np.full(20, np.nan)]
     rows, schema = prepared(RegionRule(by="quantile", column="x", quantiles=4), x=x)
     assert sizes(rows, schema) == {"x 0–25 %": 20, "x 25–50 %": 20, "x 50–75 %": 20, "x 75–100 %": 20, MISSING: 20}
-    assert schema.regions.members == [[None, 19.0], [19.0, 39.0], [39.0, 59.0], [59.0, None], []]
+    assert schema.regions.members == [[None, 19.0], [19.0, 39.0], [39.0, 59.0], [59.0, None], [MISSING]]
     assert survives_json(schema.regions, rows)
 
 
