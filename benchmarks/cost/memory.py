@@ -22,7 +22,7 @@ def streaming(out: Section) -> None:
     for name, settings in kinds.items():
         made = train(dataset, split, 0.5, name, settings, WORK)
         parameters = {"generator": name, "settings": settings, "r": 0.5, "fold": None}
-        write_generator(folder / name, made, dataset.schema, {"dataset": "", "split": ""}, parameters)
+        write_generator(folder / name, made, made.schema, {"dataset": "", "split": ""}, parameters)
         for count in (10**5, 10**7) if name == "bootstrap" else (10**5, 10**6):
             pool = folder / f"{name}-{count}"
             code = command("sample", ["--generator", folder / name, "--rows", count // 2, "--out", pool])

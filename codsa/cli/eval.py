@@ -76,8 +76,7 @@ def evaluate(
 
     codsa-eval --data data --split split.parquet --fits r0.5 --pool pool0.5 --fits r1 --pool pool1 --out eval
     """
-    from codsa.data.rows import open_dataset
-    from codsa.data.split import load_split
+    from codsa.data.split import open_split
     from codsa.settings.evaluation import Evaluation
     from codsa.stages.evaluate import check_outputs, evaluate_methods
 
@@ -89,8 +88,7 @@ def evaluate(
     if fits and out:
         methods = [Evaluation(out=out, fits=fits, pool=pool or [], method=method, encoder=encoder)]
     check_outputs(methods)
-    dataset = open_dataset(data)
-    roles = load_split(split, dataset)
+    dataset, roles = open_split(data, split)
     parameters = {"experiment": experiment, "replicate": replicate, "seed": seed}
     seeds = seed_context(seed, experiment, replicate)
     evaluate_methods(methods, dataset, roles, seeds, trusted=trust or (), parameters=parameters)

@@ -99,16 +99,14 @@ def fit(
     """
     from codsa.data.metrics import check_metric, default_metric
     from codsa.data.pool import load_pool
-    from codsa.data.rows import open_dataset
-    from codsa.data.split import VALIDATION, load_split
+    from codsa.data.split import VALIDATION, open_split
     from codsa.io.artifacts import folder_output
     from codsa.io.names import FIT
     from codsa.stages.fit import fit_grid, write_fits
     from codsa.stages.scoring import evaluation_set
 
     folder_output(out, FIT)
-    dataset = open_dataset(data)
-    roles = load_split(split, dataset)
+    dataset, roles = open_split(data, split)
     pools = [load_pool(folder, dataset.schema) for folder in pool or []]
     r = pools[0].r if len(pools) > 1 else r
     task = dataset.schema.task

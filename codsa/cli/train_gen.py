@@ -101,8 +101,7 @@ def train_gen(
     codsa-train-gen --data data --split rep~0/split.parquet --pretrained pretrained --set tune=lora --out gen
     """
     from codsa.data.dataset import load_dataset
-    from codsa.data.rows import open_dataset
-    from codsa.data.split import FOLD_RATIO, load_split
+    from codsa.data.split import FOLD_RATIO, open_split
     from codsa.io import processes as parallel
     from codsa.io.artifacts import folder_output
     from codsa.io.checkpoints import checkpoint_dir
@@ -139,8 +138,7 @@ def train_gen(
         return
     if split is None:
         raise CodsaError("--split is needed to know S_g; codsa-split writes it")
-    dataset = open_dataset(data)
-    roles = load_split(split, dataset)
+    dataset, roles = open_split(data, split)
     inputs = {"dataset": dataset.digest, "split": roles.digest}
     inputs |= {"pretrained": pretrained_digest(pretrained)} if pretrained else {}
     r = FOLD_RATIO if fold is not None else r
@@ -158,7 +156,7 @@ def train_gen(
             fold=fold,
         )
         if parallel.is_main():
-            write_generator(out, trained, dataset.schema, inputs=inputs, parameters=parameters)
+            write_generator(out, trained, trained.schema, inputs=inputs, parameters=parameters)
 
 
 main = runner(app)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.data.regions import MISSING, REST, Regions, range_name
+from codsa.data.regions import MISSING, REST, Regions, quantile_name, range_name
 from codsa.errors import CodsaError
 
 NAMED_MEMBERS = 3
@@ -53,6 +53,7 @@ class _Pool:
         self.counts: dict[int, int] = dict(enumerate(counts.tolist()))
         self.names = dict(enumerate(regions.names))
         self.members = {k: deque(member) for k, member in enumerate(regions.members)}
+        self.quantiles = dict(enumerate(regions.quantiles))
         self.name_counts = Counter(regions.names)
         self.by_size = [(count, k) for k, count in self.counts.items()]
         heapq.heapify(self.by_size)
@@ -79,7 +80,12 @@ class _Pool:
         order = sorted(self.names)
         members = [list(self.members[k]) for k in order]
         return Regions(
-            self.regions.kind, [self.names[k] for k in order], self.regions.column, members=members, pooled=self.notes
+            self.regions.kind,
+            [self.names[k] for k in order],
+            self.regions.column,
+            members=members,
+            pooled=self.notes,
+            quantiles=[self.quantiles[k] for k in order if k in self.quantiles],
         )
 
     def _smallest(self, *excluded: int) -> int:
@@ -138,7 +144,11 @@ class _Pool:
                     "explicit regions"
                 )
             self.members[first] = deque([a[0], b[1]])
-            return range_name(str(column), a[0], b[1])
+            if not self.quantiles:
+                return range_name(str(column), a[0], b[1])
+            low, high = self.quantiles[first][0], self.quantiles.pop(second)[1]
+            self.quantiles[first] = [low, high]
+            return quantile_name(str(column), low, high, self.regions.quantiles)
         if kind == "expressions" and not (a and b):
             self.members[first] = deque()
             return REST

@@ -3,6 +3,8 @@
 A partition is by the values of a column (the class, a group), by ranges of an ordered column
 (explicit edges or quantiles), or by expressions. It is resolved once, on the prepared table; from
 then on `Regions.assign` is a pure function of a row, so generated rows are checked with it too.
+Only the edges of quantiles change once more: the prepared table's edges deal the rows to roles, and
+each split then takes the edges from its training rows alone (see `Regions.settled`).
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +43,9 @@ class Regions:
         true one decides, and none for the region of the rows that no expression takes.
     pooled : list of dict
         The regions that were joined because they had too few rows: region, rows, into.
+    quantiles : list of [float, float]
+        For ranges by quantile: per range, the shares of rows below it and up to its end. Empty for another partition,
+        and the region of missing values has none.
     """
 
     kind: str
@@ -48,6 +53,7 @@ class Regions:
     column: str | None
     members: list[list[Any]]
     pooled: list[dict[str, Any]] = field(default_factory=list)
+    quantiles: list[list[float]] = field(default_factory=list)
 
     def __len__(self) -> int:
         """Return K."""
@@ -116,9 +122,36 @@ class Regions:
             return {self.column: self.members[k][0]}
         return {}
 
+    def settled(self, values: pd.Series) -> Regions:
+        """Return the partition with its edges by quantile taken from some rows; another partition as it is.
+
+        The edge after a range is the greatest of these rows' values in it, so that these rows keep their regions, and
+        the edges depend on no other row as long as each row stays in its range.
+
+        Parameters
+        ----------
+        values : Series
+            The column's values in the training rows of a split.
+
+        Raises
+        ------
+        CodsaError
+            For a range in which none of these rows lies.
+        """
+        if not self.quantiles:
+            return self
+        region, settled = self._by_range(values), replace(self, members=[list(member) for member in self.members])
+        for k in range(len(self.quantiles) - 1):
+            inside = values[region == k]
+            if not len(inside):
+                raise CodsaError(f"region '{self.names[k]}' has no training row; give fewer quantiles")
+            settled.members[k][1] = settled.members[k + 1][0] = _edge(inside.max())
+        return settled
+
     def to_dict(self) -> dict[str, Any]:
         """Return the partition as it is written to `schema.json`."""
-        return asdict(self)
+        record = asdict(self)
+        return record if self.quantiles else {key: value for key, value in record.items() if key != "quantiles"}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Regions:
@@ -147,6 +180,11 @@ def _bound(edge: Any) -> float | None:
         return float(pd.Timestamp(edge).as_unit("ns").value) if isinstance(edge, str) else edge
     except ValueError:
         raise CodsaError(f"regions: edge '{edge}' is neither a number nor an ISO date") from None
+
+
+def _edge(value: Any) -> float | str:
+    """Return a value of an ordered column as an edge: a date as ISO text, a number as float."""
+    return value.isoformat() if isinstance(value, pd.Timestamp) else float(value)
 
 
 def by_values(column: str, values: pd.Series) -> Regions:
@@ -178,17 +216,25 @@ def by_edges(column: str, values: pd.Series, edges: Sequence[Any]) -> Regions:
 
 
 def by_quantiles(column: str, values: pd.Series, count: int) -> Regions:
-    """Make `count` ranges of about equal numbers of rows; equal quantiles fall together."""
+    """Make `count` ranges of about equal numbers of rows; equal quantiles fall together.
+
+    A range is named after its shares of the rows, which are the same in every split, and not after its edges, which
+    are those of a split's training rows (see `Regions.settled`).
+    """
     if count < 2:
         raise CodsaError(f"regions of '{column}': {count} quantiles; at least 2 are needed")
     numbers = _ordered(values)
-    steps = np.quantile(numbers[~np.isnan(numbers)], np.arange(1, count) / count, method="inverted_cdf")
-    edges = [float(e) for e in np.unique(steps) if e < np.nanmax(numbers)]
+    shares = np.arange(1, count) / count
+    steps = np.quantile(numbers[~np.isnan(numbers)], shares, method="inverted_cdf")
+    share_of_edge = dict(zip(steps.tolist(), shares.tolist(), strict=True))  # of equal quantiles the last one counts
+    edges = [edge for edge in share_of_edge if edge < np.nanmax(numbers)]
     if not edges:
         raise CodsaError(f"regions of '{column}': its quantiles all fall together; give explicit edges")
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return by_edges(column, values, [pd.Timestamp(int(e)).isoformat() for e in edges])
-    return by_edges(column, values, edges)
+    is_date = pd.api.types.is_datetime64_any_dtype(values)
+    regions = by_edges(column, values, [pd.Timestamp(int(e)).isoformat() for e in edges] if is_date else edges)
+    quantiles = [list(pair) for pair in itertools.pairwise([0.0, *(share_of_edge[edge] for edge in edges), 1.0])]
+    names = [quantile_name(column, low, high, quantiles) for low, high in quantiles]
+    return replace(regions, names=[*names, *regions.names[len(names) :]], quantiles=quantiles)
 
 
 def by_expressions(expressions: Mapping[str, str], frame: pd.DataFrame) -> Regions:
@@ -204,6 +250,22 @@ def range_name(column: str, low: Any, high: Any) -> str:
     if low is None:
         return column if high is None else f"{column} ≤ {_short(high)}"
     return f"{column} > {_short(low)}" if high is None else f"{_short(low)} < {column} ≤ {_short(high)}"
+
+
+def quantile_name(column: str, low: float, high: float, quantiles: list[list[float]]) -> str:
+    """Return the name of a range by quantile from the shares of rows below it and up to its end, in per cent.
+
+    Parameters
+    ----------
+    quantiles : list of [float, float]
+        Of the whole partition: shares less than 1 % apart are named with a decimal.
+    """
+    decimals = 0 if min(b - a for a, b in quantiles) > 0.01 - 1e-9 else 1
+    return f"{column} {_percent(low, decimals)}–{_percent(high, decimals)} %"
+
+
+def _percent(share: float, decimals: int) -> str:
+    return f"{100 * share:.{0 if share in (0.0, 1.0) else decimals}f}"
 
 
 def _short(edge: Any) -> str:

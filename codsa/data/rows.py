@@ -184,8 +184,8 @@ def _scan(path: Path, schema: Schema) -> StoredDataset:
     def described_chunks() -> Iterator[pd.DataFrame]:
         nonlocal columns
         for chunk in stored_chunks(path, schema.columns):
-            described = [tables.describe(c, chunk[c.name]) for c in schema.columns]
-            columns = [merged(a, b) for a, b in zip(columns, described, strict=True)] if columns else described
+            parts = [tables.describe(c, chunk[c.name]) for c in schema.columns]
+            columns = [merged(a, b) for a, b in zip(columns, parts, strict=True)] if columns else parts
             region_parts.append(schema.regions.assign(chunk))
             yield chunk
 
@@ -197,6 +197,28 @@ def _scan(path: Path, schema: Schema) -> StoredDataset:
     regions = np.concatenate(region_parts)
     refuse_gaps(described_schema.regions, regions)
     return StoredDataset(path, described_schema, content_digest(rows_digest, described_schema), regions)
+
+
+def described(schema: Schema, rows: Rows) -> Schema:
+    """Return the schema with the levels, bounds and missing values of some rows, and of no other row.
+
+    The classes of the target stay: they define the task. So do names and types, and the regions. A column that is not
+    modelled has neither levels nor bounds.
+
+    Parameters
+    ----------
+    schema : Schema
+    rows : DataFrame or StoredRows
+        With the modelled columns, in the schema's types; stored rows are read chunk by chunk.
+    """
+    columns = {c.name: replace(c, levels=None, minimum=None, maximum=None, missing=0) for c in schema.columns}
+    columns |= {c.name: replace(columns[c.name], levels=[]) for c in schema.modelled if c.levels is not None}
+    for chunk in chunks(rows):
+        for column in schema.modelled:
+            columns[column.name] = merged(columns[column.name], tables.describe(column, chunk[column.name]))
+    if schema.task != "regression":
+        columns[schema.target] = schema.column(schema.target)
+    return replace(schema, columns=list(columns.values()))
 
 
 def merged(a: Column, b: Column) -> Column:

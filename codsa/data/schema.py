@@ -49,7 +49,9 @@ class Column:
     minimum, maximum : float, int or str, optional
         The bounds of an ordered column (ISO text for dates).
     missing : int
-        The number of missing values.
+        The number of missing values. A dataset's schema describes all of its rows, for the user: no generator or
+        estimator reads these levels, bounds and missing values but the target's classes. Theirs are those of the rows
+        that they may see (see `codsa.data.rows.described`).
     note : str
         Why a column is left out.
     shape : list of int, optional
@@ -295,6 +297,8 @@ def cast(values: pd.Series, column: Column) -> pd.Series:
 def _cast_levels(values: pd.Series, levels: list[Any] | None) -> pd.Series:
     """Cast to the type of the known levels, which some of the rows alone may not determine."""
     are_integers = not isinstance(levels[0], str) if levels else None
+    if are_integers and values.isna().all():
+        return pd.Series(pd.NA, index=values.index, dtype="Int64")
     if pd.api.types.is_numeric_dtype(values) and (are_whole(values.dropna()) if are_integers is None else are_integers):
         return to_whole(values)
     if values.dtype == TEXT:

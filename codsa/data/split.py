@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from codsa.data.rows import AnyDataset
+from codsa.data.regions import Regions
+from codsa.data.rows import AnyDataset, StoredDataset, described, open_dataset
 from codsa.data.schema import Schema
 from codsa.errors import CodsaError
 from codsa.io.artifacts import files_output, new_files
@@ -40,13 +41,16 @@ class Split:
     q, p : ndarray of shape (K,)
         Region weights of the target law and of the training rows.
     digest : str
-        Of the table and q, so that a changed law changes the digest.
+        Of the table, q and the regions, so that a changed law changes the digest.
+    regions : Regions, optional
+        The partition, its edges by quantile taken from the training rows; default: the dataset's.
     """
 
     frame: pd.DataFrame
     q: np.ndarray
     p: np.ndarray
     digest: str
+    regions: Regions | None = None
 
     @property
     def n(self) -> int:
@@ -103,11 +107,49 @@ def role_sizes(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
     return {str(role): {str(k): int(v) for k, v in names.value_counts(sort=False).items()} for role, names in roles}
 
 
+def settled_regions(dataset: AnyDataset, training: np.ndarray) -> Regions:
+    """Return a dataset's partition, its edges by quantile taken from the training rows (see `Regions.settled`).
+
+    Parameters
+    ----------
+    training : ndarray of bool, shape (n,)
+    """
+    regions = dataset.schema.regions
+    return regions.settled(dataset.column(str(regions.column))[training]) if regions.quantiles else regions
+
+
+def in_regions_of(split: Split, dataset: AnyDataset) -> AnyDataset:
+    """Return the dataset with the regions of a split: the schema's partition, and each row's region."""
+    if split.regions is None or split.regions == dataset.schema.regions:
+        return dataset
+    schema = replace(dataset.schema, regions=split.regions)
+    if not isinstance(dataset, StoredDataset):
+        return replace(dataset, schema=schema)
+    index = pd.Index(split.regions.names).get_indexer(pd.Index(split.frame["region"])).astype(np.int64)
+    return replace(dataset, schema=schema, index=index)
+
+
+def training_schema(dataset: AnyDataset, split: Split) -> Schema:
+    """Return the schema by which estimators encode rows: levels and bounds are those of the training rows.
+
+    Validation and test rows, and generated rows that a source set taught, may hold levels that it lacks, and values
+    beyond its bounds; `codsa.estimators.base.preprocessor` says what estimators make of them.
+
+    Returns
+    -------
+    Schema
+        As `codsa.data.rows.described` returns it, of S_g ∪ S_r.
+    """
+    return described(dataset.schema, dataset.part(split.rows(TRAIN)))
+
+
 def write_split(
     path: Path, frame: pd.DataFrame, dataset: AnyDataset, q: np.ndarray, parameters: Mapping[str, Any]
 ) -> None:
-    """Write `split.parquet` and, beside it, `split.json` with the laws and sizes."""
+    """Write `split.parquet` and, beside it, `split.json` with the laws, the sizes and the regions."""
+    regions = settled_regions(dataset, (frame["role"] == TRAIN).to_numpy())
     facts = {"q": q, "p": training_shares(frame, dataset.schema), "sizes": role_sizes(frame)}
+    facts |= {"regions": regions.to_dict()}
     path = real_path(path)
     with new_files(record_of(path), SPLIT) as staged:
         write_parquet(staged / path.name, frame)
@@ -136,15 +178,39 @@ class SplitFacts:
         Region weights of the target law and of the training rows.
     sizes : dict
         Rows of each role and region.
+    regions : dict
+        The partition, as `Regions.to_dict` returns it.
     """
 
     q: list[float]
     p: list[float]
     sizes: dict[str, dict[str, int]]
+    regions: dict[str, Any]
+
+
+def open_split(data: Path, split: Path) -> tuple[AnyDataset, Split]:
+    """Open a dataset and one of its splits; the dataset comes in the split's regions.
+
+    Every stage after codsa-split opens them together: where regions are by quantile, their edges are those of the
+    split's training rows.
+
+    Parameters
+    ----------
+    data : Path
+        The folder that codsa-prepare wrote.
+    split : Path
+        The table that codsa-split wrote.
+    """
+    dataset = open_dataset(data)
+    roles = load_split(split, dataset)
+    return in_regions_of(roles, dataset), roles
 
 
 def load_split(path: Path, dataset: AnyDataset) -> Split:
-    """Read a split and check its files, its dataset, its row_ids and its law."""
+    """Read a split and check its files, its dataset, its row_ids, its law and its regions.
+
+    The dataset keeps the regions that it has; `open_split` gives it those of the split.
+    """
     record = read_manifest(record_of(path), SPLIT)
     if path.name not in record.outputs:
         raise CodsaError(f"{path}: the .json beside it is not of this split; run codsa-split again")
@@ -158,4 +224,7 @@ def load_split(path: Path, dataset: AnyDataset) -> Split:
     q, p = np.array(facts.q), training_shares(frame, dataset.schema)
     if len(q) != len(p) or not (np.isfinite(q).all() and (q >= 0).all() and abs(q.sum() - 1) < 1e-9):
         raise CodsaError(f"{record_of(path)}: q = {facts.q} is no law over the {len(p)} regions; run codsa-split again")
-    return Split(frame, q, p, digest([record.outputs[path.name], q]))
+    regions = Regions.from_dict(facts.regions)
+    if regions.names != dataset.schema.regions.names:
+        raise CodsaError(f"{record_of(path)}: its regions are not those of the dataset; run codsa-split again")
+    return Split(frame, q, p, digest([record.outputs[path.name], q, facts.regions]), regions)

@@ -230,7 +230,8 @@ class LevelBlock:
     ----------
     column : Column
     order : ndarray of int64
-        The codes that were seen (index of the level, missing last), most frequent first.
+        The codes that were seen (index of the level, missing last), most frequent first; -1 for a level of a source
+        set that the column does not have, which is not allowed then.
     allowed : ndarray of bool, shape (K, len(order))
         Which levels a region may have, where the column defines or determines the region; else empty.
     """
@@ -273,7 +274,7 @@ class LevelBlock:
         """Return the rank of each value's level by frequency, ndarray of int64, shape (n,)."""
         codes = level_codes(values, self.column)
         rank_of_code = np.full(len(self.column.levels or []) + 2, -1, dtype=np.int64)
-        rank_of_code[self.order] = np.arange(len(self.order))
+        rank_of_code[self.order[self.order >= 0]] = np.flatnonzero(self.order >= 0)
         ranks = rank_of_code[codes]
         if (ranks < 0).any():
             value = values.iloc[int(np.flatnonzero(ranks < 0)[0])]
@@ -324,14 +325,16 @@ class LevelBlock:
 
         Parameters are those of `OrderedBlock.adapt`.
         """
+        own_levels = np.array([*(self.column.levels or []), None], dtype=object)[self.order]
+        adapted = replace(self, column=column, order=level_codes(pd.Series(own_levels, dtype=object), column))
         if region is not None and self.regional:
-            return replace(self, allowed=_observed_levels(region, self._ranks(values), (count, len(self.order))))
-        own_levels = [*(self.column.levels or []), None]
+            allowed = _observed_levels(region, adapted._ranks(values), (count, len(self.order)))
+            return replace(adapted, allowed=allowed)
         levels = {*(column.levels or []), *([None] if column.missing else [])}
-        shared = np.array([own_levels[code] in levels for code in self.order])
+        shared = np.array([level in levels for level in own_levels])
         if shared.all():
-            return self
-        return replace(self, allowed=self.allowed & shared if self.regional else np.tile(shared, (count, 1)))
+            return adapted
+        return replace(adapted, allowed=self.allowed & shared if self.regional else np.tile(shared, (count, 1)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return an empty mapping: all that is fitted is arrays."""

@@ -22,12 +22,14 @@ def to_float(values: pd.Series) -> np.ndarray:
 def from_float(numbers: np.ndarray, column: Column) -> pd.Series:
     """Return float64 numbers as values of an ordered column: rounded, in bounds, NaN as missing."""
     absent = np.isnan(numbers)
+    if column.minimum is None:  # no value was seen
+        return cast(pd.Series(np.full(len(numbers), None, dtype=object)), column)
     if column.type == "datetime":
         low, high = (pd.Timestamp(edge).as_unit("ns").value for edge in (column.minimum, column.maximum))
         rounded = np.where(absent, low, np.clip(numbers, float(low), float(high))).round()
         nanoseconds = np.clip(_to_int64(rounded), low, high)  # as floats the bounds would be rounded
         return pd.Series(pd.to_datetime(nanoseconds, unit="ns")).where(~absent).astype("datetime64[ns]")
-    if column.type == "integer" and column.minimum is not None:
+    if column.type == "integer":
         integers = np.clip(_to_int64(np.where(absent, 0, np.round(numbers))), column.minimum, column.maximum)
         return pd.Series(pd.array(integers, dtype="Int64")).where(~absent)
     return cast(pd.Series(np.clip(numbers, column.minimum, column.maximum)), column)

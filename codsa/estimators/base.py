@@ -35,6 +35,8 @@ class FeatureLayout:
     classes : int
         0 for regression.
     ordered, coded : list of int
+    missing_codes : list of int
+        For each column of codes, the code that stands for a missing value.
     steps_rows : int
         The number of real training rows. Its epochs set the budget of gradient steps of every training set.
     shape : list of int
@@ -53,6 +55,7 @@ class FeatureLayout:
     shape: list[int] = field(default_factory=list)
     texts: bool = False
     domain: bool = False
+    missing_codes: list[int] = field(default_factory=list)
 
     def with_domain(self) -> FeatureLayout:
         """Return the layout with a column more, of the rows' domain."""
@@ -145,7 +148,8 @@ def feature_matrix(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
     """Return the features as numbers, ndarray of float64, shape (n, d).
 
     Ordered columns as they are (missing as NaN, dates in days), arrays element by element, others
-    as level codes. An array or text that is the only feature keeps its type.
+    as level codes (-1 for a level that the schema lacks, which `preprocessor` handles). An array or text that is the
+    only feature keeps its type.
     """
     matrices = [_numbers(rows[name], schema.column(name)) for name in schema.features]
     return matrices[0] if len(matrices) == 1 else np.column_stack(matrices).astype(float, copy=False)
@@ -190,6 +194,7 @@ def layout_of(schema: Schema, steps_rows: int) -> FeatureLayout:
     ordered = [j for j, c in enumerate(kinds) if is_ordered(c) or c.is_array]
     unordered = set(range(len(kinds))) - set(ordered)
     coded = sorted(j for j in unordered if kinds[j].type != "text")
+    missing_codes = [len(kinds[j].levels or []) for j in coded]
     shape = list(columns[0].shape or []) if len(columns) == 1 else []
     classes = len(schema.classes) if schema.task == "classification" else 0
     return FeatureLayout(
@@ -200,11 +205,15 @@ def layout_of(schema: Schema, steps_rows: int) -> FeatureLayout:
         steps_rows=steps_rows,
         shape=shape,
         texts=any(c.type == "text" for c in columns),
+        missing_codes=missing_codes,
     )
 
 
 def preprocessor(kind: str, layout: FeatureLayout) -> Any:
     """Return an unfitted transformer of the feature matrix.
+
+    A level that the training rows lack counts as missing where codes stay codes, and has no column of its own where
+    they become one-hot. Numbers beyond the training rows' bounds stay as they are.
 
     Raises
     ------
@@ -224,15 +233,27 @@ def preprocessor(kind: str, layout: FeatureLayout) -> Any:
     if kind == "none" and layout.coded:
         raise CodsaError("estimator: preprocess none takes numbers only, and the table has categories; use auto")
     if kind in ("none", "ordinal"):
-        return FunctionTransformer(fill_empty)
+        return FunctionTransformer(fill_empty, kw_args={"coded": layout.coded, "missing_codes": layout.missing_codes})
     imputer = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
     numbers = make_pipeline(imputer, _smooth(layout) if kind == "smooth" else StandardScaler())
     levels = OneHotEncoder(handle_unknown="ignore", max_categories=50, sparse_output=False)
     return ColumnTransformer([("ordered", numbers, layout.ordered), ("coded", levels, layout.coded)])
 
 
-def fill_empty(x: np.ndarray) -> np.ndarray:
-    """Return the features with columns that are missing throughout set to 0, which trees cannot bin otherwise."""
+def fill_empty(x: np.ndarray, coded: Sequence[int] = (), missing_codes: Sequence[int] = ()) -> np.ndarray:
+    """Return the features with columns that are missing throughout set to 0, which trees cannot bin otherwise.
+
+    Parameters
+    ----------
+    coded : sequence of int
+        The columns of codes, in which -1, a level that no training row has, becomes the code of a missing value.
+    missing_codes : sequence of int
+        These codes, one for each.
+    """
+    for j, code in zip(coded, missing_codes, strict=False):
+        if (x[:, j] < 0).any():
+            x = x.copy()
+            x[:, j] = np.where(x[:, j] < 0, code, x[:, j])
     empty = np.isnan(x).all(axis=0)
     return np.where(empty, 0.0, x) if empty.any() else x
 

@@ -47,6 +47,8 @@ class Generator(ABC):
         (see `sample_chunks`).
     pretraining : mapping
         Settings that replace the user's where it is fitted on a source set.
+    schema : Schema
+        Set by the stage that fits it: the levels, bounds and missing values of the rows that it was fitted on.
     """
 
     modality: ClassVar[Modality] = "tables"
@@ -56,6 +58,7 @@ class Generator(ABC):
     slow = False
     block = BLOCK_ROWS
     pretraining: Mapping[str, Any] = {}
+    schema: Schema
 
     @abstractmethod
     def fit(
@@ -75,6 +78,8 @@ class Generator(ABC):
             The rows of S_g: the modelled columns, in the schema's types.
         regions : ndarray of int64, shape (n_g,)
         schema : Schema
+            Levels, bounds and missing values are those of `rows`, and of the source set where there is one; the
+            target's classes are the dataset's.
         stream : numpy.random.SeedSequence
             The only source of randomness.
         checkpoint_dir : Path, optional

@@ -19,6 +19,8 @@ class Tables(Modality):
     @staticmethod
     def in_bounds(values: pd.Series, column: Column) -> np.ndarray:
         """Say which values are missing, or of a column's levels or within its bounds, ndarray of bool, shape (n,)."""
+        if column.levels is None and column.minimum is None:  # no value was seen
+            return values.isna().to_numpy(dtype=bool)
         if column.minimum is not None and values.dtype == np.float64:
             numbers = values.to_numpy()
             return ~((numbers < column.minimum) | (numbers > column.maximum))

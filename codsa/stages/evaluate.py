@@ -15,7 +15,7 @@ from codsa.data.allocation import generation_error_index
 from codsa.data.metrics import OVERALL, metrics_for
 from codsa.data.pool import load_pool
 from codsa.data.rows import AnyDataset, in_memory
-from codsa.data.split import TEST, VALIDATION, Split, role_sizes
+from codsa.data.split import TEST, VALIDATION, Split, role_sizes, training_schema
 from codsa.diagnostics.distances import marginals, normal_rows
 from codsa.errors import CodsaError
 from codsa.estimators import Average, Predictor
@@ -48,12 +48,13 @@ class Evaluator:
     def __init__(self, dataset: AnyDataset, split: Split, seeds: SeedContext) -> None:
         self.dataset, self.split, self.seeds = dataset, split, seeds
         self.metrics = metrics_for(dataset.schema.task)
-        self.validation = evaluation_set(dataset, split, VALIDATION)
+        self.schema = training_schema(dataset, split)
+        self.validation = evaluation_set(dataset, split, VALIDATION, self.schema)
 
     @cached_property
     def test(self) -> EvaluationSet:
         """The test rows: they are read once λ̂ is chosen."""
-        return evaluation_set(self.dataset, self.split, TEST)
+        return evaluation_set(self.dataset, self.split, TEST, self.schema)
 
     def estimator(self, fits: Sequence[Fits], label: str) -> tuple[dict[str, Any], dict[str, np.ndarray], Choice]:
         """Score one estimator.

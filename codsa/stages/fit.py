@@ -20,7 +20,8 @@ from codsa.data.grid import GridPoint, points, real_rows
 from codsa.data.metrics import OVERALL
 from codsa.data.pool import Pool
 from codsa.data.rows import AnyDataset, in_memory
-from codsa.data.split import FOLDS, TRAIN, VALIDATION, Split, check_ratio
+from codsa.data.schema import Schema
+from codsa.data.split import FOLDS, TRAIN, VALIDATION, Split, check_ratio, training_schema
 from codsa.errors import CodsaError
 from codsa.estimators import Predictor, WeightedRows, average_predictors, fit_all
 from codsa.estimators.base import FeatureLayout, layout_of, weighted_rows
@@ -131,13 +132,15 @@ class TrainingSets:
     ----------
     dataset : AnyDataset
     split : Split
+    schema : Schema
+        What rows are encoded by: `training_schema(dataset, split)`.
     grid : Grid
     weighted : bool
         Weigh each real row by q_k/p_k of its region, p being the shares of the real rows at hand.
     """
 
-    def __init__(self, dataset: AnyDataset, split: Split, grid: Grid, weighted: bool) -> None:
-        self.dataset, self.split, self.grid, self.weighted = dataset, split, grid, weighted
+    def __init__(self, dataset: AnyDataset, split: Split, schema: Schema, grid: Grid, weighted: bool) -> None:
+        self.dataset, self.split, self.schema, self.grid, self.weighted = dataset, split, schema, grid, weighted
         self.region = dataset.regions()
 
     @cached_property
@@ -156,7 +159,7 @@ class TrainingSets:
             frame = pd.concat([frame, synthetic], ignore_index=True)
             weight = np.r_[weight, np.full(len(synthetic), point.pool_weight)]
             region = np.r_[region, np.repeat(np.arange(len(point.counts)), point.counts)]
-        rows = weighted_rows(frame, self.dataset.schema, weight)
+        rows = weighted_rows(frame, self.schema, weight)
         if self.grid.domain:
             rows = rows.with_domain(np.arange(len(frame)) >= len(real))
         pi = np.bincount(region, weights=weight, minlength=len(self.split.q)) / weight.sum()
@@ -210,11 +213,12 @@ def fit_grid(
     """
     check_ratio(r)
     fit_folds = _fit_folds(dataset, split, pools, r=r, grid=grid)
-    training_sets = TrainingSets(dataset, split, grid, weighted)
+    schema = training_schema(dataset, split)
+    training_sets = TrainingSets(dataset, split, schema, grid, weighted)
     sets = [[training_sets.of(point, fold) for point in fold.points] for fold in fit_folds]
-    validation = evaluation_set(dataset, split, VALIDATION)
+    validation = evaluation_set(dataset, split, VALIDATION, schema)
     judge = Judge(validation, choose_by, target_shares(dataset, split), dataset.schema.task, weighted, seeds)
-    layout = layout_of(dataset.schema, split.n)
+    layout = layout_of(schema, split.n)
     if grid.domain:
         layout = layout.with_domain()
     fits = {}

@@ -22,9 +22,8 @@ import pandas as pd
 
 from codsa.data.grid import pool_counts
 from codsa.data.pool import RegionFacts, part_name, region_folder, shard_name
-from codsa.data.rows import open_dataset
 from codsa.data.schema import Schema, cast_columns, empty_table
-from codsa.data.split import load_split, part_label
+from codsa.data.split import open_split, part_label
 from codsa.errors import CodsaError
 from codsa.io.artifacts import files_output, new_files, remove_files
 from codsa.io.checkpoints import checkpoint_dir
@@ -266,8 +265,7 @@ def region_counts(trained: Trained, data: Path, split: Path, grids: Sequence[Map
     CodsaError
         When the generator was trained on another dataset or split.
     """
-    dataset = open_dataset(data)
-    roles = load_split(split, dataset)
+    dataset, roles = open_split(data, split)
     for name, digest in (("dataset", dataset.digest), ("split", roles.digest)):
         if trained.inputs.get(name) != digest:
             raise CodsaError(f"the generator was trained on another {name}; run codsa-train-gen again")

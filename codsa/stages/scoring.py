@@ -10,7 +10,8 @@ import numpy as np
 from codsa.data.choice import ScoredRows
 from codsa.data.metrics import by_region, law_weights
 from codsa.data.rows import AnyDataset, in_memory
-from codsa.data.split import TRAIN, Split
+from codsa.data.schema import Schema
+from codsa.data.split import TRAIN, Split, training_schema
 from codsa.estimators import Predictor, WeightedRows
 from codsa.estimators.base import target_vector, weighted_rows
 from codsa.estimators.recalibration import Thresholds, label_shares, thresholds
@@ -56,12 +57,22 @@ class EvaluationSet:
         return by_region(metric, self.problem.y, predicted, self.region, q=self.q, names=self.names)
 
 
-def evaluation_set(dataset: AnyDataset, split: Split, role: str) -> EvaluationSet:
-    """Return the rows of a role, weighted so that they follow Q."""
+def evaluation_set(dataset: AnyDataset, split: Split, role: str, schema: Schema | None = None) -> EvaluationSet:
+    """Return the rows of a role, weighted so that they follow Q.
+
+    Parameters
+    ----------
+    dataset : AnyDataset
+    split : Split
+    role : {'validation', 'test'}
+    schema : Schema, optional
+        What the rows are encoded by, where it is at hand: `training_schema(dataset, split)`.
+    """
     assert role != TRAIN
     rows = split.rows(role)
     region = dataset.regions()[rows]
-    problem = weighted_rows(in_memory(dataset.part(rows)), dataset.schema, law_weights(region, split.q))
+    schema = schema or training_schema(dataset, split)
+    problem = weighted_rows(in_memory(dataset.part(rows)), schema, law_weights(region, split.q))
     return EvaluationSet(problem, region, split.q, dataset.schema.regions.names, rows)
 
 

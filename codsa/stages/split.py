@@ -4,6 +4,9 @@ One split serves every ratio r. The training rows of region k have random ranks 
 generator part S_g once r reaches its `min_ratio`, (rank + 1)/n_k. So S_g holds the first ⌊r·n_k⌋ ranks of each region,
 S_g ⊂ S_g' for r < r', and S_r is the complement by construction. Rows of one group, and byte-identical rows, form a
 unit: they share one role and one `min_ratio`.
+
+A split is stable: the random order has one number for every row of the table, and a unit takes that of its first row.
+So an appended row or a changed cell leaves the order of all other units, and at most a handful of roles change.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import pandas as pd
 from codsa.data.allocation import whole_counts
 from codsa.data.rows import AnyDataset
 from codsa.data.schema import Schema
-from codsa.data.split import FOLDS, TEST, TRAIN, UNUSED, VALIDATION
+from codsa.data.split import FOLDS, TEST, TRAIN, UNUSED, VALIDATION, settled_regions
 from codsa.errors import CodsaError, shortened
 from codsa.io.yamls import parse_decimal
 from codsa.settings.limits import MOST_ROWS
@@ -114,12 +117,12 @@ def units(dataset: AnyDataset) -> np.ndarray:
     Returns
     -------
     ndarray of int64, shape (n,)
-        Equal where rows belong together, directly or through other rows.
+        Equal where rows belong together, directly or through other rows; numbered by first occurrence.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    _, same = np.unique(dataset.row_hashes(dataset.schema.identity_columns), return_inverse=True)
+    same = pd.factorize(dataset.row_hashes(dataset.schema.identity_columns))[0]
     if dataset.schema.group is None:
         return np.asarray(same, dtype=np.int64)
     group = pd.factorize(dataset.column(dataset.schema.group), use_na_sentinel=True)[0]
@@ -128,7 +131,27 @@ def units(dataset: AnyDataset) -> np.ndarray:
     size = int(same.max()) + int(group.max()) + 2
     ones = np.ones(len(group), dtype=np.int8)
     graph = coo_array((ones, (group, int(group.max()) + 1 + same)), shape=(size, size))
-    return np.asarray(connected_components(graph, directed=False)[1][group], dtype=np.int64)
+    return np.asarray(pd.factorize(connected_components(graph, directed=False)[1][group])[0], dtype=np.int64)
+
+
+def shuffled_units(unit: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return the units' numbers in a random order that stays when rows are appended, and when other units change.
+
+    Parameters
+    ----------
+    unit : ndarray of int64, shape (n,)
+        As `units` returns it.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        Each row's unit, by its place in the order.
+    """
+    keys = random.random(len(unit))  # one for each row, so that a unit that appears or vanishes shifts no other's
+    _, first_rows, index = np.unique(unit, return_index=True, return_inverse=True)
+    place = np.empty(len(first_rows), dtype=np.int64)
+    place[np.argsort(keys[first_rows], kind="stable")] = np.arange(len(first_rows))
+    return place[index]
 
 
 def split(
@@ -148,7 +171,8 @@ def split(
     -------
     DataFrame of n rows
         row_id, region (name), role, min_ratio (the least r at which the row is in S_g; NaN outside
-        training), fold (-1 outside training).
+        training), fold (-1 outside training). Where regions are by quantile, roles are dealt by the dataset's edges;
+        then the edges are taken from the training rows, which keep their regions.
 
     Raises
     ------
@@ -160,19 +184,41 @@ def split(
     available = np.bincount(strata.index, minlength=len(strata.names))
     counts = {TEST: test.rows(available, strata.q), VALIDATION: validation.rows(available, strata.q)}
     _check_enough_rows(strata, available, counts)
-    unit = units(dataset)
-    shuffled = random.permutation(int(unit.max()) + 1)[unit]
+    shuffled = shuffled_units(units(dataset), random)
     role = assign_roles(strata.index, shuffled, counts)
     _check_roles_filled(strata, role, counts)
     role[(role == TRAIN) & strata.anomalous[strata.index]] = UNUSED
+    names = np.array(dataset.schema.regions.names, dtype=object)
     frame = pd.DataFrame(
         {
             "row_id": np.arange(len(region), dtype=np.int64),
-            "region": np.array(dataset.schema.regions.names, dtype=object)[region],
+            "region": names[_final_regions(dataset, region, role, q)],
             "role": role,
         }
     )
     return frame.assign(**rank_training(region, shuffled, role == TRAIN))
+
+
+def _final_regions(dataset: AnyDataset, region: np.ndarray, role: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Return each row's region once edges by quantile are taken from the training rows, ndarray of int64.
+
+    Raises
+    ------
+    CodsaError
+        Where a region that counts under Q has no validation or test row left.
+    """
+    regions = settled_regions(dataset, role == TRAIN)
+    if not regions.quantiles:
+        return region
+    final = regions.assign(pd.DataFrame({regions.column: dataset.column(str(regions.column))}))
+    for role_name in (VALIDATION, TEST):
+        counts = np.bincount(final[role == role_name], minlength=len(regions))
+        if (counts[q > 0] == 0).any():
+            name = regions.names[int(np.flatnonzero((counts == 0) & (q > 0))[0])]
+            raise CodsaError(
+                f"region '{name}' gets no {role_name} row; raise the {role_name} count, or give fewer regions"
+            )
+    return final
 
 
 @dataclass(frozen=True)
@@ -282,6 +328,16 @@ def _is_large(unit: np.ndarray) -> np.ndarray:
 def rank_training(region: np.ndarray, unit: np.ndarray, train: np.ndarray) -> dict[str, np.ndarray]:
     """Rank the training rows within their regions, in the units' shuffled order, very large units last.
 
+    A unit's fold is that of its rank among the units whose first row lies in its region: each fold takes a fifth of
+    the ranks of every region, and one unit more or less changes the folds of a handful.
+
+    Parameters
+    ----------
+    region : ndarray of int64, shape (n,)
+    unit : ndarray of int64, shape (n,)
+        Numbers the units in shuffled order.
+    train : ndarray of bool, shape (n,)
+
     Returns
     -------
     dict of ndarray of shape (n,)
@@ -293,8 +349,19 @@ def rank_training(region: np.ndarray, unit: np.ndarray, train: np.ndarray) -> di
         rows = rows[np.lexsort((unit[rows], _is_large(unit[rows])))]
         min_ratio[rows] = (np.arange(len(rows)) + 1) / len(rows)
     unit_ratio = pd.Series(min_ratio).groupby(unit).transform("max").to_numpy()
-    unit_rank = pd.Series(np.where(train, unit, -1)).rank(method="dense").to_numpy().astype(np.int64)
-    return {
-        "min_ratio": np.where(train, unit_ratio, np.nan),
-        "fold": np.where(train, unit_rank % FOLDS, -1),
-    }
+    return {"min_ratio": np.where(train, unit_ratio, np.nan), "fold": _folds(region, unit, train)}
+
+
+def _folds(region: np.ndarray, unit: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Return the fold of every training row, -1 for the others, ndarray of int64, shape (n,)."""
+    fold = np.full(len(region), -1, dtype=np.int64)
+    if not train.any():
+        return fold
+    _, first, index = np.unique(unit[train], return_index=True, return_inverse=True)
+    home = region[train][first]
+    unit_fold = np.empty(len(first), dtype=np.int64)
+    for k in np.unique(home):
+        members = np.flatnonzero(home == k)  # in shuffled order
+        unit_fold[members] = (np.arange(len(members)) * FOLDS // len(members) + k) % FOLDS
+    fold[train] = unit_fold[index]
+    return fold

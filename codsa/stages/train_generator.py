@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from codsa.data.rows import AnyDataset, in_memory
-from codsa.data.schema import Schema
+from codsa.data.rows import AnyDataset, Rows, described, in_memory, merged
+from codsa.data.schema import Column, Schema
 from codsa.data.split import TRAIN, Split, part_label
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator, generator_class, make
 from codsa.io.artifacts import new_folder
 from codsa.io.digests import file_digest
 from codsa.io.manifests import check_folder, parameters_as, write_manifest
-from codsa.io.names import MANIFEST, PRETRAIN
+from codsa.io.names import MANIFEST, PRETRAIN, SCHEMA
 from codsa.io.names import TRAIN as TRAIN_GEN
 from codsa.io.records import read_json, write_json
 from codsa.io.seeds import SeedContext
@@ -36,7 +36,7 @@ def train(
     pretrained: Path | None = None,
     fold: int | None = None,
 ) -> Generator:
-    """Fit a generator on S_g and on nothing else.
+    """Fit a generator on S_g and on nothing else; its `schema` says what S_g's columns hold.
 
     Parameters
     ----------
@@ -70,7 +70,43 @@ def train(
     table: Any = training_rows if generator.streams else in_memory(training_rows)
     log.info("training %s on S_g, %d rows (r = %s)", name, len(table), r)
     stream = seeds.stream("train", name, part_label(r, fold))
-    return generator.fit(table, region, dataset.schema, stream, checkpoint_dir, pretrained)
+    schema = generator_schema(dataset.schema, training_rows, pretrained)
+    fitted = generator.fit(table, region, schema, stream, checkpoint_dir, pretrained)
+    fitted.schema = schema
+    return fitted
+
+
+def generator_schema(schema: Schema, rows: Rows, pretrained: Path | None = None) -> Schema:
+    """Return the schema that a generator learns by: its columns are described by the rows of S_g alone.
+
+    What a source set holds counts as well, because no row of it is a row of the study: a column has its levels, and
+    the wider bounds.
+
+    Parameters
+    ----------
+    schema : Schema
+        The dataset's.
+    rows : DataFrame or StoredRows
+        S_g.
+    pretrained : Path, optional
+        A folder that `codsa.stages.pretrain` wrote for the source set.
+    """
+    own = described(schema, rows)
+    if pretrained is not None:
+        with readable(pretrained):
+            source = Schema.from_dict(read_json(pretrained / SCHEMA))
+        by_name = {column.name: column for column in source.modelled}
+        own = replace(own, columns=[_with_source(c, by_name.get(c.name), schema) for c in own.columns])
+    return replace(own, notes=[], regions=replace(own.regions, pooled=[]))
+
+
+def _with_source(column: Column, source: Column | None, schema: Schema) -> Column:
+    """Return a column with the levels and bounds of the source set's, where both are of one kind."""
+    is_class = column.name == schema.target and schema.task != "regression"
+    if source is None or is_class or column.role == "ignored" or source.type != column.type:
+        return column
+    kinds = {type(level) for level in [*(column.levels or []), *(source.levels or [])]}
+    return column if len(kinds) > 1 else merged(column, source)
 
 
 def write_generator(
@@ -84,6 +120,8 @@ def write_generator(
 
     Parameters
     ----------
+    schema : Schema
+        The one that the generator was fitted by: its own `schema`, where `train` fitted it.
     inputs : mapping
         Digests of the dataset, the split and the pretrained folder.
     parameters : mapping
@@ -91,7 +129,7 @@ def write_generator(
     """
     with new_folder(folder, TRAIN_GEN) as staged:
         generator.save(staged)
-        write_json(staged / "schema.json", schema.to_dict())
+        write_json(staged / SCHEMA, schema.to_dict())
         write_manifest(staged / MANIFEST, TRAIN_GEN, inputs, parameters)
 
 
@@ -157,5 +195,5 @@ def load_generator(folder: Path, trusted: Collection[str] = ()) -> Trained:
     training = parameters_as(record, Training, folder / MANIFEST)
     cls = generator_class(training.generator, training.settings, trusted)
     with readable(folder):
-        schema = Schema.from_dict(read_json(folder / "schema.json"))
+        schema = Schema.from_dict(read_json(folder / SCHEMA))
         return Trained(cls.load(folder, schema, training.settings), schema, training, record.inputs)

@@ -73,20 +73,22 @@ def test_a_value_never_seen_lies_in_no_region() -> None:
 
 def test_thirds_of_the_target_are_the_regions_of_a_regression() -> None:
     rows, schema = prepared(RegionRule(), y=np.arange(90.0) + 0.5)
-    assert sizes(rows, schema) == {"y ≤ 29.5": 30, "29.5 < y ≤ 59.5": 30, "y > 59.5": 30}
+    assert sizes(rows, schema) == {"y 0–33 %": 30, "y 33–67 %": 30, "y 67–100 %": 30}
     assert survives_json(schema.regions, rows)
 
 
 def test_quantiles_of_a_column_with_missing_values() -> None:
     x = np.r_[np.arange(80.0), np.full(20, np.nan)]
     rows, schema = prepared(RegionRule(by="quantile", column="x", quantiles=4), x=x)
-    assert sizes(rows, schema) == {"x ≤ 19": 20, "19 < x ≤ 39": 20, "39 < x ≤ 59": 20, "x > 59": 20, MISSING: 20}
+    assert sizes(rows, schema) == {"x 0–25 %": 20, "x 25–50 %": 20, "x 50–75 %": 20, "x 75–100 %": 20, MISSING: 20}
+    assert schema.regions.members == [[None, 19.0], [19.0, 39.0], [39.0, 59.0], [59.0, None], [MISSING]]
+    assert survives_json(schema.regions, rows)
 
 
 def test_equal_quantiles_fall_together() -> None:
     x = np.r_[np.zeros(60), np.arange(1.0, 31)]
     rows, schema = prepared(RegionRule(by="quantile", column="x"), x=x)
-    assert sizes(rows, schema) == {"x ≤ 0": 60, "x > 0": 30}
+    assert sizes(rows, schema) == {"x 0–67 %": 60, "x 67–100 %": 30}
 
 
 def test_explicit_edges_close_on_the_right() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,26 @@ from conftest import RunCli, write_prepared
 from codsa.cli.split import main as codsa_split
 from codsa.data.dataset import Dataset
 from codsa.data.preparation import prepare
-from codsa.data.split import TEST, TRAIN, VALIDATION, Split, load_split, training_shares
+from codsa.data.regions import by_quantiles
+from codsa.data.rows import StoredDataset
+from codsa.data.split import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Split,
+    load_split,
+    open_split,
+    training_schema,
+    training_shares,
+    write_split,
+)
 from codsa.errors import CodsaError
 from codsa.io.records import read_json
 from codsa.io.seeds import rng, stream
 from codsa.io.tables import read_parquet, write_parquet
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
-from codsa.stages.split import Size, parse_size, rank_training, target_law, units
+from codsa.stages.split import Size, parse_size, rank_training, shuffled_units, target_law, units
 from codsa.stages.split import split as split_rows
 
 HALF = np.array([0.5, 0.5])
@@ -108,6 +121,67 @@ def test_rows_outside_training_never_enter(roles: Split) -> None:
 def test_folds_are_of_about_equal_size(roles: Split) -> None:
     sizes = roles.frame.loc[roles.frame["role"] == TRAIN, "fold"].value_counts()
     assert sorted(sizes.index) == [0, 1, 2, 3, 4] and sizes.max() - sizes.min() <= 1
+
+
+def test_folds_take_a_fifth_of_every_region(roles: Split) -> None:
+    training = roles.frame[roles.frame["role"] == TRAIN]
+    for name in ("a", "b"):
+        sizes = training.loc[training["region"] == name, "fold"].value_counts().reindex(range(5), fill_value=0)
+        assert sizes.max() - sizes.min() <= 1
+
+
+def table(n: int = 600, seed: int = 5) -> pd.DataFrame:
+    """Rows of two regions, in sets of about two that are alike, and in groups of about three."""
+    random = np.random.default_rng(seed)
+    x = random.integers(0, n // 2, n) / 7
+    return pd.DataFrame(
+        {"x": x, "g": [f"g{i}" for i in random.integers(0, n // 3, n)], "y": random.choice(["a", "b"], n, p=[0.3, 0.7])}
+    )
+
+
+def changes(first: pd.DataFrame, second: pd.DataFrame) -> list[int]:
+    """Return how many of the first 600 rows have another role, another fold, another part of S_g at r = 0.5."""
+    one, two = (f.head(600).assign(inside=f.head(600)["min_ratio"] <= 0.5) for f in (first, second))
+    return [int((one[name] != two[name]).sum()) for name in ("role", "fold", "inside")]
+
+
+@pytest.mark.parametrize("group", [None, "g"])
+@pytest.mark.parametrize("change", ["a row more", "another cell", "a duplicate less"])
+def test_a_small_change_of_the_table_changes_a_handful_of_roles(group: str | None, change: str) -> None:
+    """A unit more or less moves each bound between parts by its rows; folds have the most bounds."""
+    usual = table()
+    found = []
+    for place in (0, 300):
+        changed = usual.copy()
+        if change == "a row more":
+            changed = pd.concat([changed, pd.DataFrame({"x": [9.0], "g": ["new"], "y": ["b"]})], ignore_index=True)
+        elif change == "another cell":
+            changed.loc[place, "x"] = 770.0
+        else:
+            changed.loc[int(np.flatnonzero(usual["x"].duplicated(keep=False))[place // 2]), "x"] = 770.0
+        for size in (Size(count=90), Size(fraction=0.15)):
+            one, two = (
+                splitted(dataset_of(t if group else t.drop(columns="g"), group=group), HALF, size, size).frame
+                for t in (usual, changed)
+            )
+            found.append(changes(one, two))
+    assert (np.max(found, axis=0) <= [8, 20, 8]).all(), found
+
+
+def test_units_are_numbered_by_first_occurrence() -> None:
+    frame = pd.DataFrame({"x": [3.0, 1.0, 3.0, 2.0, 1.0], "y": list("abaab")})
+    assert units(dataset_of(frame)).tolist() == [0, 1, 0, 2, 1]
+
+
+def test_the_order_of_units_stays_when_rows_are_appended_or_leave_their_unit() -> None:
+    def order(unit: list[int]) -> np.ndarray:
+        return shuffled_units(np.array(unit), rng(stream(0, "order")))
+
+    usual, longer, parted = order([0, 1, 0, 2, 3, 4]), order([0, 1, 0, 2, 3, 4, 5]), order([0, 1, 2, 3, 4, 5])
+    assert usual[0] == usual[2] and sorted(set(usual)) == [0, 1, 2, 3, 4] and usual.tolist() != [0, 1, 0, 2, 3, 4]
+    for other in (longer[:6], np.delete(parted, 2)):
+        kept = usual if len(other) == 6 else np.delete(usual, 2)
+        assert np.array_equal(pd.Series(other).rank(method="dense"), pd.Series(kept).rank(method="dense"))
 
 
 @pytest.mark.parametrize("r", [0.0, -0.5, 1.5, float("nan")])
@@ -308,3 +382,62 @@ def test_a_unit_of_most_rows_leaves_rows_to_every_part() -> None:
             chosen = found["min_ratio"] <= r
             assert all(chosen[region == k].any() and not chosen[region == k].all() for k in (0, 1))
             assert len(set(chosen[unit == place])) == 1
+
+
+def by_quantile(folder: Path) -> tuple[Dataset, Split]:
+    random = np.random.default_rng(4)
+    raw = pd.DataFrame({"x": random.normal(size=300), "site": random.choice(["n", "s", "w"], 300)})
+    raw["y"] = raw["x"] + random.normal(size=300)
+    dataset = write_prepared(
+        folder / "data", raw, RegionRule(by="quantile", column="y", quantiles=3), task="regression"
+    )
+    q = np.full(3, 1 / 3)
+    frame = split_rows(dataset, q, Size(count=60), Size(count=60), rng(stream(0, "split")))
+    write_split(folder / "split.parquet", frame, dataset, q, {})
+    return dataset, load_split(folder / "split.parquet", dataset)
+
+
+def test_edges_by_quantile_are_those_of_the_training_rows(tmp_path: Path) -> None:
+    dataset, roles = by_quantile(tmp_path)
+    opened, again = open_split(tmp_path / "data", tmp_path / "split.parquet")
+    assert opened.digest == dataset.digest and again.digest == roles.digest
+    y = dataset.rows.loc[roles.rows(TRAIN), "y"]
+    edges = [edge for low, edge in opened.schema.regions.members if edge is not None]
+    assert len(edges) == 2 and set(edges) <= set(y)
+    assert opened.schema.regions.names == dataset.schema.regions.names == ["y 0–33 %", "y 33–67 %", "y 67–100 %"]
+    assert np.array_equal(np.array(again.regions.names)[opened.regions()], roles.frame["region"])  # type: ignore[union-attr]
+    training = roles.rows(TRAIN)
+    assert np.array_equal(opened.regions()[training], dataset.regions()[training])
+
+
+def test_a_large_dataset_has_the_regions_of_its_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_quantile(tmp_path)
+    small, roles = open_split(tmp_path / "data", tmp_path / "split.parquet")
+    monkeypatch.setattr("codsa.data.rows.MEMORY_CELLS", 1)
+    large, again = open_split(tmp_path / "data", tmp_path / "split.parquet")
+    assert isinstance(large, StoredDataset) and np.array_equal(large.regions(), small.regions())
+    assert large.schema.regions == small.schema.regions and again.digest == roles.digest
+    assert training_schema(large, again) == training_schema(small, roles)
+
+
+def test_a_region_without_training_rows_is_refused() -> None:
+    regions = by_quantiles("x", pd.Series(np.arange(90.0)), 3)
+    with pytest.raises(CodsaError, match="region 'x 33–67 %' has no training row; give fewer quantiles"):
+        regions.settled(pd.Series([1.0, 2.0, 80.0]))
+
+
+def test_the_training_schema_is_that_of_the_training_rows(dataset: Dataset, split: Split) -> None:
+    """Levels, bounds and missing values of no other row; classes, types and regions are the dataset's."""
+    rows = dataset.rows.copy()
+    others = np.r_[split.rows(VALIDATION), split.rows(TEST)]
+    rows.loc[others, "income"], rows.loc[others, "site"] = 1e9, "elsewhere"
+    described = training_schema(replace(dataset, rows=rows), split)
+    assert described == training_schema(dataset, split)
+    income, own = described.column("income"), dataset.rows.loc[split.rows(TRAIN), "income"]
+    assert (income.minimum, income.maximum) == (own.min(), own.max())
+    assert described.classes == dataset.schema.classes and described.regions == dataset.schema.regions
+    assert [(c.name, c.type, c.role) for c in described.columns] == [
+        (c.name, c.type, c.role) for c in dataset.schema.columns
+    ]
+    identifier = described.column("patient_id")
+    assert (identifier.levels, identifier.minimum) == (None, None)

@@ -19,7 +19,8 @@ from codsa.cli.main import main as codsa
 from codsa.data.dataset import Dataset, load_dataset
 from codsa.data.metrics import law_weights
 from codsa.data.pool import load_pool
-from codsa.data.split import TEST, TRAIN, VALIDATION, Split, load_split
+from codsa.data.rows import AnyDataset, in_memory
+from codsa.data.split import TEST, TRAIN, VALIDATION, Split, open_split
 from codsa.io.tables import read_parquet
 from codsa.stages.sample import in_bounds
 
@@ -133,7 +134,7 @@ def prepared(case: Case, folder: Path) -> Dataset | None:
     return dataset
 
 
-def parted(case: Case, dataset: Dataset, folder: Path) -> Split | None:
+def parted(case: Case, dataset: Dataset, folder: Path) -> tuple[AnyDataset, Split] | None:
     """Split twice: the same bytes, roles that part the rows, groups that are whole, ranks that part S_g and S_r."""
     names = dataset.schema.regions.names
     law = case.law if case.law != "first" else json.dumps({names[-1]: 1, names[0]: 3})
@@ -143,7 +144,7 @@ def parted(case: Case, dataset: Dataset, folder: Path) -> Split | None:
             assert not (folder / out).exists()
             return None
     assert (folder / "split.parquet").read_bytes() == (folder / "again.parquet").read_bytes()
-    split = load_split(folder / "split.parquet", dataset)
+    dataset, split = open_split(folder / "data", folder / "split.parquet")
     roles = [set(split.rows(role)) for role in (TRAIN, VALIDATION, TEST)]
     assert sum(map(len, roles)) == len(set.union(*roles)) == len(dataset) and all(roles)
     keys = [pd.Series(dataset.row_hashes(dataset.schema.identity_columns))]
@@ -160,10 +161,10 @@ def parted(case: Case, dataset: Dataset, folder: Path) -> Split | None:
     assert (split.q >= 0).all() and (split.p > 0).any()
     test = split.rows(TEST)
     assert abs(law_weights(dataset.regions()[test], split.q).mean() - 1) < 1e-9
-    return split
+    return dataset, split
 
 
-def pooled(case: Case, generator: tuple[str, ...], dataset: Dataset, split: Split, folder: Path) -> bool:
+def pooled(case: Case, generator: tuple[str, ...], dataset: AnyDataset, split: Split, folder: Path) -> bool:
     """Train and sample twice: the same bytes, and rows of their region, within its levels and bounds."""
     given = ("--data", folder / "data", "--split", folder / "split.parquet")
     alpha = [float(rule) if rule[0].isdigit() else rule for rule in case.grid[1]]
@@ -181,8 +182,8 @@ def pooled(case: Case, generator: tuple[str, ...], dataset: Dataset, split: Spli
             return False
     pools = [load_pool(folder / name, dataset.schema) for name in ("pool", "again/pool")]
     assert pools[0].digest == pools[1].digest
-    real = dataset.part(split.rows(TRAIN))
-    seen = set(pd.util.hash_pandas_object(dataset.part(split.generator_rows(case.r)), index=False))
+    real = in_memory(dataset.part(split.rows(TRAIN)))
+    seen = set(pd.util.hash_pandas_object(in_memory(dataset.part(split.generator_rows(case.r))), index=False))
     for k, rows in enumerate(pools[0].rows):
         assert list(rows.columns) == list(real.columns) and list(rows.dtypes) == list(real.dtypes)
         assert (dataset.schema.regions.assign(rows) == k).all() and in_bounds(rows, dataset.schema).all()
@@ -221,10 +222,8 @@ def run(case: Case, generator: tuple[str, ...]) -> bool:
     with TemporaryDirectory() as place:
         folder = Path(place)
         dataset = prepared(case, folder)
-        split = parted(case, dataset, folder) if dataset is not None else None
-        if dataset is None or split is None:
-            return False
-        return pooled(case, generator, dataset, split, folder) and candidates(case, folder)
+        opened = parted(case, dataset, folder) if dataset is not None else None
+        return opened is not None and pooled(case, generator, *opened, folder) and candidates(case, folder)
 
 
 @pytest.mark.parametrize("name", ["bootstrap", "smote", "gaussian"])

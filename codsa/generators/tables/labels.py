@@ -98,7 +98,8 @@ class LabelModel:
         layout = layout_of(self.schema, rows)
         if self.region_is_class:
             return replace(layout, task="classification", classes=len(self.schema.regions))
-        return replace(layout, coded=[*layout.coded, len(self.schema.features)])
+        missing_codes = [*layout.missing_codes, len(self.schema.regions)]
+        return replace(layout, coded=[*layout.coded, len(self.schema.features)], missing_codes=missing_codes)
 
     @staticmethod
     def useful(schema: Schema, rows: pd.DataFrame, regions: np.ndarray) -> bool:
