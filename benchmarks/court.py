@@ -43,6 +43,10 @@ SIMULATIONS: dict[str, dict[str, Any]] = {
         "estimator": {"name": "random-forest"},
     },
 }
+CONTROLS = ("weighted", "bootstrap", "smote", "relabelled", "smote-labelled", "label-model")
+BALANCED = ("balanced-forest", "balanced-boosting")
+"""Of classification."""
+SOURCE = ("source-rows", "source-domain", "source-weighted", "source-ratio")
 COLUMNS = ["experiment", "estimator", "method", "kind", "replicate", "metric", "raw", "recalibrated"]
 
 
@@ -55,8 +59,10 @@ def common(options: argparse.Namespace) -> dict[str, Any]:
     """Return what all experiments of the court share."""
     return {
         "seed": SEED,
-        "methods": ["none", "codsa", "codsa-reuse"],
-        "grid": {"r": [0.8], "m": [0.0, 0.5, 1.0], "alpha": ["balance", "target"]},
+        "methods": ["none", "codsa-reuse"],
+        "controls": [*CONTROLS, "control-auto", "codsa-auto"],
+        "primary": "codsa-auto",
+        "grid": {"r": [1.0], "m": [0.0, 1.0], "alpha": ["balance", "target"]},
         "generators": {"tabular-diffusion": {"steps": options.steps, "batch": 256, "precision": "auto"}},
         "further_estimators": {name: spec.model_dump(exclude_defaults=True) for name, spec in STRONG.items()},
     }
@@ -69,10 +75,12 @@ def table_experiment(name: str, path: Path, options: argparse.Namespace) -> dict
         **common(options),
         "name": name,
         "data": {"path": str(path), "target": TABLES[name]["target"], "task": task},
-        "replicates": REPLICATES_LARGE if name in LARGE else REPLICATES,
+        "replicates": options.replicates or (REPLICATES_LARGE if name in LARGE else REPLICATES),
         "split": {"law": "balanced", "validation": 0.2, "test": 0.25},
         "estimator": {"name": "gradient-boosting"},
     }
+    if task == "classification":
+        content["controls"] = [*BALANCED, *content["controls"]]
     return content | ({"regions": TABLES[name]["regions"]} if "regions" in TABLES[name] else {})
 
 
@@ -90,11 +98,15 @@ def simulated_experiment(name: str, options: argparse.Namespace) -> dict[str, An
         "data": rows(2000, 4400, SEED),
         "source": rows(5000, 5000, SEED + 1),
         "regions": about["regions"],
-        "replicates": REPLICATES,
+        "replicates": options.replicates or REPLICATES,
         "split": {"law": "balanced", "validation": 800, "test": 1600},
         "estimator": about["estimator"],
     }
-    content["methods"] = [*content["methods"], finetune]
+    balanced = BALANCED if "classification" in about["simulation"] else ()
+    content["methods"] = [*content["methods"], "codsa-denoiser", finetune, "oracle"]
+    if name == "sim42":
+        content["methods"][-1] = {"name": "oracle", "settings": {"simulation": about["simulation"]}}
+    content["controls"] = [*balanced, *SOURCE, *content["controls"]]
     content["pretrain"] = {"denoiser": {"steps": 2000, "batch": 512, "holdout": 0, "precision": "auto"}}
     return content
 
@@ -137,6 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--only", nargs="*", default=names, choices=names)
+    parser.add_argument("--replicates", type=int, help="of each study; default: 10, and 5 of a large table")
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--results", type=Path, default=Path("results/court"))
@@ -144,7 +157,7 @@ def main() -> None:
     options = parser.parse_args()
     for _, file in experiments(options):
         run([file], "court", options.results, options.cores)
-    done = [options.results / name for name in names if (options.results / name / "report.html").exists()]
+    done = [options.results / name for name in names if any((options.results / name).glob("rep~*/eval~*"))]
     table = pd.concat([figures(root) for root in done], ignore_index=True)
     table.to_csv(options.out, index=False, float_format="%.6g", lineterminator="\n")
 

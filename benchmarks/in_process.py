@@ -64,13 +64,14 @@ def replicate(study: Study, root: Path, k: int) -> None:
             pools = [pool_of(study, root, k, study.generator_of(method), part) for part in parts]
             fits = folder / f"fit~{method.name}/r~{label}"
             call(fit, fits, *inputs, *repeated("--pool", pools), *study.fit(k, method.name, label), "--out", fits)
+    evaluations = []
     for name in study.methods:
-        out = folder / f"eval~{name}"
         fits = [folder / f"fit~{m}/r~{label}" for m in study.candidates(name) for label in labels(study, m)]
         pools = list(dict.fromkeys(pool for m in study.candidates(name) for pool in pools_behind(study, root, k, m)))
-        paths = {"fits": list(map(str, fits)), "pool": list(map(str, pools)), "out": str(out)}
-        chosen = ["--evaluation", study.evaluation(name, **paths), *study.evaluate(k)]
-        call(eval_, out / "manifest.json", *inputs, *chosen)
+        paths = {"fits": list(map(str, fits)), "pool": list(map(str, pools)), "out": str(folder / f"eval~{name}")}
+        evaluations.append(study.evaluation(name, **paths))
+    last = folder / f"eval~{name}/manifest.json"
+    call(eval_, last, *inputs, *repeated("--evaluation", evaluations), *study.evaluate(k))
 
 
 def labels(study: Study, method: str) -> list[str]:
@@ -111,10 +112,17 @@ def conclude(study: Study, root: Path) -> None:
     )
 
 
-def run(files: Sequence[str | Path], scale: str, results: Path, cores: int, replicates: int | None = None) -> list[str]:
+def run(
+    files: Sequence[str | Path],
+    scale: str,
+    results: Path,
+    cores: int,
+    replicates: int | None = None,
+    reported: bool = True,
+) -> list[str]:
     """Run studies, a process for each replicate; return the studies' labels.
 
-    replicates: the number to run of each; default: the experiment's.
+    replicates: the number to run of each; default: the experiment's. reported: whether to write the reports.
     """
     loaded = [load_experiment(Path(file), scale) for file in files]
     if replicates is not None:
@@ -131,7 +139,7 @@ def run(files: Sequence[str | Path], scale: str, results: Path, cores: int, repl
         for job in as_completed(jobs):
             job.result()
             print("done: {}, replicate {}".format(*jobs[job]), flush=True)
-    for label, study in studies.items():
+    for label, study in studies.items() if reported else ():
         conclude(study, results / label)
     return list(studies)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,21 @@ from codsa.stages.predictions import prediction_columns, read_predictions
 from codsa.stages.scoring import COLUMNS, RAW, RECALIBRATED, EvaluationSet, evaluation_set, tuned_thresholds
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """The predictions of one fitted grid point.
+
+    Attributes
+    ----------
+    test : ndarray of shape (n, C) or (n,)
+    single : dict
+        Test figures of the first of several averaged fits alone, by column; empty where there is one.
+    """
+
+    test: np.ndarray
+    single: dict[str, Any]
+
+
 class Evaluator:
     """Scores λ̂ on the test rows, for every estimator, raw and recalibrated.
 
@@ -50,6 +67,8 @@ class Evaluator:
         self.metrics = metrics_for(dataset.schema.task)
         self.schema = training_schema(dataset, split)
         self.validation = evaluation_set(dataset, split, VALIDATION, self.schema)
+        self._points: dict[tuple[Path, str, int], Predicted] = {}
+        self._columns: dict[tuple[Path, str, str], tuple[dict[str, Any], np.ndarray]] = {}
 
     @cached_property
     def test(self) -> EvaluationSet:
@@ -70,17 +89,33 @@ class Evaluator:
         """
         columns = [RAW] if self.dataset.schema.task == "detection" else [*COLUMNS]
         choices = {column: choose(fits, label, column, self.validation, self.seeds) for column in columns}
-        record: dict[str, Any] = {"recalibrated": None, "single": {}}
+        record: dict[str, Any] = {RECALIBRATED: None}
         predicted = {}
         for column, choice in choices.items():
-            predictor = choice.predictor()
-            predicted[column] = choice.recalibrated(self.test.predict(predictor))
-            record[column] = self._column(choice, predictor, predicted[column])
-        if isinstance(predictor, Average) and choice.row["m"] == 0:
-            record["single"] = self._single(choice, predictor.members[0])
+            record[column], predicted[column] = self._column(choice)
+        record["single"] = self._predicted(choice).single if choice.row["m"] == 0 else {}
         return record, predicted, choices[RAW]
 
-    def _column(self, choice: Choice, predictor: Predictor, predicted: np.ndarray) -> dict[str, Any]:
+    def _predicted(self, choice: Choice) -> Predicted:
+        """Return the test predictions of a grid point, which several methods may choose."""
+        key = (choice.fits.folder, choice.label, choice.facts.point)
+        if key not in self._points:
+            predictor = choice.predictor()
+            averaged = isinstance(predictor, Average) and choice.row["m"] == 0
+            single = self._single(choice, predictor.members[0]) if averaged else {}  # type: ignore[union-attr]
+            self._points[key] = Predicted(self.test.predict(predictor), single)
+        return self._points[key]
+
+    def _column(self, choice: Choice) -> tuple[dict[str, Any], np.ndarray]:
+        """Return what `metrics.json` holds of λ̂ in a column, and the test predictions."""
+        key = (choice.fits.folder, choice.label, choice.column)
+        if key not in self._columns:
+            predicted = choice.recalibrated(self._predicted(choice).test)
+            self._columns[key] = self._record(choice, predicted), predicted
+        record, predicted = self._columns[key]
+        return deepcopy(record), predicted
+
+    def _record(self, choice: Choice, predicted: np.ndarray) -> dict[str, Any]:
         tuned: dict[str, Thresholds] = {}
         if choice.column == RECALIBRATED:
             path = choice.fits.folder / PREDICTIONS
