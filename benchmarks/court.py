@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/court.csv"))
     options = parser.parse_args()
     for _, file in experiments(options):
-        run([file], "court", options.results, options.cores)
+        run([file], "court", options.results, options.cores, reported=False)
     done = [options.results / name for name in names if any((options.results / name).glob("rep~*/eval~*"))]
     table = pd.concat([figures(root) for root in done], ignore_index=True)
     table.to_csv(options.out, index=False, float_format="%.6g", lineterminator="\n")
