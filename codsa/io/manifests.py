@@ -17,7 +17,7 @@ from codsa.errors import CodsaError
 from codsa.io.digests import digest, file_digest
 from codsa.io.records import parse_as, read_as, read_json, to_json, write_json
 
-FORMAT = 2
+FORMAT = 3
 """The version of the layout of artefacts on disk."""
 LIBRARIES = (
     "numpy",

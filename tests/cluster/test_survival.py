@@ -25,6 +25,8 @@ PART = "results/toy/rep~0/gen~survivor.Survivor/r~0.5"
 GENERATOR, POOL = f"{PART}/generator", f"{PART}/pool/shard-0000-of-0001.json"
 STUDY: dict[str, Any] = {
     "name": "toy",
+    "controls": [],
+    "further_estimators": {},
     "replicates": 1,
     "data": {"simulation": {"name": "imbalanced-classification", "minority": 300, "majority": 600}},
     "split": {"validation": 100, "test": 100},

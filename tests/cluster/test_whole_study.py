@@ -21,6 +21,8 @@ POOL = "results/toy/rep~0/gen~tabular-diffusion/r~0.5/pool"
 SHARDS = 3
 STUDY: dict[str, Any] = {
     "name": "toy",
+    "controls": [],
+    "further_estimators": {},
     "replicates": 1,
     "data": {"simulation": {"name": "imbalanced-classification", "minority": 300, "majority": 600}},
     "split": {"validation": 100, "test": 100},

@@ -57,7 +57,13 @@ def of_rule(text: str, rule: str) -> str:
 def test_the_papers_grid_takes_at_most_450_jobs(tmp_path: Path) -> None:
     content = yaml.safe_load((ROOT / "workflow/experiments/sim41.yaml").read_text())
     content.pop("scales")
-    content |= {"name": "toy", "methods": ["codsa", "codsa-transfer"], "gpus": 1}
+    content |= {
+        "name": "toy",
+        "controls": [],
+        "further_estimators": {},
+        "methods": ["codsa", "codsa-transfer"],
+        "gpus": 1,
+    }
     content["pretrain"].pop("denoiser")
     grid = content["grid"]
     assert (content["replicates"], len(grid["r"]), len(grid["m"]) * len(grid["alpha"])) == (10, 10, 189)
@@ -104,6 +110,8 @@ def test_memory_and_minutes_grow_with_the_input(tmp_path: Path) -> None:
 def test_gpus_are_an_option_of_training_alone() -> None:
     given: dict[str, Any] = {
         "name": "toy",
+        "controls": [],
+        "further_estimators": {},
         "data": {"simulation": {"name": "imbalanced-classification"}},
         "source": {"simulation": {"name": "imbalanced-classification", "seed": 1}},
         "methods": ["smote", "codsa", "codsa-finetune", "source-rows"],

@@ -29,6 +29,8 @@ DATA: dict[str, Any] = {
 }
 STUDY: dict[str, Any] = {
     "name": "toy",
+    "controls": [],
+    "further_estimators": {},
     "title": HOSTILE.replace("\n", " "),
     "replicates": 1,
     "data": DATA,

@@ -25,6 +25,8 @@ from codsa.workflow.study import Study
 
 TABLE: dict[str, Any] = {
     "name": "toy",
+    "controls": [],
+    "further_estimators": {},
     "data": {"simulation": {"name": "imbalanced-classification", "minority": 40, "majority": 80}},
     "source": {"simulation": {"name": "imbalanced-classification", "minority": 30, "majority": 30, "seed": 1}},
     "methods": ["none", "smote", "codsa", "codsa-transfer", "codsa-finetune"],
@@ -33,12 +35,16 @@ DIFFUSION = ("tabular-diffusion", "tabular-diffusion-from-encoder", "tabular-dif
 DIFFUSED = {f"{stage} {name}" for stage in ("train", "sample") for name in DIFFUSION} | {"pretrain denoiser"}
 IMAGE: dict[str, Any] = {
     "name": "toy",
+    "controls": [],
+    "further_estimators": {},
     "data": {"path": "images", "target": "label", "images": {"size": 8, "mode": "L"}},
     "methods": ["none", "distortions"],
     "estimator": {"name": "cnn", "settings": {"epochs": 1}},
 }
 TEXT: dict[str, Any] = {
     "name": "toy",
+    "controls": [],
+    "further_estimators": {},
     "data": {"path": "reviews.csv", "target": "stars", "texts": {"column": "text"}},
     "source": {"path": "more.csv", "target": "stars", "texts": {"column": "text"}},
     "methods": [

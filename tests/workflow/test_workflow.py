@@ -22,6 +22,8 @@ TABLES = ("metrics.csv", "summary.csv", "report.html")
 CROSS = {"name": "codsa-crossfit", "m": [1.0], "alpha": ["balance"]}
 EXPERIMENT: dict[str, Any] = {
     "name": "toy",
+    "controls": [],
+    "further_estimators": {},
     "replicates": 1,
     "data": {"simulation": {"name": "imbalanced-classification", "minority": 400, "majority": 800}},
     "source": {"simulation": {"name": "imbalanced-classification", "minority": 300, "majority": 300, "seed": 1}},
