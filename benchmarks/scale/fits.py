@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from codsa.estimators.base import FeatureLayout, WeightedRows, fit_all
+from codsa.estimators import WeightedRows, fit_all
+from codsa.estimators.base import FeatureLayout
 from codsa.io.seeds import rng, stream
 from codsa.readers.simulations import simulate
 from codsa.settings.estimator import EstimatorSpec

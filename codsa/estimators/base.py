@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,7 +16,6 @@ from codsa.encoders.values import level_codes, to_float
 from codsa.errors import CodsaError, check_choice, quoted_value
 from codsa.io.array_columns import arrays
 from codsa.io.library_internals import check_parameters
-from codsa.io.seeds import integer
 from codsa.io.tensors import readable
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.registry import ESTIMATORS, check_settings, load
@@ -86,6 +85,23 @@ class WeightedRows:
         return replace(self, x=np.column_stack([self.x, column]))
 
 
+def evenly(rows: WeightedRows) -> np.ndarray:
+    """Return weights that give every class the same number of rows, and count those of the rows within it."""
+    _, own, counts = np.unique(rows.y, return_inverse=True, return_counts=True)
+    return np.asarray(rows.weight / counts[own])
+
+
+def balanced(rows: WeightedRows) -> np.ndarray:
+    """Return weights whose sum is the same for every class."""
+    _, own = np.unique(rows.y, return_inverse=True)
+    return np.asarray(rows.weight / np.bincount(own, weights=rows.weight)[own])
+
+
+def _effective_weight(settings: Mapping[str, Any], rows: WeightedRows) -> np.ndarray:
+    """Take scikit-learn's class_weight into account; by most of its estimators the weights of rows count besides."""
+    return evenly(rows) if str(settings.get("class_weight")).startswith("balanced") else rows.weight
+
+
 @dataclass(frozen=True)
 class EstimatorKind:
     """A registered estimator.
@@ -101,6 +117,17 @@ class EstimatorKind:
     modality : {'tables', 'images', 'texts'}
         The features that the contract suite fits it on: columns of numbers and categories, one image, one text.
     tasks : tuple of {'classification', 'regression', 'detection'}
+    seeded : callable
+        settings → whether fits of the same rows with other seeds differ. Others are fitted once, however many fits are
+        to be averaged.
+    steps : callable
+        (unfitted estimator, training rows) → the gradient steps, boosting rounds or trees that it may take at most;
+        None where it has no such number.
+    members : callable
+        unfitted estimator → the number of models that one fit averages by itself.
+    effective_weight : callable
+        (settings, training rows) → the weights of the rows that class probabilities are true to: others than those
+        of the rows where the estimator balances its classes.
     """
 
     build: Callable[[FeatureLayout, int, Mapping[str, Any]], Any]
@@ -108,6 +135,10 @@ class EstimatorKind:
     read: Callable[[Path, FeatureLayout], Any] | None = None
     modality: Literal["tables", "images", "texts"] = "tables"
     tasks: tuple[str, ...] = ("classification", "regression")
+    seeded: Callable[[Mapping[str, Any]], bool] = lambda settings: True
+    steps: Callable[[Any, int], int | None] = lambda model, rows: None
+    members: Callable[[Any], int] = lambda model: 1
+    effective_weight: Callable[[Mapping[str, Any], WeightedRows], np.ndarray] = _effective_weight
 
 
 def feature_matrix(rows: pd.DataFrame, schema: Schema) -> np.ndarray:
@@ -216,6 +247,25 @@ def _smooth(layout: FeatureLayout) -> Any:
     return make_pipeline(make_union(ranks, tails), StandardScaler())
 
 
+@dataclass(frozen=True)
+class FitFacts:
+    """How an estimator was fitted.
+
+    Attributes
+    ----------
+    steps : int, optional
+        Gradient steps, boosting rounds or trees at most.
+    members : int
+        Models that the fit averages by itself.
+    spec : EstimatorSpec, optional
+        With the settings that were taken, and no search; None: those that were asked for.
+    """
+
+    steps: int | None = None
+    members: int = 1
+    spec: EstimatorSpec | None = None
+
+
 class Fitted:
     """A fitted estimator behind its fitted preprocessing.
 
@@ -227,13 +277,30 @@ class Fitted:
     layout : FeatureLayout
     folder : Path, optional
         Where it was read from.
+    facts : FitFacts, optional
+        How it was fitted.
     """
 
-    def __init__(self, transform: Any, model: Any, layout: FeatureLayout, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        transform: Any,
+        model: Any,
+        layout: FeatureLayout,
+        folder: Path | None = None,
+        facts: FitFacts | None = None,
+    ) -> None:
         self.transform, self.model, self.layout, self.folder = transform, model, layout, folder
+        self.facts = facts or FitFacts()
 
-    steps = None
-    count = 1
+    @property
+    def steps(self) -> int | None:
+        """The gradient steps, boosting rounds or trees that the fit may take at most; None where there are none."""
+        return self.facts.steps
+
+    @property
+    def count(self) -> int:
+        """The number of models whose predictions are averaged."""
+        return self.facts.members
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return class probabilities of shape (n, C), or values or anomaly scores of shape (n,).
@@ -261,7 +328,9 @@ class Fitted:
             return np.asarray(self.model.predict(inner), dtype=float)
         seen = np.asarray(self.model.classes_, dtype=np.int64)
         probabilities = np.zeros((len(x), self.layout.classes))
-        if hasattr(self.model, "predict_proba"):
+        if len(seen) == 1:
+            probabilities[:, seen] = 1.0
+        elif hasattr(self.model, "predict_proba"):
             predicted = np.asarray(
                 self.model.predict_proba(inner), dtype=float
             )  # a model in float32 sums to 1 but nearly
@@ -281,8 +350,16 @@ class Average:
     """
 
     members: list[Fitted]
-    steps = None
-    count = 5
+
+    @property
+    def steps(self) -> int | None:
+        """What one member may take at most: the most of any, which differ where their rows do."""
+        return max((member.steps for member in self.members if member.steps is not None), default=None)
+
+    @property
+    def count(self) -> int:
+        """The number of models whose predictions are averaged."""
+        return sum(member.count for member in self.members)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the mean of the members' class probabilities, or of their values."""
@@ -292,8 +369,9 @@ class Average:
 Predictor = Fitted | Average
 
 
-def average_predictors(members: list[Fitted]) -> Predictor:
-    """Return the average of several fitted estimators; a single one stays as it is."""
+def average_predictors(predictors: Sequence[Predictor]) -> Predictor:
+    """Return the average of several fitted estimators, or of all members of averages; a single one stays as it is."""
+    members = [one for part in predictors for one in (part.members if isinstance(part, Average) else [part])]
     return members[0] if len(members) == 1 else Average(members)
 
 
@@ -303,12 +381,21 @@ def estimator_kind(spec: EstimatorSpec) -> EstimatorKind:
     if isinstance(registered, EstimatorKind):
         return registered
 
+    takes_seed = "random_state" in inspect.signature(registered).parameters
+
     def build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Any:
         check_settings("estimator", spec.name, registered, settings)
-        seeded = {"random_state": seed} if "random_state" in inspect.signature(registered).parameters else {}
-        return validated(spec.name, registered(**{**seeded, **settings}))
+        return validated(spec.name, registered(**{**({"random_state": seed} if takes_seed else {}), **settings}))
 
-    return EstimatorKind(build, "standard")
+    return EstimatorKind(build, "standard", seeded=lambda settings: takes_seed)
+
+
+def alternatives(spec: EstimatorSpec) -> list[EstimatorSpec]:
+    """Return the estimator with the settings of each alternative that its search has, or as it is without a search."""
+    return [
+        spec.model_copy(update={"settings": {**spec.settings, **tried}, "search": [], "average": 1})
+        for tried in spec.search or [{}]
+    ]
 
 
 def check_spec(spec: EstimatorSpec, task: str | None = None) -> None:
@@ -325,6 +412,13 @@ def check_spec(spec: EstimatorSpec, task: str | None = None) -> None:
     >>> from codsa.settings.estimator import EstimatorSpec
     >>> check_spec(EstimatorSpec(name="gradient-boosting", settings={"max_iter": 50}))
     """
+    if spec.search and task == "detection":
+        raise CodsaError("estimator: search chooses by the loss of a target, which a detector does not predict")
+    for alternative in alternatives(spec):
+        _check_settings_of(alternative, task)
+
+
+def _check_settings_of(spec: EstimatorSpec, task: str | None) -> None:
     kind, refusals = estimator_kind(spec), []
     layouts = [
         FeatureLayout("classification", 2, [], coded=[], steps_rows=1, texts=spec.name == TEXTS),
@@ -349,65 +443,3 @@ def validated(name: str, model: Any) -> Any:
     if setting is not None:
         text = f"{setting} = {quoted_value(getattr(model, setting, None))}: should be {text}"
     raise CodsaError(f"estimator '{name}': {text}")
-
-
-def fit_all(
-    spec: EstimatorSpec,
-    train_sets: list[WeightedRows],
-    validation: WeightedRows,
-    layout: FeatureLayout,
-    stream: np.random.SeedSequence,
-    cores: int = 1,
-) -> list[Fitted]:
-    """Fit the estimator on every training set.
-
-    An estimator with `fit_many` gets all training sets at once; of the others `cores` are fitted side by
-    side, each on one thread. All fits start from the same stream, so that they differ by their
-    rows alone.
-
-    Parameters
-    ----------
-    train_sets : list of WeightedRows
-        One per point of the grid.
-    validation : WeightedRows
-        For estimators that stop early; the others do not see it.
-    cores : int
-        Changes the time taken and nothing else.
-
-    Returns
-    -------
-    list of Fitted
-        In the order of the training sets.
-    """
-    kind = estimator_kind(spec)
-    preprocess = kind.preprocess if spec.preprocess == "auto" else spec.preprocess
-    seed = integer(stream)
-    model = kind.build(layout, seed, spec.settings)
-    transforms = [preprocessor(preprocess, layout).fit(rows.x) for rows in train_sets]
-    transformed = [
-        WeightedRows(transform.transform(rows.x), rows.y, rows.weight)
-        for transform, rows in zip(transforms, train_sets, strict=True)
-    ]
-    if hasattr(model, "fit_many"):
-        validation_sets = [
-            WeightedRows(transform.transform(validation.x), validation.y, validation.weight) for transform in transforms
-        ]
-        models = model.fit_many(transformed, validation_sets, seed)
-    else:
-        from sklearn.utils.parallel import Parallel, delayed
-
-        jobs = (delayed(_fit_one)(kind.build(layout, seed, spec.settings), rows, spec.name) for rows in transformed)
-        models = Parallel(n_jobs=cores, prefer="threads")(jobs)
-    return [Fitted(transform, model, layout) for transform, model in zip(transforms, models, strict=True)]
-
-
-def _fit_one(model: Any, rows: WeightedRows, name: str) -> Any:
-    if "n_jobs" in inspect.signature(type(model)).parameters:
-        model.n_jobs = None  # fits side by side already take the cores; more threads would only wait for each other
-    weighted = not np.all(rows.weight == rows.weight[0])
-    if weighted and "sample_weight" not in inspect.signature(model.fit).parameters:
-        raise CodsaError(f"estimator '{name}' takes no weights; leave the method 'weighted' out")
-    try:
-        return model.fit(rows.x, rows.y, sample_weight=rows.weight) if weighted else model.fit(rows.x, rows.y)
-    except ValueError as error:
-        raise CodsaError(f"estimator '{name}' cannot be fitted: {error}") from None

@@ -57,6 +57,10 @@ class Training:
     budget: Budget
     stop: Stop
 
+    def epoch_steps(self, rows: int) -> int:
+        """Return the gradient steps of an epoch of so many rows."""
+        return max(1, math.ceil(rows / self.batch))
+
 
 class NetworkModel(ABC):
     """A fitted network; a subclass says how it is built, trained and asked.
@@ -132,6 +136,10 @@ class Networks:
     def __init__(self, make: Callable[[], NetworkModel], layout: FeatureLayout, training: Training) -> None:
         self.make, self.layout, self.training = make, layout, training
 
+    def epoch_rows(self, rows: int) -> int:
+        """Return the rows of an epoch for a training set of so many rows."""
+        return rows if self.training.budget == "epochs" else self.layout.steps_rows
+
     @without_compiler()
     def fit_many(
         self, train_sets: list[WeightedRows], validation_sets: list[WeightedRows], seed: int
@@ -147,7 +155,7 @@ class Networks:
         root = stream(seed, "network")
         draw_weights(model.net, torch.Generator().manual_seed(integer(child(root, "weights"))))
         generator = torch.Generator().manual_seed(integer(child(root, "steps")))
-        epoch_rows = len(train_rows.y) if self.training.budget == "epochs" else self.layout.steps_rows
+        epoch_rows = self.epoch_rows(len(train_rows.y))
         loop = NetworkLoop(
             model, train_rows, validation_rows, training=self.training, epoch_rows=epoch_rows, generator=generator
         )
@@ -182,7 +190,7 @@ class NetworkLoop(TrainingLoop):
         generator: torch.Generator,
     ) -> None:
         self.model, self.train_rows, self.validation_rows, self.training = model, train_rows, validation_rows, training
-        epoch_steps = max(1, math.ceil(epoch_rows / training.batch))
+        epoch_steps = training.epoch_steps(epoch_rows)
         optimizer = torch.optim.Adam(model.net.parameters(), lr=training.learning_rate, fused=True)
         super().__init__(optimizer, epoch_steps * training.epochs, epoch_steps)
         self.generator = generator
@@ -208,6 +216,11 @@ class NetworkLoop(TrainingLoop):
 
     def _weights(self) -> dict[str, torch.Tensor]:
         return {k: v.clone() for k, v in self.model.net.state_dict().items()}
+
+
+def steps_of(networks: Networks, rows: int) -> int:
+    """Return the gradient steps that a training set of so many rows may take at most."""
+    return networks.training.epoch_steps(networks.epoch_rows(rows)) * networks.training.epochs
 
 
 def draw_weights(model: nn.Module, generator: torch.Generator) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import Average, EstimatorKind, FeatureLayout, Fitted, Predictor
+from codsa.estimators.base import Average, EstimatorKind, FeatureLayout, FitFacts, Fitted, Predictor
 from codsa.estimators.sound import check_trees
 from codsa.estimators.types import FURTHER, SKLEARN, TYPES
 from codsa.io.library_internals import SKOPS_SCHEMA, import_skops, reproducible_skops, sklearn_estimators
@@ -33,6 +33,8 @@ class EstimatorRecord:
 
     estimator: EstimatorSpec
     layout: FeatureLayout
+    steps: int | None = None
+    members: int = 1
 
 
 def _dump(fitted: Any, path: Path, name: str) -> None:
@@ -51,7 +53,10 @@ def _dump(fitted: Any, path: Path, name: str) -> None:
 
 
 def save_fitted(folder: Path, fitted: Predictor, spec: EstimatorSpec) -> None:
-    """Write a fitted estimator with its preprocessing into a new folder; an average as one folder a member."""
+    """Write a fitted estimator with its preprocessing into a new folder; an average as one folder a member.
+
+    Where several settings were tried, those that were taken are written.
+    """
     if isinstance(fitted, Average):
         for place, member in enumerate(fitted.members):
             save_fitted(folder / f"member~{place}", member, spec)
@@ -63,7 +68,9 @@ def save_fitted(folder: Path, fitted: Predictor, spec: EstimatorSpec) -> None:
     else:
         _dump(fitted.model, folder / "model.skops", spec.name)
         _warn_of_untrusted_types(folder / "model.skops", spec.name)
-    write_json(folder / "estimator.json", {"estimator": spec.model_dump(), "layout": asdict(fitted.layout)})
+    taken = fitted.facts.spec or spec
+    facts = {"steps": fitted.facts.steps, "members": fitted.facts.members}
+    write_json(folder / "estimator.json", {"estimator": taken.model_dump(), "layout": asdict(fitted.layout), **facts})
 
 
 def _warn_of_untrusted_types(path: Path, name: str) -> None:
@@ -92,8 +99,14 @@ def load_fitted(folder: Path, trusted: Collection[str] = ()) -> Predictor:
     CodsaError
         For a folder that is not whole, or holds code that is not trusted.
     """
-    members = sorted(folder.glob("member~*"))
+    members = sorted(folder.glob("member~*"), key=_place)
     return Average([_load_one(m, trusted) for m in members]) if members else _load_one(folder, trusted)
+
+
+def _place(member: Path) -> tuple[int, str]:
+    """Return what puts the folders of members in their order, tenth after second."""
+    number = member.name.partition("~")[2]
+    return int(number) if number.isdecimal() else -1, number
 
 
 def _load_one(folder: Path, trusted: Collection[str]) -> Fitted:
@@ -108,7 +121,8 @@ def _load_one(folder: Path, trusted: Collection[str]) -> Fitted:
             model = kind.read(folder, record.layout)
         else:
             raise CodsaError(f"{folder / 'model.skops'}: no such file; re-run codsa-fit")
-        return Fitted(transform, model, record.layout, folder)
+        facts = FitFacts(record.steps, record.members, record.estimator)
+        return Fitted(transform, model, record.layout, folder, facts)
 
 
 def _load(path: Path, trusted: Collection[str], registered: bool) -> Any:

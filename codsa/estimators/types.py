@@ -5,9 +5,13 @@ from __future__ import annotations
 TYPES = frozenset(
     {
         "codsa.estimators.base.fill_empty",
+        "codsa.estimators.tables.balanced.BalancedBoosting",
         "codsa.estimators.tables.local.LocalOutliers",
         "codsa.estimators.texts.words.TfidfLogistic",
         "functools.partial",
+        "imblearn.ensemble._forest.BalancedRandomForestClassifier",
+        "imblearn.pipeline.Pipeline",
+        "imblearn.under_sampling._prototype_selection._random_under_sampler.RandomUnderSampler",
         "numpy.dtype",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.tree._tree.Tree",

@@ -35,6 +35,9 @@ class Generator(ABC):
     uses_gpu : bool
         Whether fitting or drawing is faster on a GPU. The workflow asks for no GPU where this is False. It is read
         from the source of the class, so write a plain `True` or `False` into the class body.
+    resamples : bool
+        Whether its rows are real ones, drawn again or changed by a rule: a control beside generators that learn the
+        law of rows. It is read from the source, as `uses_gpu` is.
     streams : bool
         Whether `fit` also takes `codsa.data.rows.StoredRows`, which need not fit into memory.
     slow : bool
@@ -48,6 +51,7 @@ class Generator(ABC):
 
     modality: ClassVar[Modality] = "tables"
     uses_gpu: ClassVar[bool] = True
+    resamples: ClassVar[bool] = False
     streams = False
     slow = False
     block = BLOCK_ROWS
@@ -166,5 +170,9 @@ def uses_gpu(name: str) -> bool:
 
 
 def resamples(name: str) -> bool:
+    """Return `Generator.resamples` of a registered name or `module:Class`, read from its source: nothing is imported.
+
+    False where the source is not found, or does not say it as a plain `True` or `False`.
+    """
     module, _, class_name = locate("generator", name, GENERATORS).partition(":")
-    return name in ("smote", "bootstrap", "adasyn", "smogn", "source-rows", "relabelled", "smote-labelled")
+    return bool(class_attribute(module, class_name, "resamples", default=False))

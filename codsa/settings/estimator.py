@@ -17,6 +17,10 @@ class EstimatorSpec(Section):
     preprocess none: raw numbers; ordinal: categories as codes, for trees; standard: imputed, scaled, one-hot; smooth:
     as standard, with every number twice, as its rank and by asinh, so that heavy tails do no harm; auto: the
     default of the estimator.
+
+    search: every training set is fitted with each alternative, and the one with the lowest loss on validation rows is
+    taken: squared error, or cross-entropy at the best temperature. average: fits of an estimator whose fit depends on
+    no seed would be equal, so there is one of them.
     """
 
     section: ClassVar[str] = "estimator"
@@ -29,8 +33,11 @@ class EstimatorSpec(Section):
     settings: Annotated[dict[str, Any], Flag("--set", "KEY=VALUE", read="settings")] = Field(
         default={}, description="keyword arguments; repeat the option"
     )
-    average: int = Field(default=1, ge=1, le=50, description="number of fits with different seeds that are averaged")
-    search: list[dict[str, Any]] = Field(default=[], description="alternatives")
+    average: int = Field(default=1, ge=1, le=50, description="number of seeds whose fits are averaged")
+    search: Annotated[list[dict[str, Any]], Flag("--search", "'{KEY: VALUE, …}'", read="yaml")] = Field(
+        default=[],
+        description="keyword arguments over the settings, of which validation rows choose; one option an alternative",
+    )
 
 
 class NamedEstimator(EstimatorSpec):

@@ -19,9 +19,11 @@ GENERATORS = {
     "gaussian": "codsa.generators.tables.gaussian:Gaussian",
     "image-diffusion": "codsa.generators.images.image_diffusion:ImageDiffusion",
     "oracle": "codsa.generators.tables.oracle:Oracle",
+    "relabelled": "codsa.generators.tables.relabelled:Relabelled",
     "restyled": "codsa.generators.images.distortions:Restyled",
     "smogn": "codsa.generators.tables.smogn:Smogn",
     "smote": "codsa.generators.tables.smote:Smote",
+    "smote-labelled": "codsa.generators.tables.relabelled:SmoteLabelled",
     "source-rows": "codsa.generators.tables.source_rows:SourceRows",
     "stable-diffusion": "codsa.generators.images.stable_diffusion:StableDiffusion",
     "tabular-diffusion": "codsa.generators.tables.tabular_diffusion:TabularDiffusion",
@@ -32,8 +34,11 @@ GENERATORS = {
 
 ESTIMATORS = {
     "autoencoder": "codsa.estimators.tables.detectors:autoencoder",
+    "balanced-boosting": "codsa.estimators.tables.balanced:balanced_boosting",
+    "balanced-forest": "codsa.estimators.tables.balanced:balanced_forest",
     "cnn": "codsa.estimators.images.cnn:cnn",
     "gradient-boosting": "codsa.estimators.tables.trees:gradient_boosting",
+    "label-model": "codsa.estimators.tables.ensemble:label_model",
     "local-outliers": "codsa.estimators.tables.local:local_outliers",
     "logistic": "codsa.estimators.tables.linear:logistic",
     "mlp": "codsa.estimators.tables.mlp:mlp",

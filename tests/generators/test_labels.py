@@ -11,7 +11,8 @@ import pytest
 from codsa.data.dataset import Dataset
 from codsa.data.preparation import prepare
 from codsa.data.schema import Schema
-from codsa.generators.tables.labels import Denoise, LabelModel, _draw_codes, _evenly_subsampled, _mixtures
+from codsa.estimators.tables.ensemble import _mixtures
+from codsa.generators.tables.labels import Denoise, LabelModel, _draw_codes, _evenly_subsampled
 from codsa.io.seeds import rng, stream
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule

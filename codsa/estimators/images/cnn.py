@@ -12,7 +12,7 @@ from torch import nn
 
 from codsa.errors import CodsaError
 from codsa.estimators.base import EstimatorKind, FeatureLayout, WeightedRows
-from codsa.estimators.networks import NetworkModel, Networks, Training, need_images
+from codsa.estimators.networks import NetworkModel, Networks, Training, need_images, steps_of
 from codsa.settings.registry import check_settings
 from codsa.settings.types import Batch, Budget, PositiveInt, Rate, Share, Stop, Width
 
@@ -153,5 +153,5 @@ def _build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Cnn
     return CnnNetworks(layout, *_settings(**settings))
 
 
-cnn = EstimatorKind(_build, "none", Cnn.read, modality="images")
+cnn = EstimatorKind(_build, "none", Cnn.read, modality="images", steps=steps_of)
 """The paper's network for faces; `flip` is how it is trained there."""

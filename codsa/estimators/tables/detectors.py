@@ -15,7 +15,7 @@ from torch import nn
 
 from codsa.errors import CodsaError
 from codsa.estimators.base import EstimatorKind, FeatureLayout, WeightedRows
-from codsa.estimators.networks import NetworkModel, Networks, Training
+from codsa.estimators.networks import NetworkModel, Networks, Training, steps_of
 from codsa.settings.registry import check_settings
 from codsa.settings.types import Batch, Budget, PositiveInt, Rate, Stop, Width
 
@@ -100,5 +100,7 @@ def _build_autoencoder(layout: FeatureLayout, seed: int, settings: Mapping[str, 
     return Networks(lambda: Autoencoder(layout, facts), layout, training)
 
 
-autoencoder = EstimatorKind(_build_autoencoder, "none", Autoencoder.read, modality="images", tasks=("detection",))
+autoencoder = EstimatorKind(
+    _build_autoencoder, "none", Autoencoder.read, modality="images", tasks=("detection",), steps=steps_of
+)
 """The paper's detector."""

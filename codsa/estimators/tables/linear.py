@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import EstimatorKind, FeatureLayout, WeightedRows, validated
+from codsa.estimators.base import EstimatorKind, FeatureLayout, WeightedRows, balanced, validated
+from codsa.estimators.temperature import best_temperature, columns_of
 from codsa.settings.arguments import admits
 from codsa.settings.registry import check_settings
 from codsa.settings.types import Rate
@@ -60,21 +61,8 @@ def confidence(model: Any, validation_rows: WeightedRows) -> tuple[float, float]
 
     Rows of a class that the model has never met are left out; without any others the factor is 1.
     """
-    from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
-
-    has_class = np.isin(validation_rows.y, model.classes_)
-    if not has_class.any():
-        return 1.0, np.inf
-    logits = np.log(np.clip(model.predict_proba(validation_rows.x[has_class]), 1e-300, None))
-    own = np.searchsorted(model.classes_, validation_rows.y[has_class])[:, None]
-
-    def loss(power: float) -> float:
-        log_likelihoods = np.take_along_axis(log_softmax(np.exp(power) * logits, axis=1), own, axis=1)[:, 0]
-        return -float(np.average(log_likelihoods, weights=validation_rows.weight[has_class]))
-
-    best = minimize_scalar(loss, bounds=(-4.0, 2.0), method="bounded")
-    return float(np.exp(best.x)), float(best.fun)
+    own = columns_of(validation_rows.y, model.classes_)
+    return best_temperature(model.predict_proba(validation_rows.x), own, validation_rows.weight)
 
 
 def _linear(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Any:
@@ -92,5 +80,10 @@ def _linear(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> An
     return validated("logistic", model_class(**{**default, **settings}))
 
 
-logistic = EstimatorKind(_linear, "standard")
+def _effective_weight(settings: Mapping[str, Any], rows: WeightedRows) -> np.ndarray:
+    """Return the rows' weights; LogisticRegression balances classes by the sum of their weights."""
+    return balanced(rows) if settings.get("class_weight") == "balanced" else rows.weight
+
+
+logistic = EstimatorKind(_linear, "standard", seeded=lambda settings: False, effective_weight=_effective_weight)
 """Logistic regression; its counterpart for a number is ridge regression. Of several C validation chooses."""

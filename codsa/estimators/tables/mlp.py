@@ -99,6 +99,10 @@ class Mlp:
                 weights |= dict(zip(places, loop.best_weights(), strict=True))
         return [MlpModel(weights[g], self.layout.classes, scales[g]) for g in range(len(train_sets))]
 
+    def epoch_steps(self, rows: int) -> int:
+        """Return the gradient steps of an epoch for a training set of so many rows."""
+        return max(math.ceil((rows if self.budget == "epochs" else self.layout.steps_rows) / self.batch), 1)
+
     def _stack(self) -> int:
         """Return how many perceptrons are computed together."""
         return max(1, CACHE_NUMBERS // (self.batch * max(self.hidden, default=1)))
@@ -265,8 +269,7 @@ class StackLoop(TrainingLoop):
         sizes = np.array([len(rows.y) for rows in train_sets])
         self.starts = np.cumsum(sizes) - sizes
         self.validation = [torch.from_numpy(np.stack(p).astype(np.float32)) for p in _columns(validation_sets)]
-        rows = sizes if mlp.budget == "epochs" else np.full(len(train_sets), mlp.layout.steps_rows)
-        self.epoch = np.maximum(np.ceil(rows / mlp.batch).astype(int), 1)
+        self.epoch = np.array([mlp.epoch_steps(int(size)) for size in sizes])
         self.orders = [_BatchOrder(int(size), mlp, seed) for size in sizes]
         self.alive = np.arange(len(train_sets))
         self.early_stopping: list[EarlyStopping[Weights]] = [EarlyStopping(mlp.patience) for _ in train_sets]
@@ -373,5 +376,10 @@ def _build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Mlp
     return Mlp(layout, **settings)
 
 
-mlp = EstimatorKind(_build, "standard", lambda folder, layout: MlpModel.load(folder))
+mlp = EstimatorKind(
+    _build,
+    "standard",
+    lambda folder, layout: MlpModel.load(folder),
+    steps=lambda model, rows: model.epoch_steps(rows) * model.epochs,
+)
 """The paper's perceptron; preprocess none feeds it raw numbers, as in the paper's 4.1."""

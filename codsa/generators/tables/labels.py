@@ -9,7 +9,6 @@ probability of the region that was asked for.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,32 +21,20 @@ from codsa.data.schema import Schema
 from codsa.encoders.tabular import any_determines_region
 from codsa.encoders.values import from_codes, from_float
 from codsa.errors import CodsaError
-from codsa.estimators.base import Average, FeatureLayout, Fitted, WeightedRows, fit_all, layout_of, weighted_rows
-from codsa.estimators.store import load_fitted, save_fitted
+from codsa.estimators.base import FeatureLayout, WeightedRows, layout_of, weighted_rows
+from codsa.estimators.tables.ensemble import WeightedEnsemble, fit_weighted_ensemble
 from codsa.io.records import read_as, write_json
 from codsa.io.seeds import child, rng
-from codsa.settings.estimator import EstimatorSpec
 
-FOLDS = 5
-"""Folds of S_g. Each model of a kind is fitted without one of them, and stops early on it."""
 NEIGHBOURS = 20
 """The noise of a generated number is a residual, drawn from this many rows with the nearest predictions."""
 MAX_ROWS = 20_000
 """At most this many rows of S_g are used, spread evenly over the regions."""
-BATCH_ROWS, MAX_EPOCHS, MAX_STEPS = 256, 100, 1500
-"""Rows of a perceptron's batch; its passes over the rows at most; its gradient steps at most, about."""
-MODELS = (
-    EstimatorSpec(name="mlp", preprocess="smooth", settings={"batch": BATCH_ROWS, "patience": 15}),
-    EstimatorSpec(name="gradient-boosting", preprocess="ordinal"),
-)
 MAX_REGIONS = 16
 """Where the region is the class, candidates are drawn for every region: too slow for more regions than this."""
 CANDIDATE_FACTOR = 1.1
 """Candidates of each region, as a multiple of the rows still lacking. About one region's worth is accepted."""
 MAX_ATTEMPTS = 5
-WEIGHT_STEPS = 4
-"""The weights tried on held-out rows are multiples of one over this number."""
-
 SOURCE = "source"
 Denoise = Callable[[np.ndarray, int, np.random.SeedSequence], Iterable[pd.DataFrame]]
 
@@ -59,99 +46,6 @@ class LabelRecord:
     weights: list[float]
     predicted: list[float]
     residuals: list[float]
-
-
-@dataclass
-class WeightedEnsemble:
-    """The weighted mean of models, each of which is the average over folds.
-
-    Attributes
-    ----------
-    models : list of Average or WeightedEnsemble
-        One of each of `MODELS`; then, after pretraining, the ensemble of the source set.
-    weights : list of float
-        Not negative, summing to 1; chosen on rows that the models did not see.
-    """
-
-    models: list[Average | WeightedEnsemble]
-    weights: list[float]
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return class probabilities of shape (n, C), or values of shape (n,)."""
-        weighted_models = [(w, model) for w, model in zip(self.weights, self.models, strict=True) if w > 0]
-        return np.asarray(sum(w * model.predict(x) for w, model in weighted_models))
-
-
-def fit_weighted_ensemble(
-    rows: WeightedRows, layout: FeatureLayout, stream: np.random.SeedSequence, source: WeightedEnsemble | None = None
-) -> tuple[WeightedEnsemble, np.ndarray]:
-    """Fit an ensemble fold by fold.
-
-    Parameters
-    ----------
-    source : WeightedEnsemble, optional
-        One that was fitted on a source set. It is mixed in as far as that lowers the held-out loss.
-
-    Returns
-    -------
-    ensemble : WeightedEnsemble
-    held_out : ndarray of shape (n, C) or (n,)
-        Each row's prediction by the models that did not see it.
-    """
-    fold = rng(child(stream, "folds")).permutation(len(rows.y)) % FOLDS
-    parts = [(_subset(rows, fold != j), _subset(rows, fold == j)) for j in range(FOLDS)]
-    passes = {"epochs": int(np.clip(MAX_STEPS * BATCH_ROWS // len(rows.y), 1, MAX_EPOCHS))}
-    perceptron = MODELS[0].model_copy(update={"settings": {**MODELS[0].settings, **passes}})
-    models_by_fold = [_fit_by_fold(spec, parts, layout, child(stream, spec.name)) for spec in (perceptron, *MODELS[1:])]
-    held_out = np.stack([_held_out(fold_models, parts, fold) for fold_models in models_by_fold])
-    models: list[Average | WeightedEnsemble] = [Average(fold_models) for fold_models in models_by_fold]
-    if source is not None:
-        models, held_out = [*models, source], np.concatenate([held_out, source.predict(rows.x)[None]])
-    mixtures = _mixtures(len(models))
-    losses = [_loss(np.tensordot(w, held_out, 1), rows) for w in mixtures]
-    best = mixtures[int(np.argmin(losses))]
-    return WeightedEnsemble(models, best.tolist()), np.tensordot(best, held_out, 1)
-
-
-def _mixtures(count: int) -> list[np.ndarray]:
-    """Return all weights on the simplex whose entries are multiples of 1/QUARTERS, the evenest last."""
-    steps = itertools.product(range(WEIGHT_STEPS + 1), repeat=count)
-    return [np.array(step) / WEIGHT_STEPS for step in steps if sum(step) == WEIGHT_STEPS]
-
-
-def _subset(rows: WeightedRows, chosen: np.ndarray) -> WeightedRows:
-    return WeightedRows(rows.x[chosen], rows.y[chosen], rows.weight[chosen])
-
-
-def _fit_by_fold(
-    spec: EstimatorSpec,
-    parts: list[tuple[WeightedRows, WeightedRows]],
-    layout: FeatureLayout,
-    stream: np.random.SeedSequence,
-) -> list[Fitted]:
-    """Fit one model per fold; a perceptron stops early on its own fold."""
-    return [
-        fit_all(spec, [seen], held, layout=layout, stream=child(stream, j))[0] for j, (seen, held) in enumerate(parts)
-    ]
-
-
-def _held_out(
-    fold_models: list[Fitted], parts: list[tuple[WeightedRows, WeightedRows]], fold: np.ndarray
-) -> np.ndarray:
-    predictions = [model.predict(held.x) for model, (_, held) in zip(fold_models, parts, strict=True)]
-    held_out = np.empty((len(fold), *predictions[0].shape[1:]))
-    for j, values in enumerate(predictions):
-        held_out[fold == j] = values
-    return held_out
-
-
-def _loss(predicted: np.ndarray, rows: WeightedRows) -> float:
-    """Return the weighted cross-entropy of probabilities, or the squared error of values."""
-    if predicted.ndim == 2:
-        losses = -np.log(np.clip(predicted[np.arange(len(rows.y)), rows.y], 1e-12, 1.0))
-    else:
-        losses = (predicted - rows.y) ** 2
-    return float(np.average(losses, weights=rows.weight))
 
 
 class LabelModel:
@@ -285,9 +179,7 @@ class LabelModel:
     def save(self, folder: Path) -> None:
         """Write the models and the residuals into a new folder."""
         folder.mkdir()
-        for spec, model in zip(MODELS, self.ensemble.models, strict=False):
-            assert isinstance(model, Average)
-            save_fitted(folder / spec.name, model, spec)
+        self.ensemble.save(folder)
         if self.source is not None:
             self.source.save(folder / SOURCE)
         residuals = {"predicted": self.predicted.tolist(), "residuals": self.residuals.tolist()}
@@ -298,7 +190,7 @@ class LabelModel:
         """Read what `save` wrote."""
         label_model = cls(schema)
         record = read_as(folder / "labels.json", LabelRecord)
-        models: list[Any] = [load_fitted(folder / spec.name) for spec in MODELS]
+        models: list[Any] = WeightedEnsemble.load(folder)
         if (folder / SOURCE).is_dir():
             label_model.source = cls.load(folder / SOURCE, schema)
             models.append(label_model.source.ensemble)

@@ -25,6 +25,7 @@ class Resampler(Generator):
     """A generator whose model is its training rows; a subclass says how to draw from them."""
 
     uses_gpu: ClassVar[bool] = False
+    resamples: ClassVar[bool] = True
     min_rows = 1
     """The fewest rows of a region in S_g from which it can draw."""
     mixes = True
