@@ -49,9 +49,10 @@ class Recalibration:
 
         if self.shift is None:
             return np.asarray(self.slope * predicted + self.intercept)
-        return np.asarray(softmax(self._logits(predicted) / self.temperature, axis=1))
+        return np.asarray(softmax(self.logits(predicted) / self.temperature, axis=1))
 
-    def _logits(self, predicted: np.ndarray) -> np.ndarray:
+    def logits(self, predicted: np.ndarray) -> np.ndarray:
+        """Return the shifted log-probabilities, ndarray of shape (n, C)."""
         assert self.shift is not None
         return np.log(np.clip(predicted, LEAST_PROBABILITY, None)) + self.shift
 
@@ -92,13 +93,30 @@ def recalibration(
 
 
 def refitted(helped: Recalibration, predicted: np.ndarray, validation: WeightedRows) -> Recalibration:
-    """Return the recalibration of another estimator that was fitted on the same rows."""
+    """Return the recalibration of another estimator that was fitted on the same rows.
+
+    The shift is left out where validation rows are better predicted without: some estimators, forests on balanced
+    samples for one, are not true to the shares of any rows.
+    """
     if helped.shift is None:
         return _line(predicted, validation)
-    shifted = Recalibration(helped.shift)
     if len(validation.y) < FEWEST_ROWS:
-        return shifted
-    return Recalibration(helped.shift, temperature=_temperature(shifted._logits(predicted), validation))
+        return Recalibration(helped.shift)
+    shifts = [helped.shift, np.zeros_like(helped.shift)]
+    tried = [
+        _with_temperature(shift, predicted, validation) for shift in (shifts if helped.shift.any() else shifts[:1])
+    ]
+    losses = [_cross_entropy(one.apply(predicted), validation) for one in tried]
+    return tried[int(np.argmin(losses))]
+
+
+def _with_temperature(shift: np.ndarray, predicted: np.ndarray, validation: WeightedRows) -> Recalibration:
+    return Recalibration(shift, temperature=_temperature(Recalibration(shift).logits(predicted), validation))
+
+
+def _cross_entropy(predicted: np.ndarray, validation: WeightedRows) -> float:
+    own = predicted[np.arange(len(validation.y)), validation.y]
+    return float(np.average(-np.log(np.clip(own, LEAST_PROBABILITY, None)), weights=validation.weight))
 
 
 def _line(predicted: np.ndarray, validation: WeightedRows) -> Recalibration:

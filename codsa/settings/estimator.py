@@ -44,9 +44,3 @@ class NamedEstimator(EstimatorSpec):
     """An estimator with a label, one of several that are fitted on the same rows."""
 
     label: Name = Field(description="its name in tables")
-
-
-STRONG = {
-    "perceptrons": EstimatorSpec(name="mlp", preprocess="standard", average=3),
-    "boosting": EstimatorSpec(name="gradient-boosting"),
-}

@@ -24,6 +24,7 @@ from codsa.data.split import FOLDS, TRAIN, VALIDATION, Split, check_ratio
 from codsa.errors import CodsaError
 from codsa.estimators import Predictor, WeightedRows, average_predictors, fit_all
 from codsa.estimators.base import FeatureLayout, layout_of, weighted_rows
+from codsa.estimators.fitting import effective_rows
 from codsa.estimators.recalibration import Recalibration, recalibration
 from codsa.estimators.store import save_fitted
 from codsa.io.artifacts import new_folder
@@ -221,7 +222,7 @@ def fit_grid(
         log.info("fitting %s at %d grid points, r = %s", label, len(sets[0]), r)
         predictors = _fit(_share(spec, len(fit_folds)), sets, validation, layout, seeds, cores)
         scored = [
-            judge.scored(predictor, [fold_sets[k] for fold_sets in sets], _record(fit_folds[0].points[k], r))
+            judge.scored(predictor, spec, [fold_sets[k] for fold_sets in sets], _record(fit_folds[0].points[k], r))
             for k, predictor in enumerate(predictors)
         ]
         fits[label] = EstimatorFits(spec, scored, {column: judge.choice(scored, column) for column in COLUMNS})
@@ -276,10 +277,12 @@ class Judge:
         self.validation, self.metric, self.shares, self.task = validation, metric, shares, task
         self.weighted, self.seeds = weighted, seeds
 
-    def scored(self, predictor: Predictor, sets: list[TrainingSet], record: dict[str, Any]) -> FittedPoint:
+    def scored(
+        self, predictor: Predictor, spec: EstimatorSpec, sets: list[TrainingSet], record: dict[str, Any]
+    ) -> FittedPoint:
         """Return a grid point with its figures."""
         predicted = {RAW: self.validation.predict(predictor)}
-        fitted_on = _together(sets)
+        fitted_on = effective_rows(spec, _together(sets))
         helped = None
         if self.task != "detection":
             helped = recalibration(predicted[RAW], self.validation.problem, fitted_on, self.shares)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from codsa.data.choice import GENERATOR, NONE, RESAMPLING, WEIGHTS
 from codsa.errors import CodsaError, suggest
 from codsa.generators.base import resamples
-from codsa.settings.estimator import STRONG, EstimatorSpec
+from codsa.settings.estimator import EstimatorSpec
 from codsa.workflow.config import Data, Experiment
 from codsa.workflow.methods import PRESETS, Method
 from codsa.workflow.modalities import may_have_images
@@ -26,7 +26,28 @@ SOURCE = ("source-rows", "source-domain", "source-weighted", "source-ratio")
 """Controls of a study of tables with a source set: its rows added."""
 NOT_TABLES = ("cnn", "tfidf-logistic", "autoencoder", "local-outliers")
 """Registered estimators of images, texts, and for detection."""
-ORACLES = ("oracle", "fresh")
+CLOSED_FORM = ("gaussian", "text-gaussian")
+"""Generators that cost one covariance matrix: what a network has to beat."""
+STRONG = {
+    "perceptrons": EstimatorSpec(
+        name="mlp",
+        preprocess="standard",
+        settings={"hidden": [128, 128], "batch": 256, "learning_rate": 0.002, "patience": 15},
+        average=3,
+    ),
+    "boosting": EstimatorSpec(
+        name="gradient-boosting",
+        settings={"min_samples_leaf": 20, "l2_regularization": 1.0, "learning_rate": 0.05},
+        search=[
+            {"max_iter": 40, "max_leaf_nodes": 4},
+            {"max_iter": 120, "max_leaf_nodes": 4},
+            {"max_iter": 120, "max_leaf_nodes": 12},
+            {"max_iter": 300, "max_leaf_nodes": 12},
+        ],
+    ),
+}
+"""Strong estimators beside the study's own, by label: averaged perceptrons on standardised features, and boosting whose
+size validation rows choose, so that few rows get a small model."""
 
 
 def plain_table(experiment: Experiment) -> bool:
@@ -95,12 +116,17 @@ def is_oracle(method: Method) -> bool:
 
 
 def is_codsa(method: Method) -> bool:
-    """Say whether a method draws rows from a generator that is trained: no resampler, no oracle."""
-    return method.generator is not None and not is_oracle(method) and not _resamples(method)
+    """Say whether a method adds rows of a trained generator where Q asks for them.
+
+    No resampler does, no closed form, no oracle, and not unconditional generation (α = p), the rival of the paper.
+    """
+    generated = method.generator is not None and not is_oracle(method) and not _is_simple(method)
+    return generated and method.alpha != ["training"]
 
 
-def _resamples(method: Method) -> bool:
-    return method.generator is not None and resamples(method.generator)
+def _is_simple(method: Method) -> bool:
+    """Say whether a method's pool is made of real rows by a rule, or drawn from a closed form."""
+    return method.generator is not None and (resamples(method.generator) or method.generator in CLOSED_FORM)
 
 
 def kind_of(method: Method, primary: str | None) -> str:
@@ -113,11 +139,11 @@ def kind_of(method: Method, primary: str | None) -> str:
 
 
 def rank_of(method: Method) -> int:
-    """Return how simple a method is: of two that validation cannot tell apart the simpler wins (`codsa.data.choice`)."""
+    """Return how simple a method is; of two that validation cannot tell apart the simpler is chosen."""
     if method.generator is None:
         own = method.estimator is not None
         return RESAMPLING if own else WEIGHTS if method.weighted else NONE
-    return RESAMPLING if _resamples(method) else GENERATOR
+    return RESAMPLING if _is_simple(method) else GENERATOR
 
 
 def uses_source(method: Method, methods: Mapping[str, Method]) -> bool:

@@ -44,11 +44,14 @@ split:
   validation: 0.2        # a share of every region, or a number of rows drawn under Q
   test: 0.2
 
-methods: [none, weighted, bootstrap, {neighbours}, non-adaptive, codsa]
+methods: [none, weighted, bootstrap, {neighbours}, non-adaptive, codsa, codsa-reuse]
+# Beside them stand the controls that a gain must survive (controls: [] leaves them out), control-auto, which chooses
+# among the controls on validation rows, and codsa-auto, which chooses among everything, to add nothing included.
+primary: codsa-auto      # the method that the verdict is about
 
 grid:                    # the grid of λ = (r, m, α); validation rows alone choose λ
   r: [0.8, 1.0]          # share of the training rows that the generator sees
-  m: [0.25, 0.5, 1.0]    # synthetic rows, as a multiple of the training rows
+  m: [0.0, 0.25, 0.5, 1.0]   # synthetic rows, as a multiple of the training rows; 0 adds nothing
   alpha: [balance, target]   # their regions: Eq. (5), as under Q, or a weight for the region in focus
 
 generators:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ from codsa.data.allocation import (
 from codsa.data.grid import label, points, pool_counts, real_rows
 from codsa.data.regions import Regions
 from codsa.data.schema import Column, Schema
-from codsa.data.split import Split
+from codsa.data.split import TRAIN, Split
 from codsa.errors import CodsaError
 from codsa.settings.grid import Grid
 from codsa.stages.split import rank_training
@@ -173,11 +175,25 @@ def test_without_synthetic_rows_there_is_one_arm_whatever_alpha(m: list[float]) 
     assert [(point.m, point.label, point.counts.tolist()) for point in found] == [(0, "none", [0, 0])]
 
 
-def test_without_any_row_there_is_no_arm() -> None:
-    assert [point.m for point in points(Grid(m=[0.0, 1.0], alpha=[0.5]), 1.0, SPLIT, SCHEMA)] == [100]
-    with pytest.raises(CodsaError, match="m = 0 with r = 1"):
-        points(Grid(m=[0.0], alpha=[0.5]), 1.0, SPLIT, SCHEMA)
+def test_nothing_is_added_to_all_rows_whatever_is_reserved() -> None:
+    assert [point.m for point in points(Grid(m=[0.0, 1.0], alpha=[0.5]), 1.0, SPLIT, SCHEMA)] == [0, 100]
     assert len(points(Grid(m=[0.0], alpha=[0.5], reserve="all"), 1.0, SPLIT, SCHEMA)) == 1
+
+
+def test_a_weight_of_the_pool_is_a_point_of_its_own() -> None:
+    found = points(Grid(m=[0.0, 1.0], alpha=[0.5], pool_weight=[0.1, 1.0]), 0.5, SPLIT, SCHEMA)
+    assert [(point.m, point.pool_weight) for point in found] == [(0, 1.0), (100, 0.1), (100, 1.0)]
+
+
+def test_eq_5_takes_the_shares_of_the_rows_at_hand() -> None:
+    frame = SPLIT.frame.copy()
+    reserved = frame.index[(frame["role"] == TRAIN) & (frame["min_ratio"] > 0.5)]
+    frame.loc[reserved[:10], "min_ratio"] = 0.1  # ten rows less are reserved, and of one region
+    lopsided = replace(SPLIT, frame=frame)
+    rows = lopsided.reserved_rows(0.5)
+    share = (frame.loc[rows, "region"] == "a").mean()
+    (point,) = points(Grid(m=[2.0], alpha=["balance"]), 0.5, lopsided, SCHEMA)
+    assert point.alpha[0] == pytest.approx(0.5 + len(rows) / 200 * (0.5 - share))
 
 
 def test_pool_counts_cover_every_arm_and_no_more() -> None:

@@ -87,6 +87,8 @@ def cases() -> Iterator[tuple[EstimatorSpec, FeatureLayout, WeightedRows]]:
                 )
         for settings in BOOSTING[kind]:
             yield EstimatorSpec(name="gradient-boosting", settings={"max_iter": 2, **settings}), *table(kind)
+    for name in ("balanced-forest", "balanced-boosting"):
+        yield EstimatorSpec(name=name, settings={"n_estimators": 2}), *table("classification")
     words = WeightedRows(np.array([["good word"], ["bad word"]] * 9, dtype=object), np.array([0, 1] * 9), np.ones(18))
     yield (
         EstimatorSpec(name="tfidf-logistic", settings={"min_df": 1}),

@@ -14,7 +14,9 @@ from codsa.cli.common import parse_settings
 from codsa.errors import CodsaError
 from codsa.io.yamls import parse_decimal, parse_value, parse_yaml
 from codsa.stages.split import parse_size
-from codsa.workflow.config import PRESETS, Experiment, validated
+from codsa.workflow.commands import section_options
+from codsa.workflow.config import Experiment, validated
+from codsa.workflow.methods import PRESETS
 from codsa.workflow.study import Study
 from codsa.workflow.study import settings as written
 
@@ -140,9 +142,11 @@ def test_an_experiment_is_read_as_it_was_written(content: dict[str, Any]) -> Non
     options = study.split(0)
     read = parse_value(options[options.index("--law") + 1]) if "--law" in options else "balanced"
     assert read == law and (isinstance(law, str) or list(read) == sorted(law))
-    options = study.fit(0, experiment.methods[0].name, "1.0")
+    first = experiment.methods[0]
+    own = first.estimator or experiment.estimator
+    options = study.fit(0, first.name, "1.0") if first.choose_from is None else section_options(own)
     pairs = [options[k + 1] for k, word in enumerate(options) if word == "--set"]
-    assert same(parse_settings(pairs), dict(sorted(experiment.estimator.settings.items())))
+    assert same(parse_settings(pairs), dict(sorted(own.settings.items())))
 
 
 @st.composite

@@ -171,8 +171,7 @@ def test_an_estimator_is_the_same(split: Split, tmp_path: Path, monkeypatch: pyt
     assert isinstance(kept, StoredDataset)
     roles = load_split(tmp_path / "split.parquet", kept)
     judge, grid = EstimatorSpec(name="logistic"), Grid(m=[0.0], alpha=["training"], reserve="all")
-    tables = [
-        fit_grid(data, roles, [], 0.5, grid, judge, "cross-entropy", SeedContext(0, "e", 0)).table
-        for data in (held, kept)
-    ]
+    seeds = SeedContext(0, "e", 0)
+    fits = [fit_grid(data, roles, [], 0.5, grid, {"own": judge}, "cross-entropy", seeds) for data in (held, kept)]
+    tables = [pd.DataFrame([point.record for point in of_data["own"].points]) for of_data in fits]
     pd.testing.assert_frame_equal(*tables)

@@ -10,17 +10,19 @@ import pytest
 
 from codsa.data.dataset import Dataset
 from codsa.data.pool import Pool
-from codsa.data.split import FOLD_RATIO, FOLDS, TRAIN, Split
+from codsa.data.split import FOLD_RATIO, FOLDS, TRAIN, VALIDATION, Split
 from codsa.errors import CodsaError
 from codsa.estimators import Average
 from codsa.estimators.store import load_fitted
 from codsa.io.seeds import SeedContext
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import Grid
-from codsa.stages.evaluate import Fits, choose, read_fits
-from codsa.stages.fit import Outcome, fit_grid, write_fits
+from codsa.stages.fit import EstimatorFits, fit_grid, write_fits
+from codsa.stages.fits import Fits, choose, read_fits
+from codsa.stages.scoring import evaluation_set
 
 JUDGE = EstimatorSpec(name="logistic")
+SEEDS = SeedContext(0, "c", 0)
 GRID = Grid(m=[1.0], alpha=["target"])
 
 
@@ -33,9 +35,12 @@ def fold_pool(dataset: Dataset, roles: Split, fold: int | None, r: float = FOLD_
     return Pool(parts, np.zeros(len(parts)), dataset.digest, roles.digest, f"pool {fold}", r, fold, "mine")
 
 
-def cross(dataset: Dataset, roles: Split, grid: Grid = GRID) -> Outcome:
-    pools = [fold_pool(dataset, roles, fold) for fold in range(FOLDS)]
-    return fit_grid(dataset, roles, pools, FOLD_RATIO, grid, JUDGE, "cross-entropy", SeedContext(0, "c", 0))
+def fitted(dataset: Dataset, roles: Split, pools: list[Pool], grid: Grid = GRID) -> dict[str, EstimatorFits]:
+    return fit_grid(dataset, roles, pools, FOLD_RATIO, grid, {"own": JUDGE}, "cross-entropy", SEEDS)
+
+
+def cross(dataset: Dataset, roles: Split, grid: Grid = GRID) -> EstimatorFits:
+    return fitted(dataset, roles, [fold_pool(dataset, roles, fold) for fold in range(FOLDS)], grid)["own"]
 
 
 def test_folds_part_the_training_rows(split: Split) -> None:
@@ -73,54 +78,55 @@ def test_an_estimator_meets_only_rows_that_its_generator_did_not_see(
 
 def test_the_result_is_the_average_of_one_estimator_per_fold(dataset: Dataset, split: Split) -> None:
     outcome = cross(dataset, split)
-    made = outcome.fitted[0]
+    made = outcome.points[0].predictor
     assert isinstance(made, Average) and len(made.members) == FOLDS
     x = np.random.default_rng(0).normal(size=(7, len(dataset.schema.features)))
     each = np.stack([member.predict(x) for member in made.members])
     assert np.allclose(made.predict(x), each.mean(axis=0)) and each.std(axis=0).max() > 0
-    alone = fit_grid(
-        dataset, split, [fold_pool(dataset, split, 2)], FOLD_RATIO, GRID, JUDGE, "cross-entropy", SeedContext(0, "c", 0)
-    )
-    assert np.allclose(alone.fitted[0].predict(x), each[2])
+    alone = fitted(dataset, split, [fold_pool(dataset, split, 2)])["own"]
+    assert np.allclose(alone.points[0].predictor.predict(x), each[2])
 
 
 def test_reserve_all_gives_every_estimator_all_real_rows(dataset: Dataset, split: Split) -> None:
     outcome = cross(dataset, split, GRID.model_copy(update={"reserve": "all"}))
-    assert outcome.table["real_rows"].tolist() == [split.n]
-    assert cross(dataset, split).table["real_rows"].item() < split.n / 3
+    assert [point.record["real_rows"] for point in outcome.points] == [split.n]
+    assert cross(dataset, split).points[0].record["real_rows"] < split.n / 3
 
 
 def test_a_missing_or_doubled_fold_is_refused(dataset: Dataset, split: Split) -> None:
     for folds in ([0, 1, 2, 3], [0, 1, 2, 3, 3]):
         pools = [fold_pool(dataset, split, fold) for fold in folds]
         with pytest.raises(CodsaError, match="one pool of each fold 0 to 4"):
-            fit_grid(dataset, split, pools, FOLD_RATIO, GRID, JUDGE, "cross-entropy", SeedContext(0, "c", 0))
+            fitted(dataset, split, pools)
 
 
-@pytest.mark.parametrize(("choose_by", "point"), [("kappa", 1), ("cross-entropy", 2), ("roc-auc", 1)])
-def test_the_metric_that_chooses_may_be_another(choose_by: str, point: int) -> None:
-    table = pd.DataFrame({"point": [0, 1, 2], "validation": [0.4, 0.5, 0.3]})
-    assert choose([Fits(Path("fits"), table, "kappa", choose_by, {}, [])]).point == point
+def written(folder: Path, dataset: Dataset, split: Split, choose_by: str = "cross-entropy") -> dict[str, EstimatorFits]:
+    """Cross-fits on disk, chosen by a metric."""
+    pools = [fold_pool(dataset, split, fold) for fold in range(FOLDS)]
+    fits = fit_grid(dataset, split, pools, FOLD_RATIO, GRID, {"own": JUDGE}, choose_by, SEEDS)
+    inputs = {"dataset": dataset.digest, "split": split.digest} | {f"pool {k}": p.digest for k, p in enumerate(pools)}
+    rows = evaluation_set(dataset, split, VALIDATION)
+    write_fits(folder, fits, rows, "cross-entropy", inputs, {"r": FOLD_RATIO}, False, choose_by)
+    return fits
 
 
-def test_fits_chosen_by_different_metrics_are_refused() -> None:
-    table = pd.DataFrame({"point": [0], "validation": [0.4]})
-    found = [Fits(Path("fits"), table, "kappa", by, {}, []) for by in ("kappa", "cross-entropy")]
+def test_fits_chosen_by_different_metrics_are_refused(dataset: Dataset, split: Split, tmp_path: Path) -> None:
+    for metric in ("kappa", "cross-entropy"):
+        written(tmp_path / metric, dataset, split, metric)
+    found = [read_fits(tmp_path / metric, dataset, split, {}) for metric in ("kappa", "cross-entropy")]
     with pytest.raises(CodsaError, match="one --choose-by"):
-        choose(found)
+        choose(found, "own", "raw", evaluation_set(dataset, split, VALIDATION), SEEDS)
 
 
 def test_an_average_is_written_and_read_back(dataset: Dataset, split: Split, tmp_path: Path) -> None:
-    outcome = cross(dataset, split)
+    fits = written(tmp_path / "fits", dataset, split)["own"]
     pools = [fold_pool(dataset, split, fold) for fold in range(FOLDS)]
-    inputs = {"dataset": dataset.digest, "split": split.digest}
-    inputs |= {f"pool {k}": pool.digest for k, pool in enumerate(pools)}
-    write_fits(tmp_path / "fits", outcome, JUDGE, "cross-entropy", inputs, {"r": FOLD_RATIO}, False)
-    again = load_fitted(tmp_path / "fits" / "estimator")
+    again = load_fitted(tmp_path / "fits/estimators/own/0000")
     x = np.random.default_rng(0).normal(size=(5, len(dataset.schema.features)))
-    assert np.array_equal(again.predict(x), outcome.fitted[0].predict(x))
+    assert np.array_equal(again.predict(x), fits.points[0].predictor.predict(x))
     found = read_fits(tmp_path / "fits", dataset, split, {pool.digest: pool for pool in pools})
     assert [pool.fold for pool in found.pools] == list(range(FOLDS))
-    assert choose([found]).row["r"] == FOLD_RATIO
+    chosen: Fits = choose([found], "own", "raw", evaluation_set(dataset, split, VALIDATION), SEEDS).fits
+    assert chosen is found
     with pytest.raises(CodsaError, match="fitted on another pool"):
         read_fits(tmp_path / "fits", dataset, split, {pool.digest: pool for pool in pools[1:]})

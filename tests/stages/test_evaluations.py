@@ -49,7 +49,7 @@ def test_one_call_writes_the_bytes_of_two(run_cli: RunCli, dataset: Dataset, spl
     ended = run_cli(codsa_eval, *given, *several)
     assert ended.code == 0, ended
     files = sorted(path.relative_to(tmp_path / "single") for path in (tmp_path / "single").rglob("*.*"))
-    assert len(files) == 6
+    assert len(files) == 8
     for file in files:
         assert (tmp_path / "several" / file).read_bytes() == (tmp_path / "single" / file).read_bytes(), file
     again = run_cli(codsa_eval, *given, *several[:2], *several[:2])

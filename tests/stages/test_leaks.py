@@ -19,9 +19,10 @@ from codsa.generators import Generator
 from codsa.io.seeds import SeedContext, rng, stream
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.estimator import EstimatorSpec
+from codsa.settings.evaluation import Evaluation
 from codsa.settings.grid import Grid
 from codsa.settings.regions import RegionRule
-from codsa.stages.evaluate import Choice, Fits, evaluate
+from codsa.stages.evaluate import Evaluator, evaluate
 from codsa.stages.fit import fit_grid
 from codsa.stages.split import Size, split, target_law
 from codsa.stages.train_generator import train
@@ -118,7 +119,8 @@ def test_fits_and_the_choice_do_not_depend_on_test_rows(named: tuple[Dataset, Sp
     seeds = SeedContext(0, "leak", 0)
 
     def table(data: Dataset) -> pd.DataFrame:
-        return fit_grid(data, roles, [], 1.0, grid, judge, "cross-entropy", seeds).table
+        fits = fit_grid(data, roles, [], 1.0, grid, {"own": judge}, "cross-entropy", seeds)["own"]
+        return pd.DataFrame([point.record for point in fits.points])
 
     assert table(dataset).equals(table(with_other_rows(dataset, roles.rows(TEST))))
     assert not table(dataset).equals(table(with_other_rows(dataset, roles.rows(VALIDATION))))
@@ -127,14 +129,24 @@ def test_fits_and_the_choice_do_not_depend_on_test_rows(named: tuple[Dataset, Sp
 
 def test_evaluation_reads_test_rows(named: tuple[Dataset, Split], tmp_path: Path) -> None:
     from codsa.stages.fit import write_fits
+    from codsa.stages.fits import read_fits
+    from codsa.stages.scoring import evaluation_set
 
     dataset, roles = named
     judge, seeds = EstimatorSpec(name="gradient-boosting", settings={"max_iter": 5}), SeedContext(0, "leak", 0)
-    outcome = fit_grid(
-        dataset, roles, [], 1.0, Grid(m=[0.0], alpha=["balance"], reserve="all"), judge, "cross-entropy", seeds
-    )
-    write_fits(tmp_path / "fits", outcome, judge, "cross-entropy", {}, {"r": 1.0}, False)
-    choice = Choice(Fits(tmp_path / "fits", outcome.table, "cross-entropy", "cross-entropy", {}, []), 0)
-    usual = evaluate(dataset, roles, choice, seeds)["test"]
-    changed = evaluate(with_other_rows(dataset, roles.rows(TEST)), roles, choice, seeds)["test"]
-    assert usual != changed
+    grid = Grid(m=[0.0], alpha=["balance"], reserve="all")
+    fits = fit_grid(dataset, roles, [], 1.0, grid, {"own": judge}, "cross-entropy", seeds)
+    inputs = {"dataset": dataset.digest, "split": roles.digest}
+    validation = evaluation_set(dataset, roles, VALIDATION)
+    write_fits(tmp_path / "fits", fits, validation, "cross-entropy", inputs, {"r": 1.0}, False)
+    asked = Evaluation(out=tmp_path / "eval", fits=[tmp_path / "fits"])
+
+    def record(data: Dataset) -> dict[str, Any]:
+        found = [read_fits(tmp_path / "fits", dataset, roles, {})]
+        return evaluate(Evaluator(data, roles, seeds), found, asked)[0]["estimators"]["own"]
+
+    usual, changed = record(dataset), record(with_other_rows(dataset, roles.rows(TEST)))
+    for column in ("raw", "recalibrated"):
+        assert usual[column]["test"] != changed[column]["test"]
+        for chosen_on_validation in ("chosen", "validation", "temperature", "thresholds"):
+            assert usual[column][chosen_on_validation] == changed[column][chosen_on_validation]

@@ -21,8 +21,10 @@ from codsa.cli.prepare import main as codsa_prepare
 from codsa.data.dataset import load_dataset
 from codsa.errors import CodsaError
 from codsa.io.yamls import read_yaml
+from codsa.settings.estimator import EstimatorSpec
 from codsa.workflow import code_digests
-from codsa.workflow.config import PRESETS, Config, Experiment, load_experiment, merge, validated
+from codsa.workflow.config import Config, Experiment, load_experiment, merge, validated
+from codsa.workflow.methods import PRESETS
 from codsa.workflow.study import Study, settings
 from codsa.workflow.template import write_experiment
 
@@ -35,6 +37,8 @@ BASE: dict[str, Any] = {
     "grid": {"r": [0.5, 0.8], "m": [1.0], "alpha": ["balance"]},
     "generators": {"tabular-diffusion": {"steps": 100}},
     "estimator": {"name": "gradient-boosting", "settings": {"max_iter": 50}},
+    "controls": [],
+    "further_estimators": {},
 }
 
 
@@ -96,7 +100,6 @@ def test_an_unknown_key_of_the_configuration_suggests_the_nearest() -> None:
         ({"methods": ["none", "none"]}, "experiment: method 'none' stands twice"),
         ({"generators": {"smotte": {}}}, "generators: no method uses 'smotte'; did you mean 'smote'"),
         ({"source": None}, "method 'codsa-transfer' transfers from a source set; give source"),
-        ({"grid": {"m": [0], "r": [1]}}, "method 'non-adaptive': m = 0 with r = 1 leaves no row"),
         (
             {"methods": ["none", {"name": "a", "choose_from": ["none", "b"]}]},
             "method 'a': choose_from: no other method 'b'",
@@ -143,7 +146,7 @@ def test_a_preset_is_known_by_name_and_can_be_changed(name: str) -> None:
     (plain,) = one_of(name)
     assert plain.name == name
     for key, value in PRESETS[name].items():
-        assert getattr(plain, key) == value
+        assert getattr(plain, key) == (EstimatorSpec(**value) if key == "estimator" else value)
     (changed,) = one_of({"name": name, "m": [7.0]})
     assert changed.m == [7.0] and changed.generator == plain.generator and changed.reserve == plain.reserve
 
@@ -262,7 +265,9 @@ EVERY_STAGE = set(arguments(experiment()))
         ({"generators": {"tabular-diffusion": {"steps": 200}}}, {"train"}),
         ({"generators": {"smote": {"k_neighbors": 2}}}, set()),
         ({"estimator": {"settings": {"max_iter": 9}}}, {"fit", "baseline"}),
-        ({"estimator": {"name": "logistic"}}, {"fit", "baseline"}),
+        ({"estimator": {"name": "logistic"}}, {"fit", "baseline", "evaluate"}),
+        ({"estimator": {"average": 3}}, {"fit", "baseline"}),
+        ({"further_estimators": {"forest": {"name": "random-forest"}}}, {"fit", "baseline", "evaluate"}),
         ({"estimator": {"preprocess": "ordinal"}}, {"fit", "baseline"}),
         ({"metric": "kappa"}, {"fit", "baseline"}),
         ({"choose_by": "kappa"}, {"fit", "baseline"}),
@@ -414,7 +419,7 @@ def test_comments_docstrings_and_layout_do_not_count(package: Path, change: Call
 
 def test_code_counts_for_the_stages_that_import_it(package: Path) -> None:
     before = {stage: digest_of(f"codsa.cli.{stage}") for stage in ("prepare", "split", "train_gen", "fit")}
-    edit(package / "stages/fit.py", lambda text: text.replace("return 0\n", "return 1\n"))
+    edit(package / "stages/fit.py", lambda text: text.replace("if point.m == 0 else", "if point.m != 0 else"))
     after = {stage: digest_of(f"codsa.cli.{stage}") for stage in before}
     assert {stage for stage in before if before[stage] != after[stage]} == {"fit"}
 
@@ -506,6 +511,7 @@ def test_a_choice_among_methods_is_judged_by_their_fits() -> None:
     auto = {"name": "codsa-auto", "choose_from": ["none", "smote"]}
     study = Study("toy", experiment(methods=["none", "smote", "codsa", auto]))
     assert study.candidates("codsa-auto") == ["none", "smote"] and study.candidates("none") == ["none"]
+    assert study.candidates("smote") == ["none", "smote"]  # to add nothing is a candidate of every method with a pool
 
 
 def test_a_transfer_from_fewer_source_rows_has_a_model_of_its_own() -> None:

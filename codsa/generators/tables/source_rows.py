@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
+from safetensors.numpy import save_file
 
 from codsa.data.schema import Schema, cast_columns
 from codsa.errors import CodsaError
+from codsa.estimators.base import feature_matrix, target_vector
 from codsa.generators.tables.bootstrap import Bootstrap
+from codsa.io.seeds import child, integer, rng
 from codsa.io.tables import read_parquet
+from codsa.io.tensors import load_tensors
+
+CAP = 0.98
+"""The quantile of the density ratio at which it is capped."""
+FOLDS = 5
+"""Folds of the classifier that estimates it."""
+RATIO = "ratio.safetensors"
+"""Its file."""
 
 
 class SourceRows(Bootstrap):
@@ -23,10 +35,16 @@ class SourceRows(Bootstrap):
     ----------
     mixed : bool
         Draw from the rows of S_g too, and so also for a region that the source lacks.
+    weighting : {'uniform', 'density-ratio'}
+        density-ratio: a source row is drawn in proportion to how much likelier S_g makes it than the source does (see
+        `density_ratio`).
     """
 
-    def __init__(self, *, mixed: bool = False) -> None:
-        self.mixed = mixed
+    def __init__(self, *, mixed: bool = False, weighting: Literal["uniform", "density-ratio"] = "uniform") -> None:
+        if mixed and weighting != "uniform":
+            raise CodsaError("generator 'source-rows': mixed draws from S_g, too, where no density ratio is needed")
+        self.mixed, self.weighting = mixed, weighting
+        self.ratio: np.ndarray | None = None
 
     def fit(
         self,
@@ -41,9 +59,79 @@ class SourceRows(Bootstrap):
         if pretrained is None:
             return super().fit(rows, regions, schema, stream, checkpoint_dir)
         source, source_regions = source_rows(schema, pretrained)
+        if self.weighting == "density-ratio":
+            self.ratio = density_ratio(rows, regions, source, source_regions, schema, child(stream, "ratio"))
         if self.mixed:
             source, source_regions = pd.concat([source, rows[source.columns]]), np.r_[source_regions, regions]
         return super().fit(source, source_regions, schema, stream, checkpoint_dir)
+
+    def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
+        """Draw rows of one region (see `Generator.sample`)."""
+        if self.ratio is None:
+            return super().sample(region, count, stream)
+        members = self.members(region)
+        weight = self.ratio[members]
+        chosen = rng(stream).choice(members, size=count, p=weight / weight.sum())
+        return self.rows.iloc[chosen].reset_index(drop=True)
+
+    def save(self, folder: Path) -> None:
+        """Write the rows, and their ratios where there are any (see `Generator.save`)."""
+        super().save(folder)
+        if self.ratio is not None:
+            save_file({"ratio": self.ratio}, folder / RATIO)
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema, settings: Mapping[str, Any]) -> Self:
+        """Read what `save` wrote (see `Generator.load`)."""
+        generator = super().load(folder, schema, settings)
+        if generator.weighting == "density-ratio":
+            generator.ratio = load_tensors(folder / RATIO, "numpy").expect("ratio", len(generator.rows))
+        return generator
+
+
+def density_ratio(
+    rows: pd.DataFrame,
+    regions: np.ndarray,
+    source: pd.DataFrame,
+    source_regions: np.ndarray,
+    schema: Schema,
+    stream: np.random.SeedSequence,
+) -> np.ndarray:
+    """Estimate how much likelier the law of S_g makes each source row than the source's law does.
+
+    The ratio is the odds of a classifier of S_g against the source (Bickel 2009), which sees features, target and
+    region. Each source row's odds are of a fit without it. They are capped at their `CAP` quantile, so that no few rows
+    make the pool.
+
+    Parameters
+    ----------
+    rows, source : DataFrame
+        S_g and the source set, in the schema's columns.
+    regions, source_regions : ndarray of int64
+
+    Returns
+    -------
+    ndarray of float64, shape (n_source,)
+        Above 0, with mean 1.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    if schema.texts:
+        raise CodsaError(
+            "generator 'source-rows': density-ratio compares numbers and categories, and the data are texts"
+        )
+    table = pd.concat([rows[source.columns], source], ignore_index=True)
+    x = np.column_stack(
+        [feature_matrix(table, schema), target_vector(table, schema), np.r_[regions, source_regions]]
+    ).astype(float)
+    of_target = np.arange(len(table)) < len(rows)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=integer(stream))
+    model = HistGradientBoostingClassifier(max_iter=60, learning_rate=0.05, max_leaf_nodes=8, early_stopping=False)
+    probability = cross_val_predict(model, x, of_target, cv=folds, method="predict_proba")[len(rows) :, 1]
+    odds = probability / np.maximum(1 - probability, 1e-6)
+    ratio = np.clip(odds, 1e-9, np.quantile(odds, CAP))
+    return np.asarray(ratio / ratio.mean())
 
 
 def source_rows(schema: Schema, folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
