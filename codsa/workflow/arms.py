@@ -37,12 +37,12 @@ STRONG = {
     ),
     "boosting": EstimatorSpec(
         name="gradient-boosting",
-        settings={"min_samples_leaf": 20, "l2_regularization": 1.0, "learning_rate": 0.05},
+        settings={"l2_regularization": 1.0, "min_samples_leaf": 5},
         search=[
-            {"max_iter": 40, "max_leaf_nodes": 4},
-            {"max_iter": 120, "max_leaf_nodes": 4},
-            {"max_iter": 120, "max_leaf_nodes": 12},
-            {"max_iter": 300, "max_leaf_nodes": 12},
+            {"max_iter": 50, "max_leaf_nodes": 4, "min_samples_leaf": 20},
+            {"max_iter": 100, "max_leaf_nodes": 8},
+            {"max_iter": 200, "max_leaf_nodes": 8},
+            {"max_iter": 200, "max_leaf_nodes": 31},
         ],
     ),
 }

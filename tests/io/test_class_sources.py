@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from codsa.generators.base import uses_gpu
+from codsa.generators.base import resamples, uses_gpu
 from codsa.io.class_sources import class_attribute, imports
 from codsa.settings.registry import ESTIMATORS, GENERATORS, load
 
@@ -37,6 +37,13 @@ print(json.dumps(importable))
 @pytest.mark.parametrize("name", sorted(GENERATORS))
 def test_gpu_use_is_read_as_the_class_has_it(name: str) -> None:
     assert uses_gpu(name) is load("generator", name, GENERATORS).uses_gpu
+
+
+def test_resamplers_are_told_from_generators_that_learn() -> None:
+    read = {name for name in GENERATORS if resamples(name)}
+    assert read == {name for name in GENERATORS if load("generator", name, GENERATORS).resamples}
+    assert {"relabelled", "smote-labelled", "source-rows", "distortions", "restyled", "text-noise"} < read
+    assert not read & {"oracle", "gaussian", "tabular-diffusion", "image-diffusion", "text-gaussian"}
 
 
 def test_what_imports_torch_is_read_as_python_finds_it() -> None:
@@ -74,6 +81,7 @@ def test_classes_of_the_user_are_read_with_their_bases(written: Path) -> None:
     assert read == {**dict.fromkeys(names, True), "Copies": False, "Normal": False}
     assert not uses_gpu("own_classes.second:Below") and not uses_gpu("own_classes.second:Copies")
     assert uses_gpu("own_classes.third:Below")
+    assert {name for name in names if resamples(f"own_classes.first:{name}")} == {"Copies", "Networks", "Unknown"}
     assert "own_classes" not in sys.modules
 
 
