@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from harness import Adapter, main
 
-from codsa.data.dataset import load_dataset
-from codsa.data.split import load_split
+from codsa.data.split import open_split
 from codsa.io.seeds import SeedContext
 from codsa.stages.train_generator import train
 
@@ -20,8 +19,8 @@ class Codsa(Adapter):
     def fit(self, rows: pd.DataFrame, regions: np.ndarray, seed: int) -> None:
         """Fit on S_g (see `Adapter.fit`)."""
         given = dict(self.settings)
-        name, dataset = given.pop("generator"), load_dataset(Path(given.pop("data")))
-        split = load_split(Path(given.pop("split")), dataset)
+        name = given.pop("generator")
+        dataset, split = open_split(Path(given.pop("data")), Path(given.pop("split")))
         self.columns = list(rows.columns)
         self.model = train(dataset, split, 1.0, name, given, SeedContext(seed, "peers", 0))
 

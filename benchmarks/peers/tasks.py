@@ -17,7 +17,7 @@ from codsa.data.grid import focus_region, pool_counts
 from codsa.data.metrics import OVERALL, default_metric
 from codsa.data.pool import Pool
 from codsa.data.preparation import prepare
-from codsa.data.split import TEST, Split, load_split, write_split
+from codsa.data.split import TEST, Split, in_regions_of, load_split, write_split
 from codsa.errors import CodsaError
 from codsa.generators.base import complete
 from codsa.io.seeds import SeedContext, integer, rng
@@ -180,8 +180,7 @@ def open_table(task: Task, replicate: int, work_dir: Path, tables: Path) -> Piec
     if not file.exists():
         raise CodsaError(f"no file '{file}': run benchmarks/real_tables.py --results {tables} --only {task.name} first")
     folder = work_dir / f"task-{task.name}" / f"rep~{replicate}"
-    dataset = load_dataset(data)
-    return Piece(task, replicate, folder, data, file, dataset, load_split(file, dataset))
+    return _piece(task, replicate, folder, data, file, load_dataset(data))
 
 
 def open_piece(task: Task, replicate: int, work_dir: Path, tables: Path) -> Piece:
@@ -200,7 +199,12 @@ def open_piece(task: Task, replicate: int, work_dir: Path, tables: Path) -> Piec
         frame = split_rows(dataset, q, Size(VALIDATION_ROWS), Size(TEST_ROWS), random)
         folder.mkdir(parents=True, exist_ok=True)
         write_split(file, frame, dataset, q, {"replicate": replicate})
-    return Piece(task, replicate, folder, data, file, dataset, load_split(file, dataset))
+    return _piece(task, replicate, folder, data, file, dataset)
+
+
+def _piece(task: Task, replicate: int, folder: Path, data: Path, file: Path, dataset: Dataset) -> Piece:
+    split = load_split(file, dataset)
+    return Piece(task, replicate, folder, data, file, in_regions_of(split, dataset), split)
 
 
 def read_pool(piece: Piece, parts: Sequence[pd.DataFrame], coded: bool) -> Pool:
