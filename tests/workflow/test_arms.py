@@ -1,4 +1,4 @@
-"""The arms of a study: the controls that it has unless it says otherwise, what choosing arms choose from, their ranks."""
+"""The arms of a study: the controls that it has unless it says otherwise, and what choosing arms choose from."""
 
 from __future__ import annotations
 
