@@ -27,8 +27,9 @@ def report(
 ) -> None:
     """Compare methods over replicates: one page with its verdict first, and the tables behind it.
 
-    Differences are paired by replicate. Where a simple method, or no augmentation, does as well as CoDSA, the first
-    line says so. The page is one self-contained HTML file.
+    The verdict is about the primary arm alone: clearly better than the plain model and every control, practically the
+    same, clearly worse, or open. Differences are paired by replicate, corrected for re-splits of the same rows and for
+    their number. A ladder says where the gain comes from. The page is one self-contained HTML file.
 
     **Writes** OUT/report.html, OUT/metrics.csv, OUT/summary.csv, OUT/summary.txt and OUT/figures/.
 
@@ -36,7 +37,7 @@ def report(
 
     codsa-report --eval rep~0/eval~none --eval rep~0/eval~codsa --out results/study
     """
-    from codsa.evidence.studies import read_study
+    from codsa.evidence.reading import read_study
     from codsa.stages.report import report_output, summarise, write_report
 
     report_output(out)

@@ -11,7 +11,7 @@ import typer
 def summary(
     config: Annotated[Path, typer.Option("--config", help="The configuration of the run.")] = Path("config.yaml"),
 ) -> None:
-    """Print, for every experiment of a configuration, its verdict, its table and the path of its report."""
+    """Print, for every experiment of a configuration, its table, its verdict, where its gain comes from, and its report."""
     from codsa.io.yamls import read_yaml
     from codsa.settings.section import validated
     from codsa.stages.report import summarise

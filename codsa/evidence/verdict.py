@@ -1,304 +1,252 @@
-"""The verdict: whether CoDSA helped, by how much, and whether something simpler does as well."""
+"""The verdict: whether the primary arm helped, by how much, and whether something simpler does as well."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 
-from codsa.data.metrics import HIGHER_IS_BETTER, paired_interval
+from codsa.evidence.judgement import BAND, Comparison, Judgement, VerdictKind, Within, judge, share_of_way
+from codsa.evidence.records import RAW, RECALIBRATED
+from codsa.evidence.studies import CONTROL_AUTO, PLAIN, StudyResults
 from codsa.evidence.wording import counted, decimals_of, enough, listed, metric_name, named, number, percent
 
-PLAIN = "none"
-ORACLE = "oracle"
-"""The method whose pool holds fresh true rows: no rival, but an upper bound."""
-SIMPLE = ("weighted", "bootstrap", "smote", "adasyn", "smogn", "gaussian", "non-adaptive")
-Values = Mapping[str, pd.Series]
-"""Method → its figures under Q, indexed by replicate."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Paired differences a − b of two methods over their common replicates.
-
-    Attributes
-    ----------
-    mean, low, high : float
-        Mean and 95 % interval; the bounds are NaN with fewer than two replicates.
-    each : tuple of float
-        One difference per common replicate.
-    mean_a, mean_b : float
-        Means of both methods over the common replicates.
-    gain : float
-        The mean, with the sign that makes a positive value favour a.
-    """
-
-    metric: str
-    mean: float
-    low: float
-    high: float
-    each: tuple[float, ...]
-    mean_a: float
-    mean_b: float
-
-    @property
-    def gain(self) -> float:
-        """The mean, positive where a is better."""
-        return self.mean if self.metric in HIGHER_IS_BETTER else -self.mean
-
-    @property
-    def clear(self) -> int:
-        """1 where the interval excludes 0 in favour of a, −1 where in favour of b, else 0."""
-        if not (self.low > 0 or self.high < 0):
-            return 0
-        return 1 if self.gain > 0 else -1
+KIND_WORDS = {
+    "better": "clearly better than the plain model and every control",
+    "same": "practically the same as the control",
+    "worse": "clearly worse than a control",
+    "open": "undecided",
+}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the study says.
+    """What the study says about its primary arm.
 
     Attributes
     ----------
-    kind : {'gain', 'matched', 'no-gain', 'open'}
-        CoDSA gains; a simpler method does as well; nothing beats the plain model; undecided.
+    kind : {'better', 'same', 'worse', 'open'}
     headline : str
         The first line of the report.
     details : list of str
         Further sentences under the headline.
-    best : str, optional
-        The CoDSA method with the best mean.
-    rival : str, optional
-        The method other than CoDSA and the plain model with the best mean.
+    statistics : str
+        Which statistics were used; empty where nothing was judged.
+    judgement : Judgement, optional
+        Of the study's own estimator and of the column that the verdict is about; None where there is no primary arm.
     """
 
-    kind: str
+    kind: VerdictKind
     headline: str
     details: list[str] = field(default_factory=list)
-    best: str | None = None
-    rival: str | None = None
+    statistics: str = ""
+    judgement: Judgement | None = None
+
+    @property
+    def primary(self) -> str | None:
+        """The arm that the verdict is about."""
+        return None if self.judgement is None else self.judgement.primary
+
+    @property
+    def reference(self) -> str | None:
+        """The control to which the primary arm is held."""
+        return None if self.judgement is None else self.judgement.reference
 
 
-def is_codsa(method: str) -> bool:
-    """Say whether a method is one of CoDSA's."""
-    return method.startswith("codsa")
+def verdict_of(study: StudyResults, within: Within | None = None) -> Verdict:
+    """Return the verdict on the primary arm.
 
-
-def compare(metric: str, values: Values, a: str, b: str) -> Difference | None:
-    """Compare two methods on their common replicates; None where there is none or one is absent."""
-    if a not in values or b not in values:
-        return None
-    pairs = pd.concat([values[a], values[b]], axis=1, join="inner").dropna().to_numpy(dtype=float)
-    if not len(pairs):
-        return None
-    differences = pairs[:, 0] - pairs[:, 1]
-    mean, low, high = paired_interval(differences)
-    mean_a, mean_b = map(float, pairs.mean(axis=0))
-    each = tuple(differences.tolist())
-    return Difference(metric, mean, low, high, each=each, mean_a=mean_a, mean_b=mean_b)
-
-
-def best_of(metric: str, values: Values, methods: Iterable[str]) -> str | None:
-    """Return the method with the best mean over the replicates that all methods have; the first of equals.
-
-    Where the methods share no replicate, each mean is over the method's own replicates.
-    """
-    defined = {name: values[name].dropna() for name in methods if name in values and values[name].notna().any()}
-    if not defined:
-        return None
-    shared = pd.concat(defined, axis=1, join="inner")
-    means = shared.mean() if len(shared) else pd.Series({name: series.mean() for name, series in defined.items()})
-    return str(means.idxmax() if metric in HIGHER_IS_BETTER else means.idxmin())
-
-
-def rivals_of(values: Values) -> list[str]:
-    """Return the methods that are neither CoDSA nor the plain model nor the oracle."""
-    return [name for name in values if name not in (PLAIN, ORACLE) and not is_codsa(name)]
-
-
-def share_of_way(metric: str, values: Values, method: str) -> float:
-    """Return a method's gain over the plain model as a share of the oracle's gain; NaN without an oracle.
-
-    Means are over the replicates that all three have. 1 is as good as fresh true rows.
-    """
-    if not {PLAIN, ORACLE, method} <= set(values):
-        return float("nan")
-    plain, oracle, mean = pd.concat([values[name] for name in (PLAIN, ORACLE, method)], axis=1).dropna().mean()
-    return float((plain - mean) / (plain - oracle)) if plain != oracle else float("nan")
-
-
-def verdict_of(metric: str, values: Values) -> Verdict:
-    """Return the verdict on paired differences of the test metric under Q.
-
-    The headline names a simple method that CoDSA does not clearly beat, or the plain model where no method clearly
-    beats it. "Clearly" means that the paired 95 % t-interval over replicates excludes 0.
+    The study's own estimator decides, by its recalibrated figures where there are any; the other column and the other
+    estimators are details.
 
     Parameters
     ----------
-    metric : str
-    values : mapping of str to Series of float64
-        Method → its figures under Q, indexed by replicate.
+    within : mapping, optional
+        Bootstrap estimates within replicates; a study of one replicate takes its intervals from them.
     """
-    verdict = _verdict_of(metric, values)
-    share = share_of_way(metric, values, verdict.best) if verdict.best else float("nan")
-    if np.isfinite(share):
-        way = "the way from the plain model to the oracle, whose pool are fresh true rows"
-        verdict.details.append(f"{named(str(verdict.best))} goes {percent(share)} of {way}.")
-    return verdict
+    primary = study.primary
+    if primary is None:
+        return Verdict("open", _nothing_to_judge(study))
+    judgement = judge(study, primary, within=within)
+    if not judgement.family:
+        line = f"No control shares a replicate with {named(primary)}, so there is nothing to hold it to."
+        return Verdict("open", line, _standing(study, judgement), judgement=judgement)
+    details = [*_further(judgement), *_standing(study, judgement), *_other_judgements(study, primary)]
+    return Verdict(judgement.kind, _headline(judgement), details, _statistics(study, judgement), judgement)
 
 
-def _verdict_of(metric: str, values: Values) -> Verdict:
-    best = best_of(metric, values, filter(is_codsa, values))
-    rival = best_of(metric, values, rivals_of(values))
-    if best is None:
-        return Verdict("open", "No CoDSA method was evaluated, so there is nothing to judge.", rival=rival)
-    plain = compare(metric, values, best, PLAIN)
-    if plain is None:
-        kind, headline, details = _without_plain(metric, values, best, rival)
-    elif len(plain.each) < 2:
-        kind, headline, details = _single(metric, values, best, rival=rival, plain=plain)
-    else:
-        kind, headline, details = _decide(metric, values, best, rival=rival, plain=plain)
-    return Verdict(kind, headline, details, best=best, rival=rival)
+def _nothing_to_judge(study: StudyResults) -> str:
+    arms = study.kinds("codsa")
+    if not arms:
+        return "No CoDSA method was evaluated, so there is nothing to judge."
+    return f"No primary arm was named among {listed(map(named, arms))}, so there is no verdict; name one before the run."
 
 
-def matching(metric: str, values: Values, best: str) -> list[str]:
-    """Return the rivals that the best CoDSA method does not clearly beat, the best one first."""
-    differences = {name: compare(metric, values, best, name) for name in rivals_of(values)}
-    gains = {name: d.gain for name, d in differences.items() if d is not None and d.clear < 1}
-    return sorted(gains, key=lambda name: gains[name])
+def _headline(judgement: Judgement) -> str:
+    write = {"better": _better, "worse": _worse, "same": _same, "open": _open}
+    return write[judgement.kind](judgement) if judgement.replicates > 1 else _one_replicate(judgement)
 
 
-_Finding = tuple[str, str, list[str]]
-"""Kind, headline and details of a `Verdict`."""
+def _better(judgement: Judgement) -> str:
+    arm = named(judgement.primary)
+    shown = [judgement.family[name] for name in dict.fromkeys((PLAIN, judgement.reference)) if name in judgement.family]
+    moves = " and by ".join(f"{_by(c, relative=c is shown[0])} against {_whom(c.other)}" for c in shown)
+    verb = "raises" if shown[0].mean > 0 else "lowers"
+    alone = set(judgement.family) == {PLAIN}
+    against = "the plain model; no control was run to hold it to" if alone else "the plain model and every control"
+    return f"{arm} is clearly better than {against}: it {verb} {metric_name(shown[0].metric)} under Q by {moves}."
 
 
-def _decide(metric: str, values: Values, best: str, rival: str | None, plain: Difference) -> _Finding:
-    against = {name: compare(metric, values, name, PLAIN) for name in values if name not in (PLAIN, ORACLE)}
-    winners = [name for name, gain in against.items() if gain is not None and gain.clear == 1]
-    matches = matching(metric, values, best)
-    if not winners:
-        return (
-            "no-gain",
-            _no_gain(metric, best, plain),
-            _against_plain(metric, values, [rival] if rival else []),
-        )
-    if matches:
-        others = [named(name) for name in matches[1:]]
-        further = [f"CoDSA does not clearly beat {listed(others)} either."] if others else []
-        return (
-            "matched",
-            _matched(metric, values, best, matches[0]),
-            _against_plain(metric, values, [best, matches[0]]) + further,
-        )
-    if plain.clear < 1:
-        shown = listed(named(name) for name in winners)
-        shift = _shift(metric, best, plain)
-        line = f"The gain of the best CoDSA method is not certain: {shift} against the plain model."
-        return "open", line, [f"Against the plain model, the interval excludes 0 for {shown}."]
-    return "gain", _gain(metric, values, best, rival=rival, plain=plain), []
+def _worse(judgement: Judgement) -> str:
+    ahead = judgement.of(-1)
+    first = judgement.reference if judgement.reference in ahead else ahead[0]
+    start = f"{_capital(_whom(str(first)))} is clearly better than {named(judgement.primary)}"
+    return f"{start}: {_pair(judgement.family[str(first)], judgement.primary)}."
 
 
-def _gain(metric: str, values: Values, best: str, rival: str | None, plain: Difference) -> str:
-    start = f"{named(best)} {_moved(metric, plain, relative=True)} against the plain model"
-    other = compare(metric, values, best, rival) if rival else None
-    if rival is None or other is None:
-        return f"{start}; no simple method was run on its replicates to compare with."
-    return f"{start}, and by {_by(other)} against the best {_noun(rival)} method ({rival})."
-
-
-def _no_gain(metric: str, best: str, plain: Difference) -> str:
-    worse = "; the plain model is better" if plain.clear == -1 else ""
-    return f"No method beats the plain model here: {_pair(metric, best, 'without augmentation', plain)}{worse}."
-
-
-def _matched(metric: str, values: Values, best: str, rival: str) -> str:
-    difference = compare(metric, values, best, rival)
-    assert difference is not None
-    if difference.gain > 0:
-        start = f"{named(best)} is not clearly better than {named(rival)} here"
-        reach = f"as far as {counted(len(difference.each), 'replicate')} can tell"
-        return f"{start}, {reach}: {_pair(metric, best, f'with {rival}', difference)}."
-    word = "does better than" if difference.clear == -1 else "does as well as"
-    return f"{named(rival)} {word} CoDSA here: {_pair(metric, best, 'with it', difference)}."
-
-
-def _pair(metric: str, best: str, other: str, difference: Difference) -> str:
-    decimals = _decimals(difference)
-    b, a = number(difference.mean_b, decimals), number(difference.mean_a, decimals)
+def _same(judgement: Judgement) -> str:
+    comparison = judgement.family[str(judgement.reference)]
+    decimals = enough(_decimals(comparison), judgement.band)
+    whose = "the plain model’s" if PLAIN in judgement.family else "its"
     return (
-        f"{metric_name(metric)} under Q is {b} {other} and {a} with {named(best)}, "
-        f"a difference of {number(difference.mean, decimals, signed=True)}{_interval(difference)}"
+        f"{named(judgement.primary)} does the same as {_whom(comparison.other)}, for practical purposes: "
+        f"{_pair(comparison, judgement.primary)}, within ±{number(judgement.band, decimals)}, "
+        f"{100 * BAND:g} % of {whose} figure."
     )
 
 
-def _against_plain(metric: str, values: Values, methods: Iterable[str]) -> list[str]:
-    gains = [(name, compare(metric, values, name, PLAIN)) for name in methods]
-    return [f"Against the plain model, {_shift(metric, name, gain)}." for name, gain in gains if gain is not None]
+def _open(judgement: Judgement) -> str:
+    arm, family = named(judgement.primary), judgement.family
+    comparison = family[judgement.reference] if judgement.reference in family else next(iter(family.values()))
+    ahead = PLAIN in judgement.of(1) and comparison.other != PLAIN
+    over = "is clearly better than the plain model, but not than every control" if ahead else "is not clearly better"
+    start = f"{arm} {over}" if ahead else f"{arm} {over} than {_whom(comparison.other)}, nor clearly worse or the same"
+    return f"{start}: {_pair(comparison, judgement.primary)}."
 
 
-def _single(metric: str, values: Values, best: str, rival: str | None, plain: Difference) -> _Finding:
-    """Return the figures of one replicate, and which method does as well as CoDSA in it."""
-    other = compare(metric, values, best, rival) if rival else None
-    decimals = _decimals(plain)
-    shown = [f"{number(plain.mean_b, decimals)} without augmentation"]
-    gains = {"the plain model": plain.gain}
-    if rival and other:
-        shown.append(f"{number(other.mean_b, decimals)} with the best {_noun(rival)} method ({rival})")
-        gains[named(rival)] = other.gain
-    shown.append(f"{number(plain.mean_a, decimals)} with {named(best)}")
-    first = min(gains, key=lambda name: gains[name])
-    word = "better than" if gains[first] < 0 else "as well as"
-    equal = f"{first} does {word} CoDSA: " if gains[first] <= 0 else ""
-    figures = f"{metric_name(metric)} under Q is {listed(shown)}"
-    return "open", f"With one replicate no interval can be given; in this one {equal}{figures}.", []
+def _one_replicate(judgement: Judgement) -> str:
+    """Return the figures of one replicate; it tells nothing of how results vary between splits."""
+    family = judgement.family
+    shown = [family[name] for name in dict.fromkeys((PLAIN, judgement.reference)) if name in family]
+    shown = shown or list(family.values())[:1]
+    decimals = max(map(_decimals, shown))
+    figures = [f"{number(c.mean_b, decimals)} with {_whom(c.other)}{_aside(c)}" for c in shown]
+    own = f"{number(shown[0].mean_a, decimals)} with {named(judgement.primary)}"
+    start = "One replicate cannot show how results vary between splits, so nothing is concluded"
+    return f"{start}: {metric_name(shown[0].metric)} under Q is {own}, {listed(figures)}."
 
 
-def _without_plain(metric: str, values: Values, best: str, rival: str | None) -> _Finding:
-    reason = "The plain model shares no replicate with CoDSA, so no gain over it can be given"
-    other = compare(metric, values, best, rival) if rival else None
-    if rival is None or other is None:
-        return "open", f"{reason}.", []
-    if len(other.each) > 1 and matching(metric, values, best):
-        first = matching(metric, values, best)[0]
-        return "matched", _matched(metric, values, best, first), [f"{reason}."]
-    return "open", f"{reason}; {_pair(metric, best, f'with {rival}', other)}.", []
+def _aside(comparison: Comparison) -> str:
+    return f" (difference {_signed(comparison)}{_interval(comparison, ', 95 % over test rows ')})"
 
 
-def _noun(rival: str | None) -> str:
-    return "simple" if rival in SIMPLE else "other"
+def _further(judgement: Judgement) -> list[str]:
+    """Say which members of the family the primary arm is clearly better or worse than, beside the headline's."""
+    if judgement.kind == "better" or judgement.replicates < 2:
+        return []
+    better, worse = judgement.of(1), judgement.of(-1)
+    unclear = [name for name in judgement.family if name not in (*better, *worse)]
+    parts = [
+        f"clearly better than {listed(map(_whom, better))}" if better else "clearly better than none",
+        f"clearly worse than {listed(map(_whom, worse))}" if worse else "",
+        f"neither than {listed(map(_whom, unclear))}" if unclear else "",
+    ]
+    return [f"{named(judgement.primary)} is {'; '.join(filter(None, parts))}."]
 
 
-def _decimals(difference: Difference) -> int:
-    return enough(decimals_of([difference.mean_a, difference.mean_b]), difference.mean)
+def _standing(study: StudyResults, judgement: Judgement) -> list[str]:
+    """Say what else the reader must know of the arms: who was named, who is exploratory, who is missing."""
+    lines = []
+    if not study.kinds("primary"):
+        lines.append(f"No primary arm was named; {named(judgement.primary)} is the only CoDSA arm.")
+    others = [name for name in study.kinds("codsa") if name != judgement.primary]
+    if others:
+        lines.append(f"Exploratory, without part in the verdict: {listed(map(named, others))}.")
+    if judgement.lacking:
+        lines.append(f"Without a common replicate, and so not compared: {listed(map(named, judgement.lacking))}.")
+    way = share_of_way(study.metric, study.overall(), judgement.primary, study.oracle)
+    if np.isfinite(way):
+        far = "the way from the plain model to the oracle, whose pool are fresh true rows"
+        lines.append(f"{named(judgement.primary)} goes {percent(way)} of {far}.")
+    return lines
 
 
-def _interval(difference: Difference) -> str:
-    if not np.isfinite(difference.low):
-        return " (one replicate, no interval)"
-    decimals = enough(_decimals(difference), difference.low, difference.high)
-    return f" (95 % CI {number(difference.low, decimals)} to {number(difference.high, decimals)})"
+def _other_judgements(study: StudyResults, primary: str) -> list[str]:
+    """Return a line for the other column, and one for each further estimator."""
+    own = study.estimators[0]
+    lines = []
+    for label in study.estimators:
+        for column in study.columns if label == own else study.columns[:1]:
+            if (label, column) != (own, study.column):
+                judgement = judge(study, primary, label, column)
+                words = "As fitted, before recalibration" if column == RAW and label == own else f"With {label}"
+                lines += [f"{words}: {_short(judgement)}."] if judgement.family else []
+    return lines
 
 
-def _by(difference: Difference, relative: bool = False) -> str:
+def _short(judgement: Judgement) -> str:
+    family = judgement.family
+    comparison = family[judgement.reference] if judgement.reference in family else next(iter(family.values()))
+    if judgement.kind == "worse" and comparison.clear != -1:
+        comparison = family[judgement.of(-1)[0]]
+    return f"{KIND_WORDS[judgement.kind]}; {_pair(comparison, judgement.primary)}"
+
+
+def _statistics(study: StudyResults, judgement: Judgement) -> str:
+    """Say which statistics the verdict rests on."""
+    column = "recalibrated" if study.column == RECALIBRATED else "as fitted"
+    figures = f"Figures under Q, {column}, with the study’s own estimator ({study.estimators[0]})."
+    if judgement.replicates < 2:
+        return f"{figures} The interval is of the one replicate, bootstrapped over its test rows within regions."
+    band = number(judgement.band, enough(_decimals(next(iter(judgement.family.values()))), judgement.band))
+    return (
+        f"{figures} Differences are paired over {counted(judgement.replicates, 'replicate')}; as these are re-splits of the same "
+        f"rows, the variance is corrected (Nadeau and Bengio 2003, n_test/n_train = {study.ratio:.2f}). “Clearly” means "
+        f"a p-value of at most 0.05 after Holm’s adjustment for {counted(len(judgement.family), 'comparison')}. “The "
+        f"same” means that the 95 % interval lies within ±{band} ({100 * BAND:g} % of the plain model’s figure; two "
+        f"one-sided tests)."
+    )
+
+
+def _whom(method: str) -> str:
+    if method == CONTROL_AUTO:
+        return f"the control that validation chooses ({method})"
+    return "the plain model" if method == PLAIN else named(method)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _pair(comparison: Comparison, primary: str) -> str:
+    decimals = _decimals(comparison)
+    b, a = number(comparison.mean_b, decimals), number(comparison.mean_a, decimals)
+    return (
+        f"{metric_name(comparison.metric)} under Q is {a} with {named(primary)} and {b} with {_whom(comparison.other)}, "
+        f"a difference of {_signed(comparison)}{_interval(comparison, ' (95 % CI ', ')')}"
+    )
+
+
+def _decimals(comparison: Comparison) -> int:
+    return enough(decimals_of([comparison.mean_a, comparison.mean_b]), comparison.mean)
+
+
+def _signed(comparison: Comparison) -> str:
+    return number(comparison.mean, _decimals(comparison), signed=True)
+
+
+def _interval(comparison: Comparison, before: str, after: str = "") -> str:
+    low, high = comparison.estimate.low, comparison.estimate.high
+    if not np.isfinite(low):
+        return ""
+    decimals = enough(_decimals(comparison), low, high)
+    return f"{before}{number(low, decimals)} to {number(high, decimals)}{after}"
+
+
+def _by(comparison: Comparison, relative: bool = False) -> str:
     """Write a gain as an amount: '0.12 (95 % CI 0.10 to 0.14; 21 %)'."""
-    low, high = sorted((abs(difference.low), abs(difference.high)))
-    decimals = enough(_decimals(difference), difference.mean, low)
-    share = f"; {percent(abs(difference.mean / difference.mean_b))}" if relative and difference.mean_b else ""
+    low, high = sorted((abs(comparison.estimate.low), abs(comparison.estimate.high)))
+    decimals = enough(_decimals(comparison), comparison.mean, low)
+    share = f"; {percent(abs(comparison.mean / comparison.mean_b))}" if relative and comparison.mean_b else ""
     interval = f"95 % CI {number(low, decimals)} to {number(high, decimals)}"
-    return f"{number(abs(difference.mean), decimals)} ({interval}{share})"
-
-
-def _moved(metric: str, difference: Difference, relative: bool = False) -> str:
-    verb = "raises" if difference.mean > 0 else "lowers"
-    return f"{verb} {metric_name(metric)} under Q by {_by(difference, relative)}"
-
-
-def _shift(metric: str, method: str, difference: Difference) -> str:
-    decimals = _decimals(difference)
-    return (
-        f"{named(method)} changes {metric_name(metric)} under Q by "
-        f"{number(difference.mean, decimals, signed=True)}{_interval(difference)}"
-    )
+    return f"{number(abs(comparison.mean), decimals)} ({interval}{share})"

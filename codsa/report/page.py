@@ -9,13 +9,17 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from codsa.evidence.judgement import Within
+from codsa.evidence.ladder import Ladder, sentence
 from codsa.evidence.studies import EvaluationResults, StudyResults
-from codsa.evidence.verdict import PLAIN, Verdict
-from codsa.evidence.wording import arrow, better_word, counted, listed, method_name, metric_name
-from codsa.report import tables
+from codsa.evidence.verdict import Verdict
+from codsa.evidence.wording import arrow, better_word, counted, method_name, metric_name
+from codsa.report import facts, quality, tables
+from codsa.report.cells import Table
 from codsa.report.drawing import png_bytes, style, svg_uri
 from codsa.report.figures import MAX_COLUMNS, differences_figure, marginals_figure, richest_region
-from codsa.report.panels import first_panels, panels_figure
+from codsa.report.panels import panels_figure
+from codsa.report.stairs import ladder_figure
 from codsa.report.surfaces import surface_figure, sweep_figure
 
 
@@ -31,101 +35,122 @@ class Picture:
     """In CSS pixels, 96 to the inch."""
 
 
-def render(study: StudyResults, verdict: Verdict, pictures: list[Picture], title: str) -> str:
+@dataclass(frozen=True)
+class Findings:
+    """What a page says of a study.
+
+    Attributes
+    ----------
+    steps : Ladder, optional
+        Where the gain comes from, by the study's metric.
+    ranking : Ladder, optional
+        The same by ROC AUC.
+    within : mapping
+        The primary arm's differences within each replicate, with bootstrap standard errors.
+    """
+
+    verdict: Verdict
+    steps: Ladder | None = None
+    ranking: Ladder | None = None
+    within: Within | None = None
+
+
+def render(study: StudyResults, findings: Findings, pictures: list[Picture], title: str) -> str:
     """Return the page as HTML; all text from the data is escaped."""
     from jinja2 import Environment, StrictUndefined
 
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     source = resources.files("codsa.report").joinpath("template.html").read_text(encoding="utf-8")
+    verdict = findings.verdict
     text = page.from_string(source).render(
         title=title,
         study=study,
         verdict=verdict,
         figures={picture.name: picture for picture in pictures},
         facts=_facts(study),
-        remarks=pairing_notes(study),
+        remarks=tables.pairing_notes(study),
         notes=_notes(study),
         metric=metric_name(study.metric),
         chooser=metric_name(study.choose_by),
         arrow=arrow(study.metric),
         better=better_word(study.metric),
-        plain=PLAIN,
+        primary=method_name(verdict.primary) if verdict.primary else "",
         several=len(study.replicates) > 1,
+        recalibrated=len(study.columns) > 1,
         main=tables.main_table(study, verdict),
         others=tables.other_metrics(study),
-        chosen=[
-            (
-                method,
-                method_name(method),
-                f"surface-{_file_name(method)}",
-                tables.chosen_table(study, method),
-                tables.edge_note(study, method),
-            )
-            for method in tables.codsa_methods(study)
-        ],
-        quality=tables.quality_table(study),
-        arrays=tables.arrays_table(study),
-        texts=tables.texts_table(study),
+        estimators=tables.estimators_table(study),
+        ladder=_ladder(findings),
+        chosen=[_arm(study, method) for method in tables.arms_of(study)],
+        quality=quality.quality_table(study),
+        arrays=quality.arrays_table(study),
+        texts=quality.texts_table(study),
         examples=list(_examples(study)),
         panels=[(method_name(method), f"images-{_file_name(method)}") for method in study.methods],
-        indices=tables.index_table(study),
-        marginals=_marginals_of(study, verdict),
-        sizes=tables.sizes_table(study),
-        settings=tables.settings_table(study),
-        versions=tables.versions_table(study),
+        indices=quality.index_table(study),
+        marginals=_marginals_of(study),
+        sizes=facts.sizes_table(study),
+        settings=facts.settings_table(study),
+        versions=facts.versions_table(study),
     )
     return text.lstrip() + "\n"
 
 
 def _facts(study: StudyResults) -> list[tuple[str, str]]:
-    seeds = sorted({str(result.metrics["seed"]) for result in study.evaluations if "seed" in result.metrics})
-    task = str(study.first.metrics.get("task", ""))
-    facts = [("Experiment", study.experiment), ("Task", task), ("Chosen by", metric_name(study.choose_by))]
-    facts += [("Methods", str(len(study.methods))), ("Replicates", str(len(study.replicates)))]
-    facts += [("Seed", ", ".join(seeds))]
-    return [(name, text) for name, text in facts if text]
+    records = [result.record for result in study.evaluations]
+    seeds = sorted({str(record.seed) for record in records if record.seed is not None})
+    shown = [("Experiment", study.experiment), ("Task", records[0].task), ("Estimator", study.estimators[0])]
+    shown += [("Chosen by", metric_name(study.choose_by)), ("Methods", str(len(study.methods)))]
+    shown += [("Replicates", str(len(study.replicates))), ("Seed", ", ".join(seeds))]
+    return [(name, text) for name, text in shown if text]
 
 
-def pairing_notes(study: StudyResults) -> list[str]:
-    """Say which methods lack replicates, and which replicates have no figure under Q."""
-    notes = []
-    for method, values in study.overall().items():
-        lacking = [str(k) for k in study.replicates if k not in values.index]
-        undefined = [str(k) for k in values.index[values.isna()]]
-        if lacking:
-            notes.append(f"{method_name(method)} has no replicate {listed(lacking)}")
-        if undefined:
-            notes.append(f"{method_name(method)} has no figure under Q in replicate {listed(undefined)}")
-    if notes:
-        notes.append(
-            "differences are paired on the replicates that both methods have; means are over each method’s own"
-        )
-    return notes
+def _ladder(findings: Findings) -> dict[str, Any] | None:
+    if findings.steps is None:
+        return None
+    return {
+        "sentence": sentence(findings.steps),
+        "table": tables.ladder_table(findings.steps, findings.ranking),
+        "left_out": tables.left_out_note(findings.steps),
+        "ranking": findings.ranking is not None,
+        "replicates": counted(len(findings.steps.replicates), "replicate"),
+    }
+
+
+def _arm(study: StudyResults, method: str) -> dict[str, Any]:
+    notes = (tables.choice_note(study, method), tables.clipped_note(study, method), tables.edge_note(study, method))
+    return {
+        "name": method_name(method),
+        "picture": f"surface-{_file_name(method)}",
+        "table": tables.chosen_table(study, method),
+        "notes": [note for note in notes if note],
+    }
 
 
 def _notes(study: StudyResults) -> list[str]:
-    notes = dict.fromkeys(str(note) for result in study.evaluations for note in result.metrics.get("notes") or [])
-    sizes = [result.metrics["sizes"] for result in study.evaluations]
+    notes = dict.fromkeys(note for result in study.evaluations for note in result.record.notes)
+    sizes = [result.record.sizes for result in study.evaluations]
     differ = any(size != sizes[0] for size in sizes)
     size_note = f"Sizes differ between replicates; those of replicate {study.first.replicate} are shown."
     return [*notes, size_note] if differ else list(notes)
 
 
-def _with_marginals(study: StudyResults, verdict: Verdict) -> tuple[EvaluationResults, str] | None:
-    """Return the first replicate of the best CoDSA method that has marginals, and its richest region."""
-    for result in study.of(verdict.best) if verdict.best else []:
-        region = richest_region(result.metrics)
+def _with_marginals(study: StudyResults) -> tuple[EvaluationResults, str] | None:
+    """Return the first replicate of the primary arm that has marginals, else of another one, and its richest region."""
+    arms = [*([study.primary] if study.primary else []), *study.kinds("codsa")]
+    for result in (result for method in arms for result in study.of(method)):
+        region = richest_region(result.record)
         if region is not None:
             return result, region
     return None
 
 
-def _marginals_of(study: StudyResults, verdict: Verdict) -> dict[str, Any] | None:
-    shown = _with_marginals(study, verdict)
+def _marginals_of(study: StudyResults) -> dict[str, Any] | None:
+    shown = _with_marginals(study)
     if shown is None:
         return None
     result, region = shown
-    total = len(result.metrics["marginals"][region])
+    total = len(result.record.marginals[region])
     return {
         "method": method_name(result.method),
         "replicate": result.replicate,
@@ -134,32 +159,35 @@ def _marginals_of(study: StudyResults, verdict: Verdict) -> dict[str, Any] | Non
     }
 
 
-def pictures_of(study: StudyResults, verdict: Verdict) -> list[Picture]:
+def pictures_of(study: StudyResults, findings: Findings) -> list[Picture]:
     """Draw every figure of the page, in its order."""
     with style():
-        return list(_pictures(study, verdict))
+        return list(_pictures(study, findings))
 
 
-def _pictures(study: StudyResults, verdict: Verdict) -> Iterator[Picture]:
+def _pictures(study: StudyResults, findings: Findings) -> Iterator[Picture]:
     under = f"{metric_name(study.metric)} under Q"
-    figure = differences_figure(study, verdict)
+    figure = differences_figure(study, findings.verdict, findings.within or {})
     yield from _picture(figure, "differences", f"Paired differences in {under} per method, with 95 % intervals")
-    for method in tables.codsa_methods(study):
+    if findings.steps is not None:
+        alt = f"From the plain model to CoDSA in {under}, rung by rung, with 95 % intervals"
+        yield from _picture(ladder_figure(findings.steps, findings.ranking), "ladder", alt)
+    for method in tables.arms_of(study):
         alt = f"Validation {metric_name(study.choose_by)} over m/n and α for each r, {method_name(method)}"
         yield from _picture(surface_figure(study, method), f"surface-{_file_name(method)}", alt)
     yield from _picture(sweep_figure(study), "grid-on-test", f"Mean test {under} over m/n, α and r")
-    shown = _with_marginals(study, verdict)
+    shown = _with_marginals(study)
     if shown is not None:
         result, region = shown
-        figure = marginals_figure(result.metrics["marginals"][region])
+        figure = marginals_figure(result.record.marginals[region])
         yield from _picture(figure, "marginals", f"Real and synthetic marginals in region {region}")
     yield from _panels(study)
 
 
-def _examples(study: StudyResults) -> Iterator[tuple[str, tables.Table]]:
+def _examples(study: StudyResults) -> Iterator[tuple[str, Table]]:
     """Yield the table of example texts of each method's first replicate that has texts."""
     for method in study.methods:
-        table = next(filter(None, map(tables.examples_table, study.of(method))), None)
+        table = next(filter(None, map(quality.examples_table, study.of(method))), None)
         if table is not None:
             yield method_name(method), table
 
@@ -167,7 +195,7 @@ def _examples(study: StudyResults) -> Iterator[tuple[str, tables.Table]]:
 def _panels(study: StudyResults) -> Iterator[Picture]:
     """Yield the images of each method's first replicate that has images."""
     for method in study.methods:
-        panels = next(filter(None, (first_panels(result.metrics) for result in study.of(method))), None)
+        panels = next(filter(None, (result.record.panels for result in study.of(method))), None)
         if panels is not None:
             alt = f"Real and generated images by region, {method_name(method)}"
             yield from _picture(panels_figure(panels), f"images-{_file_name(method)}", alt)

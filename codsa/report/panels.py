@@ -57,9 +57,3 @@ def _grid(rows: list[list[np.ndarray]]) -> np.ndarray:
         for j, image in enumerate(row):
             sheet[i * (height + GAP_PIXELS) :, j * (width + GAP_PIXELS) :][:height, :width] = image
     return sheet[..., 0] if channels == 1 else sheet
-
-
-def first_panels(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return the panels of an evaluation; empty where it has no images."""
-    panels: dict[str, Any] = metrics.get("panels") or {}
-    return panels

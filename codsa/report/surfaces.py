@@ -13,11 +13,10 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from codsa.data.metrics import HIGHER_IS_BETTER
-from codsa.evidence.studies import EvaluationResults, StudyResults
-from codsa.evidence.verdict import PLAIN
+from codsa.evidence.records import RAW
+from codsa.evidence.studies import PLAIN, EvaluationResults, StudyResults
 from codsa.evidence.wording import better_word, method_name, metric_name
 from codsa.report.drawing import COLOURS, GREY, INK, LIGHT_GREY, MARKERS, is_number, label, new_figure, short_ticks
-from codsa.report.tables import codsa_methods
 
 NO_ALPHA = "none"
 KEYS = ["r", "m_ratio", "alpha"]
@@ -32,20 +31,30 @@ class Panel:
     cells: pd.DataFrame
 
 
-def surface(results: Sequence[EvaluationResults]) -> pd.DataFrame:
+def surface(study: StudyResults, method: str) -> pd.DataFrame:
     """Return the validation metric of every grid point of a method, averaged over replicates.
+
+    It is of the study's own estimator, and of the column that the verdict is about. Of points that differ in the weight
+    of a synthetic row alone, the mean is shown.
 
     Returns
     -------
     DataFrame
         Columns r, m_ratio, alpha, value and chosen: the number of replicates in which λ̂ is this grid point.
     """
-    grid_points = pd.concat([_keyed(result.fits, "validation") for result in results])
+    figure = "validation" if study.column == RAW else "validation recalibrated"
+    grid_points = pd.concat([_keyed(_own(result), figure) for result in study.of(method)])
     table = grid_points.groupby(KEYS, sort=True)["value"].mean().reset_index()
-    chosen = _keyed(pd.DataFrame([result.chosen for result in results]), None)
+    chosen = _keyed(pd.DataFrame([vars(point) for point in study.chosen(method).values()]), None)
     counts = chosen.groupby(KEYS).size().rename("chosen").reset_index()
     merged = table.merge(counts, on=KEYS, how="left")
     return merged.assign(chosen=merged["chosen"].fillna(0).astype(int))
+
+
+def _own(result: EvaluationResults) -> pd.DataFrame:
+    """Return the fits of the study's own estimator; those of a method with an estimator of its own are all."""
+    own = result.fits[result.fits["estimator"] == result.record.estimator]
+    return own if len(own) else result.fits
 
 
 def _keyed(frame: pd.DataFrame, value: str | None) -> pd.DataFrame:
@@ -65,8 +74,10 @@ def _label_order(label: str) -> tuple[bool, float, str]:
 
 
 def surface_figure(study: StudyResults, method: str) -> Figure | None:
-    """Draw a method's validation surface over (m/n, α), a panel for each r; None with one grid point only."""
-    table = surface(study.of(method))
+    """Draw a method's validation surface over (m/n, α), a panel for each r; None with one grid point, or many methods."""
+    if study.chooses(method):
+        return None
+    table = surface(study, method)
     if table["value"].notna().sum() < 2:
         return None
     panels = _panels(table)
@@ -190,7 +201,8 @@ def sweep_figure(study: StudyResults) -> Figure | None:
     """Draw the mean test metric over m/n, α and r, one line per CoDSA method; None without a grid."""
     with_grid = {
         method: [result for result in study.of(method) if result.grid is not None and len(result.grid)]
-        for method in codsa_methods(study)
+        for method in study.kinds("codsa", "primary")
+        if not study.chooses(method)
     }
     lines = {method: sweeps(results, study.metric) for method, results in with_grid.items() if results}
     if not lines:
@@ -208,7 +220,7 @@ def sweep_figure(study: StudyResults) -> Figure | None:
         short_ticks(panels[1], "x", labels, 9)
         panels[1].tick_params(axis="x", rotation=40)
     metric = label(metric_name(study.metric))
-    panels[0].set_ylabel(f"test {metric}\n({better_word(study.metric)} is better)", parse_math=False)
+    panels[0].set_ylabel(f"test {metric}, raw\n({better_word(study.metric)} is better)", parse_math=False)
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper left", ncols=4, frameon=False)
     return figure
@@ -231,5 +243,5 @@ def _sweep(axes: Axes, line: pd.DataFrame, key: str, labels: list[str], k: int, 
 
 
 def _plain_line(axes: Axes, study: StudyResults) -> None:
-    if PLAIN in study.methods and study.values(PLAIN).notna().any():
-        axes.axhline(study.values(PLAIN).mean(), color=GREY, ls=(0, (4, 3)), lw=1.3, label=method_name(PLAIN))
+    if PLAIN in study.methods and study.values(PLAIN, column=RAW).notna().any():
+        axes.axhline(study.values(PLAIN, column=RAW).mean(), color=GREY, ls=(0, (4, 3)), lw=1.3, label=method_name(PLAIN))

@@ -1,382 +1,236 @@
-"""The tables of the report: tidy ones for CSV files, and formatted ones for the page."""
+"""Tables of the page on figures: methods, estimators, the ladder, and λ̂."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
 
-from codsa.data.metrics import HIGHER_IS_BETTER, OVERALL
-from codsa.evidence.studies import EvaluationResults, StudyResults
-from codsa.evidence.verdict import ORACLE, PLAIN, Difference, Verdict, compare, is_codsa, share_of_way
-from codsa.evidence.wording import DASH, arrow, counted, decimals_of, enough, method_name, metric_name, number, percent
-from codsa.report.drawing import is_number
+from codsa.data.metrics import OVERALL
+from codsa.evidence.judgement import Comparison, compare, share_of_way
+from codsa.evidence.ladder import RUNGS, Ladder
+from codsa.evidence.records import RAW, ChosenRecord
+from codsa.evidence.statistics import Estimate
+from codsa.evidence.studies import CONTROL_AUTO, StudyResults
+from codsa.evidence.verdict import Verdict
+from codsa.evidence.wording import DASH, arrow, counted, decimals_of, enough, listed, method_name, metric_name, number, percent
+from codsa.report.cells import (
+    Cell,
+    Table,
+    difference_cell,
+    header,
+    interval_text,
+    mean_cell,
+    name_cell,
+    study_decimals,
+)
 
-METRICS_COLUMNS = ["experiment", "method", "replicate", "region", "metric", "value", "m", "r", "alpha"]
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A spreadsheet takes a text that begins with one of these for a formula."""
-SUMMARY_COLUMNS = ["experiment", "method", "region", "metric", "mean", "sd", "replicates"]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell: its text, a smaller text after it, and its highlighting.
-
-    Attributes
-    ----------
-    tone : str
-        '', 'best', 'good' or 'bad'.
-    """
-
-    text: str
-    small: str = ""
-    tone: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the page; the first cell of each row names it."""
-
-    header: list[Cell]
-    rows: list[list[Cell]]
-    caption: str = ""
-    groups: set[int] = field(default_factory=set)
-    """Indices of the rows that start a new group."""
-
-
-def metrics_table(study: StudyResults) -> pd.DataFrame:
-    """Return every test figure, one per row, with its λ̂."""
-    rows = [
-        (
-            study.experiment,
-            result.method,
-            result.replicate,
-            region,
-            metric,
-            result.value(metric, region),
-            *_lambda(result),
-        )
-        for result in study.evaluations
-        for metric in result.metrics["test"]
-        for region in [*study.regions, OVERALL]
-    ]
-    return pd.DataFrame([tuple(map(spreadsheet_cell, row)) for row in rows], columns=METRICS_COLUMNS)
-
-
-def spreadsheet_cell(value: Any) -> Any:
-    """Return a cell of a CSV file that a spreadsheet shows as text and does not compute.
-
-    A text that a spreadsheet would take for a formula (it begins with =, +, -, @, a tab or a line break) gets a `'`
-    in front. Numbers, and texts that are numbers, stay as they are.
-    """
-    if not isinstance(value, str) or not value.lstrip(" ").startswith(FORMULA_STARTS) or is_number(value):
-        return value
-    return "'" + value
-
-
-def _lambda(result: EvaluationResults) -> tuple[Any, Any, Any]:
-    return result.chosen["m"], result.chosen["r"], result.chosen["alpha"]
-
-
-def summary_table(study: StudyResults) -> pd.DataFrame:
-    """Return mean, sd and number of replicates of every method, region and metric.
-
-    Undefined figures are left out and not counted.
-    """
-    groups = metrics_table(study).groupby(["experiment", "method", "region", "metric"], sort=False)["value"]
-    summary = groups.agg(mean="mean", sd="std", replicates="count").reset_index()
-    return summary[SUMMARY_COLUMNS]
-
-
-def plain_text(study: StudyResults) -> str:
-    """Return the table of methods by regions for a terminal."""
-    decimals = _decimals(study, study.metric)
-    columns = [*study.regions, OVERALL]
-    header = [f"{metric_name(study.metric)} {arrow(study.metric)}", *columns]
-    rows = [[method, *(_mean_text(study.values(method, c), decimals) for c in columns)] for method in study.methods]
-    widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
-    return "\n".join(_line(row, widths) for row in [header, ["-" * width for width in widths], *rows])
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [
-        row[0].ljust(widths[0]),
-        *(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)),
-    ]
-    return "  ".join(cells).rstrip()
-
-
-def _mean_text(values: pd.Series, decimals: int) -> str:
-    cell = _mean_cell(values, decimals)
-    return f"{cell.text} {cell.small}".strip()
-
-
-def _decimals(study: StudyResults, metric: str) -> int:
-    return decimals_of(study.values(method, OVERALL, metric).mean() for method in study.methods)
-
-
-def _mean_cell(values: pd.Series, decimals: int, best: float = np.nan) -> Cell:
-    defined = values.dropna()
-    if not len(defined):
-        return Cell(DASH)
-    mean, sd = float(defined.mean()), float(defined.std())
-    small = f"({number(sd, decimals)})" if len(defined) > 1 else ""
-    return Cell(number(mean, decimals), small, "best" if mean == best else "")
-
-
-def _best(means: Iterable[float], metric: str) -> float:
-    """Return the best mean; NaN where all are equal, so that no cell is marked."""
-    defined = [mean for mean in means if np.isfinite(mean)]
-    if len(set(defined)) < 2:
-        return float("nan")
-    return max(defined) if metric in HIGHER_IS_BETTER else min(defined)
-
-
-def name_cell(method: str) -> Cell:
-    """Return the cell with a method's title and its key."""
-    title = method_name(method)
-    return Cell(title, method if title.lower() != method.lower() else "")
+KIND_NAMES = {"primary": "primary", "codsa": "exploratory", "control": "control", "oracle": "oracle"}
 
 
 def main_table(study: StudyResults, verdict: Verdict) -> Table:
-    """Return methods × regions, with paired differences to the plain model and the best rival."""
-    metric, decimals = study.metric, _decimals(study, study.metric)
-    columns = [*study.regions, OVERALL]
-    compared = [method for method in study.methods if method != ORACLE]
-    best_means = {c: _best((study.values(method, c).mean() for method in compared), metric) for c in columns}
-    against = [name for name in (PLAIN, verdict.rival) if name in study.methods]
+    """Return methods × figures: raw and recalibrated under Q, regions, and the primary arm's differences to each."""
+    decimals = study_decimals(study, study.metric)
+    primary, comparisons = verdict.primary, comparisons_of(study, verdict)
     rows = []
     for method in study.methods:
-        cells = [_mean_cell(study.values(method, c), decimals, best_means[c]) for c in columns]
-        oracle_share = [Cell(percent(share_of_way(metric, study.overall(), method)))] if ORACLE in study.methods else []
-        differences = [difference_cell(study, method, other) for other in against]
-        rows.append([name_cell(method), *cells, *differences, *oracle_share])
-    interval = "with 95 % CI" if len(study.replicates) > 1 else ""
-    heads = [Cell(f"Difference to {against_name(method)}", interval) for method in against]
-    heads += [Cell("Way to the oracle")] if ORACLE in study.methods else []
-    return Table([Cell("Method"), *(Cell(c) for c in study.regions), Cell("Under Q"), *heads], rows)
+        cells = [name_cell(method), Cell(KIND_NAMES[study.kind(method)])]
+        cells += [mean_cell(study.values(method, column=column), decimals) for column in study.columns[::-1]]
+        cells += [mean_cell(study.values(method, region), decimals) for region in study.regions]
+        if primary is not None:
+            cells += _difference_cells(comparisons.get(method), verdict, decimals)
+        if study.oracle is not None:
+            cells.append(Cell(percent(share_of_way(study.metric, study.overall(), method, study.oracle))))
+        rows.append([*cells, Cell(budget_text(study.chosen(method).values()))])
+    heads = [Cell("Method"), Cell("Kind"), *(Cell("Under Q", column) for column in study.columns[::-1])]
+    heads += [Cell(region, study.column) for region in study.regions]
+    interval = "with 95 % CI" if len(study.replicates) > 1 else "with 95 % over test rows"
+    heads += [Cell(f"{method_name(primary)} less this", interval), Cell("p", "Holm")] if primary is not None else []
+    heads += [Cell("Way to the oracle")] if study.oracle is not None else []
+    marked = study.methods.index(primary) if primary is not None else None
+    return Table([*heads, Cell("Estimators × steps")], rows, groups=_first_of_kinds(study), marked=marked)
 
 
-def against_name(method: str) -> str:
-    """Return the name of the method to which a difference is taken."""
-    return "no augmentation" if method == PLAIN else method_name(method)
+def _first_of_kinds(study: StudyResults) -> set[int]:
+    kinds = [study.kind(method) for method in study.methods]
+    return {place for place in range(1, len(kinds)) if kinds[place] != kinds[place - 1]}
 
 
-def difference_cell(study: StudyResults, method: str, other: str) -> Cell:
-    """Return a paired difference under Q with its interval."""
-    difference = compare(study.metric, study.overall(), method, other) if method != other else None
-    if difference is None:
-        return Cell(DASH)
-    decimals = enough(_decimals(study, study.metric), difference.mean)
-    tone = {1: "good", -1: "bad", 0: ""}[difference.clear]
-    return Cell(number(difference.mean, decimals, signed=True), interval_text(difference, decimals), tone)
+def comparisons_of(study: StudyResults, verdict: Verdict) -> dict[str, Comparison]:
+    """Return the primary arm's comparisons with every other method; outside the family without adjustment."""
+    judgement = verdict.judgement
+    if judgement is None:
+        return {}
+    values, primary = study.overall(), judgement.primary
+    found = {name: compare(study.metric, values, primary, name, study.ratio) for name in study.methods if name != primary}
+    others = {name: comparison for name, comparison in found.items() if comparison is not None}
+    return others | judgement.family
 
 
-def interval_text(difference: Difference, decimals: int) -> str:
-    """Write an interval as '[−0.14, −0.10]'; an empty text where there is none."""
-    if not np.isfinite(difference.low):
-        return ""
-    decimals = enough(decimals, difference.low, difference.high)
-    return f"[{number(difference.low, decimals)}, {number(difference.high, decimals)}]"
+def _difference_cells(comparison: Comparison | None, verdict: Verdict, decimals: int) -> list[Cell]:
+    """Return the cells of a difference and of its adjusted p-value; outside the family no p-value, and no colour."""
+    family = verdict.judgement.family if verdict.judgement is not None else {}
+    cell = difference_cell(comparison, decimals)
+    if comparison is None or comparison.other not in family:
+        return [Cell(cell.text, cell.small), Cell(DASH)]
+    return [cell, Cell(p_text(comparison.adjusted) if len(comparison.each) > 1 else DASH)]
+
+
+def p_text(p: float) -> str:
+    """Write a p-value: three decimals, or that it is smaller than 0.001."""
+    return "<0.001" if p < 0.0005 else number(p, 3)
+
+
+def budget_text(chosen: Iterable[ChosenRecord]) -> str:
+    """Write the averaged fits and their gradient steps over replicates: '5 × 1,200', '1–5 × 400', '5' without steps."""
+    points = list(chosen)
+    steps = [point.steps for point in points if point.steps is not None]
+    members = _span([point.members for point in points])
+    return f"{members} × {_span(steps)}" if steps else members
+
+
+def _span(counts: list[int]) -> str:
+    if not counts:
+        return DASH
+    low, high = min(counts), max(counts)
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
 def other_metrics(study: StudyResults) -> Table | None:
-    """Return the other test metrics under Q; None where there is none."""
+    """Return the other test metrics under Q, in the column that the verdict is about; None where there is none."""
     names = study.other_metrics
     if not names:
         return None
-    best = {n: _best((study.values(m, OVERALL, n).mean() for m in study.methods), n) for n in names}
     rows = [
-        [
-            name_cell(m),
-            *(_mean_cell(study.values(m, OVERALL, n), _decimals(study, n), best[n]) for n in names),
-        ]
+        [name_cell(m), *(mean_cell(study.values(m, metric=n), study_decimals(study, n)) for n in names)]
         for m in study.methods
     ]
-    return Table([Cell("Method"), *(Cell(f"{metric_name(n)} {arrow(n)}") for n in names)], rows)
+    return Table(header(["Method", *(f"{metric_name(n)} {arrow(n)}" for n in names)]), rows)
+
+
+def estimators_table(study: StudyResults) -> Table | None:
+    """Return methods × estimators under Q, recalibrated where there is that; None with one estimator."""
+    labels = study.estimators
+    if len(labels) < 2:
+        return None
+    rows = []
+    for method in study.methods:
+        values = [study.values(method, estimator=label) for label in labels]
+        rows.append([name_cell(method), *(mean_cell(part, study_decimals(study, study.metric)) for part in values)])
+    return Table([Cell("Method"), Cell(labels[0], "the study’s own"), *header(labels[1:])], rows)
+
+
+def ladder_table(steps: Ladder, ranking: Ladder | None) -> Table:
+    """Return the rungs: where their figures come from, the figures, and what each gains; the same for the ranking."""
+    decimals = enough(decimals_of(rung.mean for rung in steps.rungs), steps.total.mean)
+    ranked = {rung.key: rung for rung in ranking.rungs} if ranking is not None else {}
+    rows = []
+    for rung in steps.rungs:
+        cells = [Cell(_capital(RUNGS[rung.key])), Cell(rung.source), Cell(number(rung.mean, decimals))]
+        cells.append(_gain_cell(rung.gain, decimals))
+        if ranking is not None:
+            other = ranked.get(rung.key)
+            cells += [Cell(DASH)] * 2 if other is None else [Cell(number(other.mean, 3)), _gain_cell(other.gain, 3)]
+        rows.append(cells)
+    total = [Cell("All rungs"), Cell(""), Cell(""), _gain_cell(steps.total, decimals)]
+    total += [Cell(""), _gain_cell(ranking.total, 3)] if ranking is not None else []
+    heads = [Cell("Rung"), Cell("Figures of"), Cell(f"{metric_name(steps.metric)} {arrow(steps.metric)}")]
+    heads.append(Cell("Gain", "with 95 % CI"))
+    if ranking is not None:
+        heads += [Cell(f"{metric_name(ranking.metric)} {arrow(ranking.metric)}"), Cell("Gain", "with 95 % CI")]
+    return Table(heads, [*rows, total], groups={len(rows)})
+
+
+def _gain_cell(gain: Estimate | None, decimals: int) -> Cell:
+    if gain is None:
+        return Cell(DASH)
+    tone = "good" if gain.low > 0 else "bad" if gain.high < 0 else ""
+    return Cell(number(gain.mean, decimals, signed=True), interval_text(gain.low, gain.high, decimals), tone)
+
+
+def left_out_note(steps: Ladder) -> str:
+    """Say which rungs are left out, and why; an empty text where none is."""
+    return "; ".join(f"{RUNGS[key]}: {why}" for key, why in steps.left_out.items())
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def arms_of(study: StudyResults) -> list[str]:
+    """Return the arms whose λ̂ the page shows: CoDSA's, and the control that chooses."""
+    return [name for name in study.methods if study.kind(name) in ("primary", "codsa") or name == CONTROL_AUTO]
 
 
 def chosen_table(study: StudyResults, method: str) -> Table:
-    """Return λ̂ of every replicate, and its validation metric."""
-    results = study.of(method)
-    figures = pd.Series([_or_nan(result.metrics.get("validation", {}).get(OVERALL)) for result in results], dtype=float)
+    """Return λ̂ of every replicate, in the column that the verdict is about, and its validation metric."""
+    choices = study.choices(method)
+    figures = study.validations(method).reindex(list(choices))
     decimals = decimals_of(figures.dropna())
-    lines: list[tuple[str, Callable[[EvaluationResults], str]]] = [
-        ("r", lambda result: f"{result.chosen['r']:g}"),
-        ("m/n", lambda result: f"{result.chosen['m_ratio']:g}"),
-        ("α", lambda result: DASH if result.chosen["m"] == 0 else str(result.chosen["alpha"])),
+    lines: list[tuple[str, Callable[[ChosenRecord], str]]] = [
+        ("r", lambda point: f"{point.r:g}"),
+        ("m/n", lambda point: f"{point.m_ratio:g}"),
+        ("α", lambda point: DASH if point.m == 0 else point.alpha),
     ]
-    rows = [[Cell(name), *(Cell(text_of(result)) for result in results)] for name, text_of in lines]
+    if any(choice.chosen.pool_weight != 1.0 for choice in choices.values()):
+        lines.append(("Weight of a synthetic row", lambda point: DASH if point.m == 0 else f"{point.pool_weight:g}"))
+    rows = [[Cell(name), *(Cell(text_of(choice.chosen)) for choice in choices.values())] for name, text_of in lines]
+    if study.chooses(method):
+        rows.insert(0, [Cell("Method"), *(Cell(choice.method) for choice in choices.values())])
     rows.append([Cell("Validation " + metric_name(study.choose_by)), *(Cell(number(v, decimals)) for v in figures)])
-    return Table([Cell("Replicate"), *(Cell(str(result.replicate)) for result in results)], rows)
+    return Table([Cell("Replicate"), *(Cell(str(replicate)) for replicate in choices)], rows)
+
+
+def choice_note(study: StudyResults, method: str) -> str:
+    """Say how often each candidate of a choosing arm was chosen; an empty text for other arms."""
+    if not study.chooses(method):
+        return ""
+    choices = study.choices(method)
+    counts = Counter(choice.method for choice in choices.values())
+    shown = listed(f"{name} in {count}" for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    return f"Validation chose {shown} of {counted(len(choices), 'replicate')}."
+
+
+def clipped_note(study: StudyResults, method: str) -> str:
+    """Say in how many replicates Eq. (5) was clipped at λ̂; an empty text where in none."""
+    choices = study.choices(method)
+    clipped = sum(not choice.chosen.exact for choice in choices.values())
+    if not clipped:
+        return ""
+    return (
+        f"In {clipped} of {counted(len(choices), 'replicate')} Eq. (5) gives a region a negative share at λ̂; it was "
+        f"clipped at 0, so the augmented sample does not follow the target law exactly."
+    )
 
 
 def edge_note(study: StudyResults, method: str) -> str:
     """Return a sentence where most λ̂ lie at the largest m of the grid; otherwise an empty text."""
-    results = study.of(method)
+    chosen, results = study.chosen(method), study.of(method)
     largest = max(float(result.fits["m_ratio"].max()) for result in results)
     ratios = {ratio for result in results for ratio in result.fits["m_ratio"] if ratio > 0}
-    at_edge = sum(float(result.chosen["m_ratio"]) == largest for result in results)
-    if len(ratios) < 2 or 2 * at_edge <= len(results):
+    at_edge = sum(point.m_ratio == largest for point in chosen.values())
+    if len(ratios) < 2 or 2 * at_edge <= len(chosen):
         return ""
     return (
-        f"In {at_edge} of {counted(len(results), 'replicate')} λ̂ has the most synthetic rows that were tried "
+        f"In {at_edge} of {counted(len(chosen), 'replicate')} λ̂ has the most synthetic rows that were tried "
         f"(m/n = {largest:g}); more may be better still."
     )
 
 
-def _or_nan(value: float | None) -> float:
-    return float("nan") if value is None else float(value)
-
-
-def quality_table(study: StudyResults) -> Table | None:
-    """Return how close the synthetic rows of λ̂ are to real rows, by method and region."""
-    rows: list[list[Cell]] = []
-    groups: set[int] = set()
-    for method in study.methods:
-        diagnosed = _diagnosed(study, method)
-        names = [name for name in study.regions if any(name in regions for regions in diagnosed)]
-        groups |= {len(rows)} if names else set()
-        rows += [[name_cell(method), Cell(name), *_quality(diagnosed, name)] for name in names]
-    heads = ["Method", "Region", "Synthetic rows", "Wasserstein distance", "… of real rows", "Two-sample AUC"]
-    heads += ["Nearest-record ratio", "Redrawn"]
-    return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
-
-
-def arrays_table(study: StudyResults) -> Table | None:
-    """Return how generated arrays cover real ones, by method and region; None without arrays."""
-    keys = ("frechet", "precision", "recall", "density", "coverage")
-    rows: list[list[Cell]] = []
-    groups: set[int] = set()
-    for method in study.methods:
-        diagnosed = _diagnosed(study, method)
-        names = [name for name in study.regions if any("frechet" in regions.get(name, {}) for regions in diagnosed)]
-        groups |= {len(rows)} if names else set()
-        for name in names:
-            means = [_mean_diagnostic(diagnosed, name, key) for key in keys]
-            rows.append([name_cell(method), Cell(name), *(Cell(number(mean, 2)) for mean in means)])
-    heads = ["Method", "Region", "Fréchet distance", "Precision", "Recall", "Density", "Coverage"]
-    return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
-
-
-def texts_table(study: StudyResults) -> Table | None:
-    """Return how varied generated texts are, and how many are copies, by method and region; None without texts."""
-    pairs = ("distinct_1", "distinct_2", "self_overlap")
-    keys = [key for pair in pairs for key in (pair, f"{pair} real")] + ["copies", "near_copies", "round_trip"]
-    rows: list[list[Cell]] = []
-    groups: set[int] = set()
-    for method in study.methods:
-        diagnosed = _diagnosed(study, method)
-        names = [name for name in study.regions if any("copies" in regions.get(name, {}) for regions in diagnosed)]
-        groups |= {len(rows)} if names else set()
-        for name in names:
-            means = [_mean_diagnostic(diagnosed, name, key) for key in keys]
-            rows.append([name_cell(method), Cell(name), *(Cell(number(mean, 2)) for mean in means)])
-    heads = ["Method", "Region", "Distinct-1", "… of real texts", "Distinct-2", "… of real texts", "Self-overlap"]
-    heads += ["… of real texts", "Copies", "Near copies", "Round trip"]
-    return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
-
-
-def examples_table(result: EvaluationResults) -> Table | None:
-    """Return real and generated texts of an evaluation by region, for a person to compare; None without texts."""
-    rows: list[list[Cell]] = []
-    groups: set[int] = set()
-    for region, kinds in (result.metrics.get("examples") or {}).items():
-        groups.add(len(rows))
-        nearest = kinds.get("nearest") or [""] * len(kinds["generated"])
-        rows += [[Cell(region), Cell(text), *[Cell("")] * 2] for text in kinds["real"]]
-        rows += [[Cell(region), Cell(""), Cell(a), Cell(b)] for a, b in zip(kinds["generated"], nearest, strict=True)]
-    heads = ["Region", "Real (test)", "Generated", "Nearest in training"]
-    return Table([Cell(h) for h in heads], rows, groups=groups) if rows else None
-
-
-Diagnostics = Mapping[str, Mapping[str, float | None]]
-"""The diagnostics of one replicate: region → name → figure."""
-
-
-def _diagnosed(study: StudyResults, method: str) -> list[Diagnostics]:
-    """Return the diagnostics of a method's replicates that have some."""
-    return [result.metrics["diagnostics"] for result in study.of(method) if result.metrics.get("diagnostics")]
-
-
-def _mean_diagnostic(diagnosed: Sequence[Diagnostics], region: str, key: str) -> float:
-    """Return the mean of a diagnostic over replicates; undefined figures are left out."""
-    return float(pd.Series([_or_nan(regions.get(region, {}).get(key)) for regions in diagnosed], dtype=float).mean())
-
-
-def _quality(diagnosed: Sequence[Diagnostics], region: str) -> list[Cell]:
-    def mean(key: str) -> float:
-        return _mean_diagnostic(diagnosed, region, key)
-
-    rows = mean("rows")
-    return [
-        Cell(f"{rows:,.0f}" if np.isfinite(rows) else DASH),
-        *(
-            Cell(number(mean(key), 2))
-            for key in ("wasserstein", "wasserstein_floor", "two_sample_auc", "nearest_ratio")
-        ),
-        Cell(percent(mean("violations"))),
-    ]
-
-
-def index_table(study: StudyResults) -> Table:
-    """Return both indices of Theorem 1 at λ̂, and the mean λ̂, by method."""
-    keys = ("domain_adaptation_index", "generation_error_index", "r", "m_ratio")
-    heads = ["Domain adaptation index", "Generation error index", "Mean r", "Mean m/n"]
-    rows = []
-    for method in study.methods:
-        chosen = [result.chosen for result in study.of(method)]
-        values = [pd.Series([_or_nan(point.get(key)) for point in chosen], dtype=float) for key in keys]
-        rows.append([name_cell(method), *(_mean_cell(v, 3 if k < 2 else 2) for k, v in enumerate(values))])
-    return Table([Cell("Method"), *(Cell(h) for h in heads)], rows)
-
-
-def sizes_table(study: StudyResults) -> Table:
-    """Return the number of rows by role and region, and both laws."""
-    metrics = study.first.metrics
-    roles = [role for role in ("train", "validation", "test") if role in metrics["sizes"]]
-    rows = []
-    for name in study.regions:
-        counts = [Cell(f"{metrics['sizes'][role].get(name, 0):,}") for role in roles]
-        laws = [Cell(number(_or_nan(metrics[law].get(name)), 3)) for law in ("law", "training_law")]
-        rows.append([Cell(name), *counts, *laws])
-    totals = [Cell(f"{sum(metrics['sizes'][role].values()):,}") for role in roles]
-    rows.append([Cell("All"), *totals, Cell(""), Cell("")])
-    heads = ["Region", *(role.capitalize() for role in roles), "Target law q", "Training law p"]
-    return Table([Cell(h) for h in heads], rows, groups={len(rows) - 1})
-
-
-def settings_table(study: StudyResults) -> Table:
-    """Return the settings of every method's first replicate."""
-    rows: list[list[Cell]] = []
-    groups: set[int] = set()
-    for method in study.methods:
-        metrics = study.of(method)[0].metrics
-        hidden = ("experiment", "replicate", "r")
-        settings = {key: value for key, value in (metrics.get("settings") or {}).items() if key not in hidden}
-        groups |= {len(rows)} if settings else set()
-        rows += [[name_cell(method), Cell(str(key)), Cell(_compact(value))] for key, value in settings.items()]
-    return Table([Cell("Method"), Cell("Setting"), Cell("Value")], rows, groups=groups)
-
-
-def versions_table(study: StudyResults) -> Table:
-    """Return the versions of the libraries; several where evaluations differ."""
-    versions: dict[str, set[str]] = {}
-    for result in study.evaluations:
-        for name, version in (result.metrics.get("versions") or {}).items():
-            versions.setdefault(name, set()).add(str(version))
-    rows = [[Cell(name), Cell(", ".join(sorted(versions[name])))] for name in sorted(versions)]
-    return Table([Cell("Library"), Cell("Version")], rows)
-
-
-def _compact(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def codsa_methods(study: StudyResults) -> list[str]:
-    """Return CoDSA's methods in the order of tables."""
-    return [method for method in study.methods if is_codsa(method)]
+def pairing_notes(study: StudyResults) -> list[str]:
+    """Say which methods lack replicates, and which replicates have no figure under Q."""
+    notes = []
+    for method, values in study.overall().items():
+        lacking = [str(k) for k in study.replicates if k not in values.index]
+        undefined = [str(k) for k in values.index[values.isna()]]
+        if lacking:
+            notes.append(f"{method_name(method)} has no replicate {listed(lacking)}")
+        if undefined:
+            notes.append(f"{method_name(method)} has no figure under Q in replicate {listed(undefined)}")
+    if notes:
+        notes.append(
+            "differences are paired on the replicates that both methods have; means are over each method’s own"
+        )
+    return notes

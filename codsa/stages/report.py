@@ -7,13 +7,16 @@ from pathlib import Path
 import pandas as pd
 
 from codsa.errors import CodsaError
+from codsa.evidence.ladder import ladder, ranking_ladder, sentence
 from codsa.evidence.studies import StudyResults
 from codsa.evidence.verdict import Verdict, verdict_of
+from codsa.evidence.within import within_replicates
 from codsa.io.artifacts import files_output, new_files
 from codsa.io.manifests import write_manifest
 from codsa.io.names import FIGURES, METRICS_TABLE, PAGE, REPORT, REPORT_MANIFEST, SUMMARY_TABLE, SUMMARY_TEXT
-from codsa.report.page import pictures_of, render
-from codsa.report.tables import metrics_table, plain_text, summary_table
+from codsa.io.seeds import stream
+from codsa.report.page import Findings, pictures_of, render
+from codsa.report.sheets import metrics_table, plain_text, summary_table
 
 
 def write_report(out: Path, study: StudyResults, title: str | None = None) -> Verdict:
@@ -34,9 +37,9 @@ def write_report(out: Path, study: StudyResults, title: str | None = None) -> Ve
     -------
     Verdict
     """
-    verdict = verdict_of(study.metric, study.overall())
-    pictures = pictures_of(study, verdict)
-    html = render(study, verdict, pictures, title or study.experiment)
+    findings = findings_of(study)
+    pictures = pictures_of(study, findings)
+    html = render(study, findings, pictures, title or study.experiment)
     inputs = {f"{result.method} {result.replicate}": result.digest for result in study.evaluations}
     with new_files(out / REPORT_MANIFEST, REPORT) as staged:
         _write_csv(staged / METRICS_TABLE, metrics_table(study))
@@ -44,11 +47,23 @@ def write_report(out: Path, study: StudyResults, title: str | None = None) -> Ve
         (staged / FIGURES).mkdir()
         for picture in pictures:
             (staged / FIGURES / f"{picture.name}.png").write_bytes(picture.png)
-        text = f"{plain_text(study)}\n\n{verdict.headline}\n"
-        (staged / SUMMARY_TEXT).write_text(text, encoding="utf-8")
+        (staged / SUMMARY_TEXT).write_text(f"{plain_text(study)}\n\n{conclusion(findings)}\n", encoding="utf-8")
         (staged / PAGE).write_text(html, encoding="utf-8")
         write_manifest(staged / REPORT_MANIFEST, REPORT, inputs, {"title": title})
-    return verdict
+    return findings.verdict
+
+
+def findings_of(study: StudyResults) -> Findings:
+    """Return the verdict on a study, where its gain comes from, and how its replicates depend on their test rows."""
+    within = within_replicates(study, stream(study.seed, REPORT, study.experiment))
+    return Findings(verdict_of(study, within), ladder(study), ranking_ladder(study), within)
+
+
+def conclusion(findings: Findings) -> str:
+    """Return the verdict's headline, and below it the sentence on where the gain comes from."""
+    lines = [findings.verdict.headline]
+    lines += [sentence(findings.steps)] if findings.steps is not None else []
+    return "\n".join(lines)
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:
@@ -61,7 +76,7 @@ def report_output(out: Path) -> None:
 
 
 def summarise(folder: Path) -> str:
-    """Return a report's table and verdict as text, and the path of its page.
+    """Return a report's table, its verdict, where the gain comes from, and the path of its page.
 
     Raises
     ------
