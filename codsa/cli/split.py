@@ -41,10 +41,7 @@ def split(
     rows, share one role. One split serves every ratio r: S_g are the rows whose `min_ratio` is at most r, S_r
     the other training rows.
 
-    Edges of regions by quantile are taken from the training rows. An appended row or a changed cell changes the roles of
-    few other rows.
-
-    **Writes** OUT (row_id, region, role, min_ratio, fold) and, beside it, a .json with q, p, the sizes and the regions.
+    **Writes** OUT (row_id, region, role, min_ratio, fold) and, beside it, a .json with q, p and the sizes.
 
     **Example**
 

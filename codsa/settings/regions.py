@@ -26,7 +26,7 @@ class RegionRule(Section):
     column: Annotated[Composed | None, Flag("--region-column")] = Field(
         default=None, description="column that decides; default: the target"
     )
-    quantiles: int = Field(default=3, ge=2, le=1000, description="number of ranges by quantile; each split takes their edges from its training rows")
+    quantiles: int = Field(default=3, ge=2, le=1000, description="number of ranges by quantile")
     edges: Annotated[list[float | str] | None, Flag("--edge", read="number")] = Field(
         default=None, description="inner edges of ranges"
     )
