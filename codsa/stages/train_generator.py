@@ -72,7 +72,7 @@ def train(
     stream = seeds.stream("train", name, part_label(r, fold))
     schema = generator_schema(dataset.schema, training_rows, pretrained)
     fitted = generator.fit(table, region, schema, stream, checkpoint_dir, pretrained)
-    fitted.schema = schema
+    fitted.schema = getattr(fitted, "schema", schema)
     return fitted
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
+from codsa.data.rows import described, merged
 from codsa.data.schema import Schema, cast_columns
 from codsa.errors import CodsaError
 from codsa.generators.base import Generator
@@ -46,12 +48,17 @@ class Oracle(Generator):
         checkpoint_dir: Path | None = None,
         pretrained: Path | None = None,
     ) -> Self:
-        """Learn nothing; check that the data have the simulation's columns (see `Generator.fit`)."""
+        """Check that the data have the simulation's columns, whose bounds are those of its own rows, too.
+
+        See `Generator.fit`. Nothing else is learned.
+        """
         simulated = simulate(self.simulation, 1, 1, 0)
         lacking = [c.name for c in schema.modelled if c.name not in simulated]
         if lacking:
             raise CodsaError(f"oracle: simulation '{self.simulation}' has no column '{lacking[0]}'; the data have it")
-        self.schema = schema
+        fresh = cast_columns(simulate(self.simulation, self.rows, self.rows, integer(stream)), schema.modelled)
+        wide = {c.name: merged(schema.column(c.name), c) for c in described(schema, fresh).modelled}
+        self.schema = replace(schema, columns=[wide.get(c.name, c) for c in schema.columns])
         return self
 
     def sample(self, region: int, count: int, stream: np.random.SeedSequence) -> pd.DataFrame:
