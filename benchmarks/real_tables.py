@@ -21,7 +21,8 @@ import pandas as pd
 import yaml
 from in_process import run
 
-from codsa.evidence.verdict import best_of, compare
+from codsa.evidence.judgement import compare
+from codsa.evidence.studies import CONTROL_AUTO
 
 TABLES: dict[str, dict[str, Any]] = {
     "german_credit": {"files": ["german_credit.csv"], "target": "class"},
@@ -39,6 +40,8 @@ TABLES: dict[str, dict[str, Any]] = {
 SIMPLE = ["none", "weighted", "bootstrap", "smote"]
 ORDER = [*SIMPLE, "adasyn", "smogn", "codsa", "codsa-reuse", "codsa-auto"]
 ESTIMATORS = ("gradient-boosting", "logistic")
+VALIDATION, TEST = 0.2, 0.2
+"""Shares of the rows."""
 REGRESSION = {"abalone", "california_housing"}
 
 
@@ -62,7 +65,7 @@ def experiment(
         "replicates": options.replicates,
         "data": {"path": str(path), "target": facts["target"]},
         "regions": facts.get("regions", {}),
-        "split": {"law": "balanced", "validation": 0.2, "test": 0.2},
+        "split": {"law": "balanced", "validation": VALIDATION, "test": TEST},
         "methods": [*fitted, {"name": "codsa-auto", "choose_from": fitted}],
         "grid": {"r": [0.5], "m": [0.5, 1.0], "alpha": ["balance", "target", "training"]},
         "generators": {"tabular-diffusion": settings},
@@ -73,34 +76,44 @@ def experiment(
 def as_markdown(results: Path, names: list[str]) -> str:
     """Return the test losses under Q of all tables, and the first line of every report."""
     summary = pd.concat([pd.read_csv(results / name / "summary.csv") for name in names], ignore_index=True)
-    loss = summary[(summary["region"] == "overall") & summary["metric"].isin(["cross-entropy", "mse"])]
+    loss = losses(summary)
     table = loss.pivot(index=["experiment", "metric", "replicates"], columns="method", values="mean")
     table = table[[m for m in ORDER if m in table]].map(lambda v: "–" if pd.isna(v) else f"{v:.4g}").reset_index()
     lines = [
         " | ".join(str(v) for v in row) for row in [table.columns, ["---"] * len(table.columns), *table.to_numpy()]
     ]
     against = [" | ".join(row) for name in names for row in differences(results, name)]
-    head = ["table", "method", "best simple method", "difference", "95 % interval", "outcome"]
+    head = ["table", "method", "held to", "difference", "corrected 95 % interval", "outcome"]
     lines += ["", *(" | ".join(row) for row in [head, ["---"] * len(head)]), *against]
-    verdicts = [f"- {n}: {(results / n / 'summary.txt').read_text().strip().splitlines()[-1]}" for n in names]
+    verdicts = [f"- {name}: {conclusion(results / name)}" for name in names]
     return "\n".join([*(f"| {line} |" if line else "" for line in lines), "", *verdicts]) + "\n"
 
 
+def conclusion(report: Path) -> str:
+    """Return what a report ends with: its verdict, and where the gain comes from."""
+    return " ".join((report / "summary.txt").read_text().strip().split("\n\n")[-1].splitlines())
+
+
+def losses(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the recalibrated losses under Q with the study's own estimator, of a table that a report wrote."""
+    own = rows["estimator"].isin(ESTIMATORS) & (rows["column"] == "recalibrated")
+    return rows[own & (rows["region"] == "overall") & rows["metric"].isin(["cross-entropy", "mse"])]
+
+
 def differences(results: Path, name: str) -> list[list[str]]:
-    """Return how CoDSA's methods stand against the simple one with the lowest test loss, in paired differences."""
-    rows = pd.read_csv(results / name / "metrics.csv")
-    rows = rows[(rows["region"] == "overall") & rows["metric"].isin(["cross-entropy", "mse"])]
+    """Return how CoDSA's methods stand against the control that validation chooses, in paired differences."""
+    rows = losses(pd.read_csv(results / name / "metrics.csv"))
     metric = str(rows["metric"].iloc[0])
     values = {str(m): part.set_index("replicate")["value"] for m, part in rows.groupby("method")}
-    best = best_of(metric, values, [m for m in values if not m.startswith("codsa")])
     table = []
     for method in (m for m in ORDER if m.startswith("codsa") and m in values):
-        difference = compare(metric, values, method, str(best))
+        difference = compare(metric, values, method, CONTROL_AUTO, ratio=TEST / (1 - VALIDATION - TEST))
         if difference is not None:
             outcome = {1: "win", 0: "tie", -1: "loss"}[difference.clear]
             relative = 100 / difference.mean_b
-            interval = f"{difference.low * relative:+.1f} to {difference.high * relative:+.1f} %"
-            table.append([name, method, str(best), f"{difference.mean * relative:+.1f} %", interval, outcome])
+            low, high = (relative * end for end in (difference.estimate.low, difference.estimate.high))
+            interval = f"{low:+.1f} to {high:+.1f} %"
+            table.append([name, method, CONTROL_AUTO, f"{difference.mean * relative:+.1f} %", interval, outcome])
     return table
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from codsa.evidence.reading import read_study
+from codsa.evidence.studies import StudyResults
 from codsa.io.manifests import write_manifest
 from codsa.io.records import write_json
 from codsa.io.tables import write_parquet
@@ -138,7 +141,7 @@ def metrics_of(
 
 
 def predictions_of(metrics: Mapping[str, Any]) -> pd.DataFrame:
-    """Make predictions of the test rows whose mean loss under Q is that of `metrics`; their noise is the replicate's."""
+    """Make predictions of the test rows whose mean loss under Q is that of `metrics`, with noise."""
     random = np.random.default_rng(metrics["replicate"])
     y = random.integers(0, 2, TEST_ROWS)
     noise = random.normal(0, 0.1, TEST_ROWS)
@@ -202,8 +205,14 @@ def make_study(
     return folders
 
 
-def study_of(root: Path, levels: Mapping[str, float] = LEVELS, replicates: int = 6, **more: Any) -> Any:
-    """Write a study and read it back."""
-    from codsa.evidence.reading import read_study
+def change(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
+    """Edit the record of the study's own estimator in a written evaluation."""
+    content = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    edit(content["estimators"][content["estimator"]])
+    write_json(folder / "metrics.json", content)
+    write_manifest(folder / "manifest.json", "eval", {}, {})
 
+
+def study_of(root: Path, levels: Mapping[str, float] = LEVELS, replicates: int = 6, **more: Any) -> StudyResults:
+    """Write a study and read it back."""
     return read_study(make_study(root, levels, replicates, **more))

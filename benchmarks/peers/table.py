@@ -11,7 +11,7 @@ import pandas as pd
 from peers import PEERS
 from tasks import TASKS, TEST_ROWS, VALIDATION_ROWS, Task
 
-from codsa.data.metrics import paired_interval
+from codsa.evidence.statistics import corrected
 
 COLUMNS = [
     "task",
@@ -180,8 +180,8 @@ def _difference(done: pd.DataFrame, method: str) -> str:
     paired = _gap(done, "loss", method)
     if method == OURS or not len(paired):
         return "–"
-    mean, low, high = paired_interval(paired)
-    return f"{mean:+.3f}" + (f" ({low:+.3f} to {high:+.3f})" if len(paired) >= 3 else "")
+    found = corrected(paired, ratio=0.0)
+    return f"{found.mean:+.3f}" + (f" ({found.low:+.3f} to {found.high:+.3f})" if len(paired) >= 3 else "")
 
 
 def _behind(done: pd.DataFrame) -> list[str]:

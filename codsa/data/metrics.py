@@ -1,4 +1,4 @@
-"""Metrics per region and under Q, and paired intervals over replicates."""
+"""Metrics per region and under Q."""
 
 from __future__ import annotations
 
@@ -179,32 +179,3 @@ def _against_others(y: np.ndarray, predicted: np.ndarray, c: int, weight: np.nda
     """Return κ of class c against all others."""
     predicted_class = (predicted.argmax(axis=1) == c).astype(np.int64)
     return _kappa((y == c).astype(np.int64), np.eye(2)[predicted_class], weight)
-
-
-def paired_interval(differences: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
-    """Return mean and t-interval of paired differences over replicates.
-
-    Parameters
-    ----------
-    differences : ndarray of shape (replicates,)
-    level : float
-
-    Returns
-    -------
-    mean, low, high : float
-        The bounds are NaN with fewer than two replicates.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from codsa.data.metrics import paired_interval
-    >>> [round(float(value), 3) for value in paired_interval(np.array([0.01, 0.02, 0.03]))]
-    [0.02, -0.005, 0.045]
-    """
-    from scipy.special import stdtrit
-
-    mean, count = float(np.mean(differences)), len(differences)
-    if count < 2:
-        return mean, float("nan"), float("nan")
-    half = float(stdtrit(count - 1, (1 + level) / 2) * np.std(differences, ddof=1) / np.sqrt(count))
-    return mean, mean - half, mean + half

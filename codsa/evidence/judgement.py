@@ -134,7 +134,7 @@ def compare(
 def compared(
     metric: str, values: Values, a: str, others: Iterable[str], ratio: float, within: Within | None = None
 ) -> dict[str, Comparison]:
-    """Return the family of comparisons of one arm, its p-values adjusted by Holm; methods that share nothing are absent."""
+    """Return the family of comparisons of one arm, adjusted by Holm; methods that share no replicate are absent."""
     found = {name: compare(metric, values, a, name, ratio, within) for name in others}
     family = {name: comparison for name, comparison in found.items() if comparison is not None}
     adjusted = holm({name: comparison.estimate.p for name, comparison in family.items()})
@@ -148,14 +148,14 @@ def kind_of(family: Mapping[str, Comparison], reference: str | None, band: float
         return "better"
     if -1 in clear:
         return "worse"
-    same = reference in family and len(family[reference].each) > 1 and family[reference].estimate.within(band)
-    return "same" if same else "open"
+    held = family.get(reference or "")
+    return "same" if held is not None and len(held.each) > 1 and held.estimate.within(band) else "open"
 
 
 def band_of(family: Mapping[str, Comparison], reference: str | None) -> float:
     """Return half the width of the band: a share of the plain model's figure, or without one of the reference's."""
-    name = PLAIN if PLAIN in family else reference
-    return BAND * abs(family[name].mean_b) if name in family else float("nan")
+    held = family.get(PLAIN, family.get(reference or ""))
+    return BAND * abs(held.mean_b) if held is not None else float("nan")
 
 
 def reference_of(controls: Sequence[str], validations: Values, metric: str) -> str | None:
@@ -180,7 +180,11 @@ def reference_of(controls: Sequence[str], validations: Values, metric: str) -> s
 
 
 def judge(
-    study: StudyResults, primary: str, estimator: str | None = None, column: str | None = None, within: Within | None = None
+    study: StudyResults,
+    primary: str,
+    estimator: str | None = None,
+    column: str | None = None,
+    within: Within | None = None,
 ) -> Judgement:
     """Judge the primary arm by one estimator and column; by default those that the verdict is about."""
     controls = study.kinds("control")

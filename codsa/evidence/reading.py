@@ -41,7 +41,9 @@ def _read(folder: Path) -> EvaluationResults:
     manifest = check_folder(folder, EVALUATE)
     record = read_as(folder / METRICS, MetricsRecord)
     _check_record(record, folder / METRICS)
-    fits = _read_grid_points(folder / FITS, "validation", *(["validation recalibrated"] if _recalibrated(record) else []))
+    fits = _read_grid_points(
+        folder / FITS, "validation", *(["validation recalibrated"] if _recalibrated(record) else [])
+    )
     grid = _read_grid_points(folder / GRID, "validation", "test") if GRID in manifest.outputs else None
     return EvaluationResults(record, fits, grid, folder, manifest.digest)
 
@@ -110,7 +112,9 @@ def _check_primary(results: Sequence[tuple[Path, EvaluationResults]]) -> None:
     for folder, result in results:
         kind, origin = kinds.setdefault(result.method, (result.kind, folder))
         if kind != result.kind:
-            raise CodsaError(f"{folder}: '{result.method}' is {result.kind}, but {kind} in {origin}; evaluate one again")
+            raise CodsaError(
+                f"{folder}: '{result.method}' is {result.kind}, but {kind} in {origin}; evaluate one again"
+            )
     primary = sorted(method for method, (kind, _) in kinds.items() if kind == "primary")
     if len(primary) > 1:
         raise CodsaError(f"methods '{primary[0]}' and '{primary[1]}' are both primary; report on one primary arm")

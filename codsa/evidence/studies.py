@@ -106,9 +106,10 @@ class EvaluationResults:
         if lacking or not names:
             name = lacking[0] if lacking else f"{estimator}/{column}/0"
             raise CodsaError(f"{self.folder / PREDICTIONS}: has no column '{name}'; run codsa-eval again")
+        path = self.folder / PREDICTIONS
         region = pd.Index(self.record.regions).get_indexer(pd.Index(table["region"]))
         if (region < 0).any():
-            raise CodsaError(f"{self.folder / PREDICTIONS}: names a region that the evaluation lacks; run codsa-eval again")
+            raise CodsaError(f"{path}: names a region that the evaluation lacks; run codsa-eval again")
         matrix = table[names].to_numpy(dtype=float)
         q = np.array([self.record.law[name] for name in self.record.regions])
         rows = ScoredRows(table["y"].to_numpy(), region.astype(np.int64), q)

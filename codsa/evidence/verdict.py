@@ -79,7 +79,9 @@ def _nothing_to_judge(study: StudyResults) -> str:
     arms = study.kinds("codsa")
     if not arms:
         return "No CoDSA method was evaluated, so there is nothing to judge."
-    return f"No primary arm was named among {listed(map(named, arms))}, so there is no verdict; name one before the run."
+    return (
+        f"No primary arm was named among {listed(map(named, arms))}, so there is no verdict; name one before the run."
+    )
 
 
 def _headline(judgement: Judgement) -> str:
@@ -100,8 +102,10 @@ def _better(judgement: Judgement) -> str:
 def _worse(judgement: Judgement) -> str:
     ahead = judgement.of(-1)
     first = judgement.reference if judgement.reference in ahead else ahead[0]
+    comparison = judgement.family[str(first)]
     start = f"{_capital(_whom(str(first)))} is clearly better than {named(judgement.primary)}"
-    return f"{start}: {_pair(judgement.family[str(first)], judgement.primary)}."
+    small = ", for practical purposes none" if comparison.estimate.within(judgement.band) else ""
+    return f"{start}: {_pair(comparison, judgement.primary)}{small}."
 
 
 def _same(judgement: Judgement) -> str:
@@ -189,7 +193,11 @@ def _short(judgement: Judgement) -> str:
     comparison = family[judgement.reference] if judgement.reference in family else next(iter(family.values()))
     if judgement.kind == "worse" and comparison.clear != -1:
         comparison = family[judgement.of(-1)[0]]
-    return f"{KIND_WORDS[judgement.kind]}; {_pair(comparison, judgement.primary)}"
+    decimals = _decimals(comparison)
+    figures = f"{number(comparison.mean_a, decimals)} against {number(comparison.mean_b, decimals)}"
+    interval = _interval(comparison, " (95 % CI ", ")")
+    words = f"{figures} with {_whom(comparison.other)}, a difference of {_signed(comparison)}{interval}"
+    return f"{KIND_WORDS[judgement.kind]}: {words}"
 
 
 def _statistics(study: StudyResults, judgement: Judgement) -> str:
@@ -199,12 +207,12 @@ def _statistics(study: StudyResults, judgement: Judgement) -> str:
     if judgement.replicates < 2:
         return f"{figures} The interval is of the one replicate, bootstrapped over its test rows within regions."
     band = number(judgement.band, enough(_decimals(next(iter(judgement.family.values()))), judgement.band))
+    paired, family = counted(judgement.replicates, "replicate"), counted(len(judgement.family), "comparison")
     return (
-        f"{figures} Differences are paired over {counted(judgement.replicates, 'replicate')}; as these are re-splits of the same "
-        f"rows, the variance is corrected (Nadeau and Bengio 2003, n_test/n_train = {study.ratio:.2f}). “Clearly” means "
-        f"a p-value of at most 0.05 after Holm’s adjustment for {counted(len(judgement.family), 'comparison')}. “The "
-        f"same” means that the 95 % interval lies within ±{band} ({100 * BAND:g} % of the plain model’s figure; two "
-        f"one-sided tests)."
+        f"{figures} Differences are paired over {paired}; as these are re-splits of the same rows, the variance is "
+        f"corrected (Nadeau and Bengio 2003, n_test/n_train = {study.ratio:.2f}). “Clearly” means a p-value of at most "
+        f"0.05 after Holm’s adjustment for {family}. “The same” means that the 95 % interval lies within ±{band} "
+        f"({100 * BAND:g} % of the plain model’s figure; two one-sided tests)."
     )
 
 
@@ -222,8 +230,8 @@ def _pair(comparison: Comparison, primary: str) -> str:
     decimals = _decimals(comparison)
     b, a = number(comparison.mean_b, decimals), number(comparison.mean_a, decimals)
     return (
-        f"{metric_name(comparison.metric)} under Q is {a} with {named(primary)} and {b} with {_whom(comparison.other)}, "
-        f"a difference of {_signed(comparison)}{_interval(comparison, ' (95 % CI ', ')')}"
+        f"{metric_name(comparison.metric)} under Q is {a} with {named(primary)} and {b} with {_whom(comparison.other)}"
+        f", a difference of {_signed(comparison)}{_interval(comparison, ' (95 % CI ', ')')}"
     )
 
 

@@ -68,7 +68,9 @@ def _frame(axes: Axes, study: StudyResults, verdict: Verdict) -> None:
     axes.axvline(0, color="#374151", lw=1, zorder=1)
     axes.set_title(f"{label(method_name(primary))} less each other method", loc="left", pad=8, parse_math=False)
     good = "left" if better_word(metric) == "lower" else "right"
-    words = f"{label(metric_name(metric))} under Q, {study.column}: difference (to the {good}: {method_name(primary)} is better)"
+    words = (
+        f"difference in {metric_name(metric)} under Q, {study.column} (to the {good}: {method_name(primary)} is better)"
+    )
     axes.set_xlabel(label(words), parse_math=False)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)

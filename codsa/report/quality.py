@@ -112,4 +112,3 @@ def index_table(study: StudyResults) -> Table:
         values = [pd.Series([or_nan(getattr(point, key)) for point in chosen], dtype=float) for key in keys]
         rows.append([name_cell(method), *(mean_cell(v, 3 if k < 2 else 2) for k, v in enumerate(values))])
     return Table(header(["Method", *heads]), rows)
-

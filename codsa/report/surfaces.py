@@ -74,7 +74,7 @@ def _label_order(label: str) -> tuple[bool, float, str]:
 
 
 def surface_figure(study: StudyResults, method: str) -> Figure | None:
-    """Draw a method's validation surface over (m/n, α), a panel for each r; None with one grid point, or many methods."""
+    """Draw a method's validation surface over (m/n, α), a panel for each r; None with one point or several methods."""
     if study.chooses(method):
         return None
     table = surface(study, method)
@@ -244,4 +244,6 @@ def _sweep(axes: Axes, line: pd.DataFrame, key: str, labels: list[str], k: int, 
 
 def _plain_line(axes: Axes, study: StudyResults) -> None:
     if PLAIN in study.methods and study.values(PLAIN, column=RAW).notna().any():
-        axes.axhline(study.values(PLAIN, column=RAW).mean(), color=GREY, ls=(0, (4, 3)), lw=1.3, label=method_name(PLAIN))
+        axes.axhline(
+            study.values(PLAIN, column=RAW).mean(), color=GREY, ls=(0, (4, 3)), lw=1.3, label=method_name(PLAIN)
+        )

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-import numpy as np
-import pandas as pd
-
-from codsa.data.metrics import OVERALL
 from codsa.evidence.judgement import Comparison, compare, share_of_way
 from codsa.evidence.ladder import RUNGS, Ladder
-from codsa.evidence.records import RAW, ChosenRecord
+from codsa.evidence.records import ChosenRecord
 from codsa.evidence.statistics import Estimate
 from codsa.evidence.studies import CONTROL_AUTO, StudyResults
 from codsa.evidence.verdict import Verdict
-from codsa.evidence.wording import DASH, arrow, counted, decimals_of, enough, listed, method_name, metric_name, number, percent
+from codsa.evidence.wording import (
+    DASH,
+    arrow,
+    counted,
+    decimals_of,
+    enough,
+    listed,
+    method_name,
+    metric_name,
+    number,
+    percent,
+)
 from codsa.report.cells import (
     Cell,
     Table,
@@ -64,7 +71,9 @@ def comparisons_of(study: StudyResults, verdict: Verdict) -> dict[str, Compariso
     if judgement is None:
         return {}
     values, primary = study.overall(), judgement.primary
-    found = {name: compare(study.metric, values, primary, name, study.ratio) for name in study.methods if name != primary}
+    found = {
+        name: compare(study.metric, values, primary, name, study.ratio) for name in study.methods if name != primary
+    }
     others = {name: comparison for name, comparison in found.items() if comparison is not None}
     return others | judgement.family
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from codsa.data.metrics import by_region, check_metric, default_metric, law_weights, paired_interval
+from codsa.data.metrics import by_region, check_metric, default_metric, law_weights
 from codsa.errors import CodsaError
 
 Y = np.array([0, 0, 1, 1])
@@ -67,13 +67,6 @@ def test_area_of_many_classes_is_the_mean_of_one_versus_rest() -> None:
     y, region = np.array([0, 1, 2]), np.zeros(3, dtype=int)
     assert by_region("roc-auc", y, np.eye(3), region, np.ones(1), ["a"])["overall"] == 1.0
     assert by_region("roc-auc", y, np.full((3, 3), 1 / 3), region, np.ones(1), ["a"])["overall"] == 0.5
-
-
-def test_paired_interval_by_hand() -> None:
-    mean, low, high = paired_interval(np.array([1.0, 2.0, 3.0]))
-    half = 4.302652729911275 * 1.0 / np.sqrt(3)
-    assert (mean, low, high) == pytest.approx((2.0, 2.0 - half, 2.0 + half))
-    assert np.isnan(paired_interval(np.array([1.0]))[1])
 
 
 def test_metrics_belong_to_a_task() -> None:

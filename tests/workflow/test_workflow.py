@@ -124,10 +124,12 @@ def test_edited_estimator_refits_alone(study: Path, tmp_path: Path) -> None:
 def test_tidy_tables_have_the_promised_columns(study: Path) -> None:
     metrics = pd.read_csv(study / "results/toy/metrics.csv")
     summary = pd.read_csv(study / "results/toy/summary.csv")
-    assert list(metrics) == ["experiment", "method", "replicate", "region", "metric", "value", "m", "r", "alpha"]
-    assert list(summary) == ["experiment", "method", "region", "metric", "mean", "sd", "replicates"]
-    one = metrics.query("method == 'codsa' and region == 'overall' and metric == 'cross-entropy'")["value"]
-    kept = summary.query("method == 'codsa' and region == 'overall' and metric == 'cross-entropy'")
+    arm = ["experiment", "method", "kind", "estimator", "column"]
+    assert list(metrics) == [*arm, "replicate", "region", "metric", "value", "m", "r", "alpha"]
+    assert list(summary) == [*arm, "region", "metric", "mean", "sd", "replicates"]
+    own = f"estimator == '{metrics['estimator'].iloc[0]}' and column == 'recalibrated'"
+    chosen = f"method == 'codsa' and region == 'overall' and metric == 'cross-entropy' and {own}"
+    one, kept = metrics.query(chosen)["value"], summary.query(chosen)
     assert kept["mean"].item() == pytest.approx(one.mean()) and kept["replicates"].item() == 1
 
 
