@@ -44,7 +44,8 @@ def _waterfall(axes: Axes, steps: Ladder, keys: list[str]) -> None:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=5)
-    axes.margins(x=0.16)
+    axes.use_sticky_edges = False
+    axes.margins(x=0.12)
 
 
 def _bar(axes: Axes, place: int, below: float, rung: Rung, sign: float) -> None:
