@@ -23,7 +23,11 @@ import yaml
 from in_process import run
 from real_tables import REGRESSION, TABLES, one_file
 
-from codsa.workflow.arms import STRONG
+from codsa.evidence.judgement import judge
+from codsa.evidence.ladder import ladder, sentence
+from codsa.evidence.reading import read_study
+from codsa.evidence.wording import decimals_of, enough, number
+from codsa.workflow.arms import CONTROL, PRIMARY, STRONG
 
 SEED = 7_041
 """Of the simulated pools and of all streams: the figures that designs were made by have other seeds."""
@@ -143,6 +147,42 @@ def figures(root: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).sort_values(COLUMNS[:6]).reset_index(drop=True)
 
 
+def judged(root: Path) -> list[str]:
+    """Return a study's rows of the page: one per estimator, recalibrated figures under Q."""
+    study = read_study(sorted(root.glob("rep~*/eval~*")))
+    rows = []
+    for label in study.estimators:
+        judgement = judge(study, PRIMARY, label)
+        held = judgement.family[CONTROL]
+        decimals = enough(decimals_of([held.mean_a, held.mean_b]), held.estimate.low, held.estimate.high)
+        plain, control, primary = (
+            number(value, decimals) for value in (judgement.family["none"].mean_b, held.mean_b, held.mean_a)
+        )
+        low, high = number(held.estimate.low, decimals, signed=True), number(held.estimate.high, decimals, signed=True)
+        difference = f"{number(held.mean, decimals, signed=True)} [{low}, {high}]"
+        behind, ahead = judgement.of(-1), judgement.of(1)
+        cells = [root.name, label, str(judgement.replicates), plain, control, primary, difference, judgement.kind]
+        of_family = f"{len(ahead)} of {len(judgement.family)}"
+        rows.append(
+            " | ".join(["", *cells, of_family, ", ".join(f"`{name}`" for name in behind) or "none", ""]).strip()
+        )
+    steps = ladder(study)
+    return rows + ([f"\n{root.name}, {study.estimators[0]}: {sentence(steps)}\n"] if steps is not None else [])
+
+
+HEADER = (
+    "| study | estimator | replicates | plain | control-auto | codsa-auto | difference, 95 % interval | verdict "
+    "| clearly better than | clearly worse than |\n|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def page(done: list[Path]) -> str:
+    """Return the page's tables: a row per study and estimator, then where the gain of each study comes from."""
+    rows = [row for root in done for row in judged(root)]
+    tables = [row for row in rows if row.startswith("|")]
+    return "\n".join([HEADER, *tables, *(row for row in rows if not row.startswith("|"))])
+
+
 def main() -> None:
     """Run the studies that are named, and put every figure together."""
     names = [*TABLES, *SIMULATIONS]
@@ -160,6 +200,7 @@ def main() -> None:
     done = [options.results / name for name in names if any((options.results / name).glob("rep~*/eval~*"))]
     table = pd.concat([figures(root) for root in done], ignore_index=True)
     table.to_csv(options.out, index=False, float_format="%.6g", lineterminator="\n")
+    (options.results / "court.md").write_text(page(done) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
