@@ -36,8 +36,8 @@ class NoisePredictor(nn.Module):
         Hidden units and blocks.
     embedding_width : int, optional
         Width of the time embedding; default: `EMBEDDING_WIDTH`.
-    start : None
-        Taken so that the network is made as `Denoiser` is.
+    start : Module, optional
+        A closed-form denoiser, which this network has not; not None is refused.
     """
 
     def __init__(
@@ -47,12 +47,13 @@ class NoisePredictor(nn.Module):
         width: int,
         depth: int,
         embedding_width: int | None = None,
-        start: None = None,
+        start: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        assert start is None
         embedding = embedding_width or EMBEDDING_WIDTH
-        self.half = embedding // 2
-        self.embed = nn.Sequential(nn.Linear(2 * self.half, embedding), nn.ReLU(), nn.Linear(embedding, embedding))
+        self.pairs = embedding // 2
+        self.embed = nn.Sequential(nn.Linear(2 * self.pairs, embedding), nn.ReLU(), nn.Linear(embedding, embedding))
         self.enter = nn.Linear(dimension, width)
         self.time = nn.Linear(embedding, width)
         self.region = nn.Embedding(regions, width)
@@ -83,7 +84,7 @@ class NoisePredictor(nn.Module):
             Between 0 and `TIMESTEPS` − 1.
         region : int64 tensor of shape (b,)
         """
-        time = self.embed(sinusoids(timestep, self.half))
+        time = self.embed(sinusoids(timestep, self.pairs))
         h = self.enter(x) + self.time(time) + self.region(region)
         h = nn.functional.relu(self.norms[0](h))
         for block, norm in zip(self.blocks, self.norms[1:], strict=True):  # type: ignore[arg-type]
@@ -92,9 +93,9 @@ class NoisePredictor(nn.Module):
         return predicted
 
 
-def sinusoids(timestep: torch.Tensor, half: int) -> torch.Tensor:
-    """Return sines and cosines of time steps at wavelengths from 2π to 10,000·2π, tensor of shape (b, 2·half)."""
-    frequencies = torch.exp(-math.log(10_000.0) * torch.arange(half, device=timestep.device) / half)
+def sinusoids(timestep: torch.Tensor, pairs: int) -> torch.Tensor:
+    """Return sines and cosines of time steps at wavelengths from 2π to 10,000·2π, tensor of shape (b, 2·pairs)."""
+    frequencies = torch.exp(-math.log(10_000.0) * torch.arange(pairs, device=timestep.device) / pairs)
     angle = timestep.float()[:, None] * frequencies[None, :]
     return torch.cat([torch.sin(angle), torch.cos(angle)], dim=1)
 

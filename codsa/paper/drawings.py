@@ -99,18 +99,22 @@ def _by_m(figure: PaperFigure, data: pd.DataFrame) -> Figure:
         )  # fmt: skip
     for _, baseline in data[data["r"].isna()].iterrows():
         axes.axhline(baseline["mean"], color=GREY, lw=1.2)
-        axes.annotate(label(method_name(str(baseline["method"]))), (1, baseline["mean"]), xycoords=("axes fraction", "data"),
-                      ha="right", va="bottom", fontsize=7.5, color=GREY)  # fmt: skip
+        _line_name(axes, method_name(str(baseline["method"])), 1, baseline["mean"], GREY)
     for published in of_item(figure.item):
         axes.axhline(published.mean, color=COLOURS[1], lw=0.9, ls="--")
-        axes.annotate(label(_named(published)), (0, published.mean), xycoords=("axes fraction", "data"), va="bottom",
-                      fontsize=7.5, color=COLOURS[1])  # fmt: skip
+        _line_name(axes, _named(published), 0, published.mean, COLOURS[1])
     axes.set_xlabel("m, synthetic rows")
     axes.set_ylabel(f"{metric_name(figure.metric)} ({better_word(figure.metric)} is better)")
     axes.grid(color=LIGHT_GREY, lw=0.7)
     if len(curves):
         axes.legend(frameon=False, fontsize=8)
     return drawn
+
+
+def _line_name(axes: Axes, text: str, side: int, y: float, colour: str) -> None:
+    """Write on a horizontal line, at the left (0) or the right (1) side."""
+    place = {"xycoords": ("axes fraction", "data"), "ha": "right" if side else "left", "va": "bottom"}
+    axes.annotate(label(text), (side, y), fontsize=7.5, color=colour, **place)
 
 
 def _named(published: Published) -> str:
@@ -131,8 +135,8 @@ def _boxes(figure: PaperFigure, data: pd.DataFrame) -> Figure:
     table = {"Figure 7": "Table 5"}.get(figure.item, figure.item)
     for published in of_item(table):
         if published.method in methods:
-            place = methods.index(published.method) + 1.33
-            axes.errorbar([place], [published.mean], yerr=[published.sd or 0.0], fmt="D", ms=4, color=COLOURS[1],
+            beside = methods.index(published.method) + 1.33
+            axes.errorbar([beside], [published.mean], yerr=[published.sd or 0.0], fmt="D", ms=4, color=COLOURS[1],
                           label="published mean (sd)")  # fmt: skip
     handles, labels = axes.get_legend_handles_labels()
     if handles:

@@ -52,8 +52,8 @@ FIGURES = (
         "cross-entropy",
         "marginal",
         _same("codsa", "codsa-transfer"),
-        "Section 4.1: test cross-entropy over each of m/n, α and r, the other two chosen on validation rows; below, the "
-        "values that were chosen",
+        "Section 4.1: test cross-entropy over each of m/n, α and r, the other two chosen on validation rows; "
+        "below, the values that were chosen",
     ),
     PaperFigure(
         "Figure 3",
@@ -61,8 +61,8 @@ FIGURES = (
         "mse",
         "marginal",
         _same("codsa", "codsa-transfer"),
-        "Section 4.2: mean squared error over each of m/n, α and r, the other two chosen on validation rows; below, the "
-        "values that were chosen",
+        "Section 4.2: mean squared error over each of m/n, α and r, the other two chosen on validation rows; "
+        "below, the values that were chosen",
     ),
     PaperFigure(
         "Figure 4",
@@ -179,7 +179,7 @@ def _grouped(table: pd.DataFrame, method: str) -> pd.DataFrame:
 
 
 def by_replicate(figure: PaperFigure, results: Results) -> pd.DataFrame:
-    """Return the test figures of a figure's methods and baselines, a row for each replicate: method, replicate, value."""
+    """Return the test figures of a figure's methods and baselines by replicate: method, replicate, value."""
     names = [*figure.baselines, *named_as(figure, results).values()]
     parts = [results.values(name, figure.metric).assign(method=name) for name in names]
     return pd.concat(parts, ignore_index=True)[["method", "replicate", "value"]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 
@@ -67,9 +67,10 @@ def comparison_cells(data: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     header = ["Method", "Kind", *(["m"] if by_m else []), *(f"Published, {region}" for region in regions)]
     header += [*(f"Here, {region}" for region in regions), *([] if by_m else ["Recalibrated, overall"]), "Replicates"]
     rows = []
-    for (method, m), part in data.groupby(["method", "m"], sort=False, dropna=False):
+    for method, part in _by_row(data):
+        m = part["m"].iloc[0]
         cells = part.set_index("region")
-        row = [method_name(str(method)), KINDS.get(str(part["kind"].iloc[0]), str(part["kind"].iloc[0]))]
+        row = [method_name(method), KINDS.get(str(part["kind"].iloc[0]), str(part["kind"].iloc[0]))]
         row += [f"{int(m):,}"] if by_m else []
         row += [shown(cells["published_mean"][region], cells["published_sd"][region]) for region in regions]
         row += [shown(cells[f"{RAW}_mean"][region], cells[f"{RAW}_sd"][region]) for region in regions]
@@ -78,6 +79,12 @@ def comparison_cells(data: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             row.append(shown(cells[name]["overall"], cells[f"{RECALIBRATED}_sd"]["overall"]))
         rows.append([*row, str(int(part[f"{RAW}_replicates"].max()))])
     return header, rows
+
+
+def _by_row(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Give the parts of a comparison that make a row of the page, with their method."""
+    for (method, _), part in data.groupby(["method", "m"], sort=False, dropna=False):  # type: ignore[misc]
+        yield str(method), part
 
 
 def figure_cells(published: Sequence[tuple[str, float, str]]) -> tuple[list[str], list[list[str]]]:
@@ -91,7 +98,7 @@ def how_to_make(study: str, scale: str) -> str:
     command = f"snakemake paper --cores 2 --config scale={scale}"
     return (
         f"No results of {study}-{scale} (section {experiment.section}). It needs {experiment.needs}. "
-        f"Then run: {command}, which runs those of the paper's experiments that have this scale and whose data are there."
+        f"Then run: {command} (it runs those of the paper's experiments that have this scale and whose data are there)."
     )
 
 

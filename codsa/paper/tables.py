@@ -141,7 +141,7 @@ def _measured(
     if table.by_m:
         by_m = _by_m(table, results, method, region)
         return {f"{RAW}_{name}": value for name, value in _statistics(by_m.loc[by_m["m"] == m, "value"]).items()}
-    figures = {}
+    figures: dict[str, float | int | None] = {}
     for column in (RAW, RECALIBRATED):
         values = results.values(method, table.metric, results.region(region), column)["value"]
         figures |= {f"{column}_{name}": value for name, value in _statistics(values).items()}

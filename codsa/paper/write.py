@@ -1,4 +1,4 @@
-"""Reads the results of the paper's experiments and writes its tables and figures as one page, CSV files and pictures."""
+"""Reads the results of the paper's experiments and writes its tables and figures: a page, CSV files and pictures."""
 
 from __future__ import annotations
 
