@@ -21,9 +21,10 @@ include: "workflow/rules/sample.smk"
 include: "workflow/rules/fit.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/paper.smk"
 
 
 rule all:
     default_target: True
     input:
-        [f"{RESULTS}/{label}/report.html" for label in STUDIES],
+        [f"{RESULTS}/{label}/report.html" for label in OWN],

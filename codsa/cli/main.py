@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from codsa.cli import check, download, fit, new, prepare, report, sample, split, summary, train_gen, train_inverter
+from codsa.cli import (
+    check,
+    download,
+    fit,
+    new,
+    paper,
+    prepare,
+    report,
+    sample,
+    split,
+    summary,
+    train_gen,
+    train_inverter,
+)
 from codsa.cli import eval as evaluating
 from codsa.cli.common import Version, new_app, runner
 
@@ -32,6 +45,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "eval": evaluating.evaluate,
     "report": report.report,
     "summary": summary.summary,
+    "paper": paper.paper,
     "check": check.check,
 }
 for _name, _command in COMMANDS.items():

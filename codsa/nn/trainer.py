@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -46,13 +46,17 @@ class TrainingRecipe:
     steps : int
         Gradient steps at most.
     learning_rate : float
-        The peak of the one-cycle schedule.
+        The peak of the one-cycle schedule, or the rate of every step.
     ema : float
         Decay of the exponential moving average of the weights, which is the result.
     patience : int
         Training stops after this many checks in a row without a better held-out loss.
     precision : {'no', 'bf16', 'fp16', 'auto'}
         accelerate's mixed precision; auto: bf16 where the hardware computes in it, else no.
+    schedule : {'one-cycle', 'constant'}
+        Of the learning rate.
+    weight_decay : float
+        Of AdamW; with 0 it is Adam.
     """
 
     steps: int
@@ -60,6 +64,8 @@ class TrainingRecipe:
     ema: float = 0.999
     patience: int = 6
     precision: str = "no"
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    weight_decay: float = 0.01
 
 
 def accelerator(precision: str) -> Accelerator:
@@ -103,7 +109,9 @@ class Trainer(TrainingLoop):
         self.recipe, self.loss, self.held_out = recipe, loss, held_out
         self.checkpoint = checkpoint
         self.accelerator = accelerator(mixed_precision(recipe.precision))
-        adam = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
+        adam = torch.optim.AdamW(
+            model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+        )
         self.model, optimizer = self.accelerator.prepare(model, adam)
         super().__init__(optimizer, recipe.steps, max(1, recipe.steps // CHECKS_PER_RUN))
         self.average = AveragedModel(
@@ -172,7 +180,7 @@ class Trainer(TrainingLoop):
     def advance(self) -> torch.Tensor:
         """Take one gradient step at the learning rate of the schedule, and update the averaged weights."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate * one_cycle(self.step / self.max_steps)
+            group["lr"] = self.recipe.learning_rate * self._relative_rate()
         loss = super().advance()
         self.average.update_parameters(self.accelerator.unwrap_model(self.model))
         mean_loss, signalled = self._mean_over_processes(loss)
@@ -184,6 +192,9 @@ class Trainer(TrainingLoop):
             )
         self._stop = signalled > 0
         return loss
+
+    def _relative_rate(self) -> float:
+        return one_cycle(self.step / self.max_steps) if self.recipe.schedule == "one-cycle" else 1.0
 
     def _mean_over_processes(self, loss: torch.Tensor) -> tuple[float, float]:
         """Return the mean over the processes of the loss, and the share of processes that received SIGTERM."""

@@ -30,6 +30,7 @@ GENERATORS = {
     "text-diffusion": "codsa.generators.texts.text_diffusion:TextDiffusion",
     "text-gaussian": "codsa.generators.texts.text_diffusion:TextGaussian",
     "text-noise": "codsa.generators.texts.text_noise:TextNoise",
+    "vp-diffusion": "codsa.generators.tables.vp_diffusion:VpDiffusion",
 }
 
 ESTIMATORS = {

@@ -95,6 +95,7 @@ CASES = {
     "text-diffusion": Case({**NETWORK, "noise_width": 16, "decoder": "nearest"}),
     "text-gaussian": Case({"decoder": "nearest"}),
     "text-noise": Case({"encoder": "toy"}),
+    "vp-diffusion": Case({"steps": 40, "batch": 64, "width": 16, "depth": 2}, learns_missing=False),
 }
 
 

@@ -115,10 +115,20 @@ def methods_of(wildcards):
 
 
 def most_gpus():
-    """The largest number of GPUs that a training of the studies requests."""
-    return max(
-        (study.gpus(name) for study in STUDIES.values() for name in study.generators), default=0
-    )
+    """The largest number of GPUs that a training of the studies at hand requests."""
+    studies = [STUDIES[label] for label in studies_at_hand()]
+    return max((study.gpus(name) for study in studies for name in study.generators), default=0)
+
+
+def studies_at_hand():
+    """The labels of the studies that have a job to do, and of those that config.yaml names."""
+    jobs = snakemake_internals.planned_jobs(workflow)
+    planned = {
+        member.wildcards_dict.get("study", member.rule.name.removeprefix("evaluate_"))
+        for _, members in jobs
+        for member in members
+    }
+    return [label for label in STUDIES if label in planned or label in OWN]
 
 
 def requests():
@@ -169,7 +179,7 @@ def check_start():
             preflight.check_local_gpus(most_gpus())
         if uses_image():
             preflight.check_image(SETTINGS.container)
-        for label in STUDIES:
+        for label in studies_at_hand():
             verify.refuse_broken(Path(RESULTS) / label)
     except CodsaError as error:
         raise WorkflowError(str(error)) from None

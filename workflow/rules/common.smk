@@ -6,6 +6,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from codsa.errors import CodsaError
+from codsa.paper.experiments import runnable
 from codsa.settings.section import validated
 from codsa.settings.types import NAME
 from codsa.workflow.code_digests import stage_digest
@@ -19,22 +20,26 @@ gc.set_threshold(100_000, 50, 50)
 
 
 def load_studies():
-    """Read config.yaml and the experiments that it names."""
+    """Read config.yaml, the experiments that it names, and those of the paper that can be run."""
     try:
         configuration = validated(Config, config, "config.yaml")
         experiments = [
             load_experiment(Path(file), configuration.scale) for file in configuration.experiments
         ]
-        studies = {label: Study(label, experiment).checked() for label, experiment in experiments}
+        paper = runnable(configuration.scale)
+        loaded = {**paper, **dict(experiments)}
+        studies = {label: Study(label, experiment).checked() for label, experiment in loaded.items()}
         code = {label: StageCode(study).checked() for label, study in studies.items()}
     except CodsaError as error:
         raise WorkflowError(str(error)) from None
-    if len(studies) < len(experiments):
+    own = list(dict.fromkeys(label for label, _ in experiments))
+    if len(own) < len(experiments):
         raise WorkflowError("config.yaml: two experiments have the same name")
-    return configuration, studies, code
+    return configuration, studies, code, own, list(paper)
 
 
-SETTINGS, STUDIES, STAGE_CODE = load_studies()
+# OWN are the labels of config.yaml's experiments, PAPER those of the paper's that have this scale and whose data are there.
+SETTINGS, STUDIES, STAGE_CODE, OWN, PAPER = load_studies()
 RESULTS = SETTINGS.results
 STUDY = f"{RESULTS}/{{study}}"
 REPLICATE = f"{STUDY}/rep~{{replicate}}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from codsa.nn import edm
 from codsa.nn.autoencoder import LatentSpace, is_latent_space
 from codsa.nn.batches import BalancedBatches
 from codsa.nn.denoisers import Denoiser, NormalStart, initialise
+from codsa.nn.noise_prediction import NoisePredictor
 from codsa.nn.trainer import Trainer, TrainingRecipe
 from codsa.nn.tuning import plain_weights, tunable
 from codsa.settings.types import Batch, Depth, PositiveInt, Precision, Probability, Rate, Scaling, Share, Tuning, Width
@@ -73,6 +74,8 @@ class TabularDiffusion(Generator):
 
     streams = True
     pretraining = {"dependencies": False}
+    network: ClassVar[type[Denoiser] | type[NoisePredictor]] = Denoiser
+    """The network that is trained."""
     embedding_width: int | None = None
     """Hidden units of the network that embeds the noise level; None: `width`."""
 
@@ -104,7 +107,7 @@ class TabularDiffusion(Generator):
         self.source_labels: LabelModel | None = None
         self.losses = pd.DataFrame()
         self.schema: Schema
-        self.model: Denoiser
+        self.model: Denoiser | NoisePredictor
 
     def fit(
         self,
@@ -132,7 +135,7 @@ class TabularDiffusion(Generator):
             checkpoint=None if checkpoint_dir is None else checkpoint_dir / "denoiser.safetensors",
         )
         self.losses = trainer.run()
-        self.model = Denoiser.of(plain_weights(net, trainer.weights()))
+        self.model = self.network.of(plain_weights(net, trainer.weights()))
         if self.by_ensemble and LabelModel.useful(schema, *seen) and is_main():
             self.labels = LabelModel(schema).fit(*seen, child(stream, "labels"), self.source_labels)
         return self
@@ -153,7 +156,7 @@ class TabularDiffusion(Generator):
                 rows, columns, self.schema.regions, regions, self.dependencies, self.scaling
             )
         count, start = len(self.schema.regions), self._closed_form(rows, regions)
-        denoiser = Denoiser(
+        denoiser = self.network(
             self.space.width, count, self.width, depth=self.depth, embedding_width=self.embedding_width, start=start
         )
         initialise(denoiser, generator, zero=denoiser.leave)
@@ -163,7 +166,7 @@ class TabularDiffusion(Generator):
         """Return the closed-form denoiser that the network is added to, or None."""
         return None
 
-    def _pretrained(self, rows: pd.DataFrame, regions: np.ndarray, folder: Path) -> Denoiser:
+    def _pretrained(self, rows: pd.DataFrame, regions: np.ndarray, folder: Path) -> Denoiser | NoisePredictor:
         """Return a source set's denoiser, its regions' embeddings put in the study's order."""
         with readable(folder):
             source_schema = Schema.from_dict(read_json(folder / "schema.json"))
@@ -184,7 +187,7 @@ class TabularDiffusion(Generator):
                 for name in self.schema.regions.names
             ]
             weights[key] = torch.stack(by_region)
-        return Denoiser.of(weights)
+        return self.network.of(weights)
 
     def _loss(self, x: torch.Tensor, region: torch.Tensor, rows: torch.Tensor) -> Any:
         """Return the loss on batches of some rows of x, which may be a file mapped to memory and is not copied."""
@@ -192,12 +195,12 @@ class TabularDiffusion(Generator):
 
         def loss(net: nn.Module, generator: torch.Generator) -> torch.Tensor:
             chosen = rows[batches.draw(generator)]
-            sigma = edm.draw_sigma(self.batch, self.noise, generator)
+            level = self._noise_levels(self.batch, generator)
             epsilon = torch.randn(self.batch, x.shape[1], generator=generator)
-            chosen, sigma, epsilon = my_share(chosen, sigma, epsilon)
+            chosen, level, epsilon = my_share(chosen, level, epsilon)
             device = next(net.parameters()).device
-            batch = (part.to(device) for part in (x[chosen], region[chosen], sigma, epsilon))
-            return edm.denoising_loss(net, *batch).mean()
+            batch = (part.to(device) for part in (x[chosen], region[chosen], level, epsilon))
+            return self._errors(net, *batch).mean()
 
         return loss
 
@@ -206,14 +209,14 @@ class TabularDiffusion(Generator):
         repeats = int(np.clip(4096 // len(x), 1, 64))
         generator = torch.Generator().manual_seed(integer(stream))
         x, region = x.repeat(repeats, 1), region.repeat(repeats)
-        sigma = edm.draw_sigma(len(x), self.noise, generator)
+        level = self._noise_levels(len(x), generator)
         epsilon = torch.randn(x.shape, generator=generator)
 
         @torch.no_grad()
         def held_out(net: nn.Module) -> float:
             device = next(net.parameters()).device
-            parts = (part.to(device) for part in (x, region, sigma, epsilon))
-            losses = edm.denoising_loss(net, *parts).cpu()
+            parts = (part.to(device) for part in (x, region, level, epsilon))
+            losses = self._errors(net, *parts).cpu()
             return float(torch.stack([losses[region == k].mean() for k in region.unique()]).mean())
 
         return held_out
@@ -233,10 +236,26 @@ class TabularDiffusion(Generator):
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = self.model.to(device).eval()
         generator = torch.Generator().manual_seed(integer(stream))
-        sampler_settings = (self.sampler_steps, self.noise, generator, device, half_type(self.recipe.precision))
         for part in chunks(len(drawn_as), CHUNK_ROWS if device.type == "cpu" else BLOCK_ROWS):
-            drawn = edm.sample(model, torch.from_numpy(drawn_as[part]), self.space.width, *sampler_settings)
+            drawn = self._draw(model, torch.from_numpy(drawn_as[part]), generator, device)
             yield complete(self.space.decode(drawn.numpy(), drawn_as[part]), region, self.schema)
+
+    def _noise_levels(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw the noise level of each row in training, tensor of shape (count,)."""
+        return edm.draw_sigma(count, self.noise, generator)
+
+    def _errors(
+        self, net: nn.Module, x: torch.Tensor, region: torch.Tensor, level: torch.Tensor, epsilon: torch.Tensor
+    ) -> torch.Tensor:
+        """Return each row's training loss under some noise, tensor of shape (b,)."""
+        return edm.denoising_loss(net, x, region, level, epsilon)
+
+    def _draw(
+        self, model: nn.Module, region: torch.Tensor, generator: torch.Generator, device: torch.device
+    ) -> torch.Tensor:
+        """Draw an encoded row for each entry of `region`, tensor of shape (b, d), on the CPU."""
+        half = half_type(self.recipe.precision)
+        return edm.sample(model, region, self.space.width, self.sampler_steps, self.noise, generator, device, half)
 
     def save(self, folder: Path) -> None:
         """Write weights, encoder and losses (see `Generator.save`)."""
@@ -265,7 +284,7 @@ class TabularDiffusion(Generator):
             generator.space = LatentSpace.load(folder)
         weights.expect("enter.weight", None, generator.space.width)
         weights.expect("region.weight", len(schema.regions), None)
-        generator.model = Denoiser.of(weights)
+        generator.model = cls.network.of(weights)
         if (folder / "labels").is_dir():
             generator.labels = LabelModel.load(folder / "labels", schema)
         return generator
