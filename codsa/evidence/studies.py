@@ -231,8 +231,8 @@ class StudyResults:
         return named[0] if named else exploratory[0] if len(exploratory) == 1 else None
 
     def chooses(self, method: str) -> bool:
-        """Say whether a method chooses among the fits of others."""
-        others = set(self.methods) - {method}
+        """Say whether a method chooses among the fits of others; to add nothing is open to every method."""
+        others = set(self.methods) - {method, PLAIN}
         records = [record for result in self.of(method) for record in result.record.estimators.values()]
         choices = [choice for record in records for choice in (record.raw, record.recalibrated) if choice]
         return any(choice.method in others for choice in choices)
