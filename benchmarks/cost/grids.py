@@ -20,7 +20,7 @@ from codsa.estimators.tables import mlp
 from codsa.io.seeds import stream
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import Grid
-from codsa.stages.fit import evaluation_set
+from codsa.stages.scoring import evaluation_set
 from codsa.stages.train_generator import train
 
 M = [round(0.1 * i, 1) for i in range(21)]

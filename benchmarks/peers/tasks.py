@@ -28,7 +28,8 @@ from codsa.settings.columns import ColumnOptions
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import Grid
 from codsa.settings.regions import RegionRule
-from codsa.stages.fit import Outcome, evaluation_set, fit_grid
+from codsa.stages.fit import EstimatorFits, fit_grid
+from codsa.stages.scoring import RAW, evaluation_set
 from codsa.stages.sample import conform, in_bounds
 from codsa.stages.split import Size, target_law
 from codsa.stages.split import split as split_rows
@@ -225,21 +226,22 @@ def read_pool(piece: Piece, parts: Sequence[pd.DataFrame], coded: bool) -> Pool:
     return Pool(rows, np.zeros(len(rows)), piece.dataset.digest, piece.split.digest, "")
 
 
-def fitted(piece: Piece, pool: Pool | None, weighted: bool = False) -> Outcome:
+def fitted(piece: Piece, pool: Pool | None, weighted: bool = False) -> EstimatorFits:
     """Fit the grid over a pool; without one, fit the real rows alone."""
     task = piece.task
     grid = Grid(m=[0.0], alpha=["balance"], reserve="all") if pool is None else task.grid
     metric = default_metric(piece.dataset.schema.task)
     pools = [] if pool is None else [pool]
-    return fit_grid(piece.dataset, piece.split, pools, 1.0, grid, task.judge, metric, piece.seeds, weighted)
+    specs = {"own": task.judge}
+    return fit_grid(piece.dataset, piece.split, pools, 1.0, grid, specs, metric, piece.seeds, weighted)["own"]
 
 
-def losses(piece: Piece, outcome: Outcome) -> dict[str, Any]:
+def losses(piece: Piece, outcome: EstimatorFits) -> dict[str, Any]:
     """Return the test loss of the grid point that validation chose, under Q and in both regions."""
     test = evaluation_set(piece.dataset, piece.split, TEST)
     metric = default_metric(piece.dataset.schema.task)
-    score = test.score(metric, outcome.fitted[outcome.best], piece.split.q, piece.names)
-    chosen = outcome.table.iloc[outcome.best]
+    point = outcome.point(RAW)
+    score, chosen = test.score(metric, test.predict(point.predictor)), point.record
     majority = piece.names[int(np.argmax(piece.split.p))]
     share = json.loads(chosen["alpha_vector"])[piece.minority]
     return {
