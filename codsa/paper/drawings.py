@@ -113,8 +113,9 @@ def _by_m(figure: PaperFigure, data: pd.DataFrame) -> Figure:
 
 def _line_name(axes: Axes, text: str, side: int, y: float, colour: str) -> None:
     """Write on a horizontal line, at the left (0) or the right (1) side."""
-    place = {"xycoords": ("axes fraction", "data"), "ha": "right" if side else "left", "va": "bottom"}
-    axes.annotate(label(text), (side, y), fontsize=7.5, color=colour, **place)
+    align = "right" if side else "left"
+    frame = ("axes fraction", "data")
+    axes.annotate(label(text), (side, y), xycoords=frame, fontsize=7.5, color=colour, ha=align, va="bottom")
 
 
 def _named(published: Published) -> str:
