@@ -55,9 +55,6 @@ def _marginal(figure: PaperFigure, data: pd.DataFrame, levels: dict[str, float])
     grid[0, 0].set_ylabel(f"{rows} {metric_name(figure.metric)}")
     grid[1, 0].set_ylabel("chosen values")
     grid[0, 0].legend(frameon=False)
-    grid[1, 0].plot([], [], "-", color=GREY, label="first other parameter")
-    grid[1, 0].plot([], [], ":", color=GREY, label="second")
-    grid[1, 0].legend(frameon=False, fontsize=7.5)
     return drawn
 
 
