@@ -55,9 +55,6 @@ def _marginal(figure: PaperFigure, data: pd.DataFrame, levels: dict[str, float])
     grid[0, 0].set_ylabel(f"{rows} {metric_name(figure.metric)}")
     grid[1, 0].set_ylabel("chosen values")
     grid[0, 0].legend(frameon=False)
-    grid[1, 0].plot([], [], "-", color=GREY, label="first other parameter")
-    grid[1, 0].plot([], [], ":", color=GREY, label="second")
-    grid[1, 0].legend(frameon=False, fontsize=7.5)
     return drawn
 
 
@@ -113,8 +110,9 @@ def _by_m(figure: PaperFigure, data: pd.DataFrame) -> Figure:
 
 def _line_name(axes: Axes, text: str, side: int, y: float, colour: str) -> None:
     """Write on a horizontal line, at the left (0) or the right (1) side."""
-    place = {"xycoords": ("axes fraction", "data"), "ha": "right" if side else "left", "va": "bottom"}
-    axes.annotate(label(text), (side, y), fontsize=7.5, color=colour, **place)
+    align = "right" if side else "left"
+    frame = ("axes fraction", "data")
+    axes.annotate(label(text), (side, y), xycoords=frame, fontsize=7.5, color=colour, ha=align, va="bottom")
 
 
 def _named(published: Published) -> str:

@@ -1,4 +1,4 @@
-"""`codsa paper`: published values, what is read of results, tables, figures, and what is said where results are missing."""
+"""`codsa paper`: published values, what is read of results, tables, figures, and what is said of missing results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ METHODS = {"none": 0.6, "smote": 0.5, "adasyn": 0.48, "codsa": 0.44, "codsa-tran
 
 
 def write_metrics(folder: Path, methods: dict[str, float], regions: tuple[str, ...], metric: str, **more: str) -> None:
-    """Write a report's table of two replicates: the value of replicate k is 0.1·k more, that of region j 0.01·j more."""
+    """Write a report's table of two replicates: replicate k adds 0.1·k to a value, region j 0.01·j."""
     rows = [
         {
             "experiment": folder.name, "method": method, "replicate": k, "region": region, "metric": metric,
