@@ -27,8 +27,8 @@ from codsa.readers.simulations import simulate
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.regions import RegionRule
-from codsa.stages.scoring import evaluation_set
 from codsa.stages.sample import draw
+from codsa.stages.scoring import evaluation_set
 from codsa.stages.train_generator import Trained, Training, train
 
 AUTHORS = 5.9

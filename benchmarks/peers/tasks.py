@@ -29,8 +29,8 @@ from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import Grid
 from codsa.settings.regions import RegionRule
 from codsa.stages.fit import EstimatorFits, fit_grid
-from codsa.stages.scoring import RAW, evaluation_set
 from codsa.stages.sample import conform, in_bounds
+from codsa.stages.scoring import RAW, evaluation_set
 from codsa.stages.split import Size, target_law
 from codsa.stages.split import split as split_rows
 
