@@ -28,7 +28,9 @@ def load_studies():
         ]
         paper = runnable(configuration.scale)
         loaded = {**paper, **dict(experiments)}
-        studies = {label: Study(label, experiment).checked() for label, experiment in loaded.items()}
+        studies = {
+            label: Study(label, experiment).checked() for label, experiment in loaded.items()
+        }
         code = {label: StageCode(study).checked() for label, study in studies.items()}
     except CodsaError as error:
         raise WorkflowError(str(error)) from None

@@ -13,7 +13,7 @@ rule paper:
         runtime=minutes(30),
     params:
         scale=SETTINGS.scale,
-        results=RESULTS,
+        results=subpath(output.folder, parent=True),
         code=lambda w: stage_digest("codsa.cli.paper"),
     message:
         "Putting the paper's tables and figures beside what was measured, at scale {params.scale}"
