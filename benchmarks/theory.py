@@ -29,7 +29,7 @@ from codsa.data.pool import load_pool
 from codsa.diagnostics.distances import wasserstein
 from codsa.io.seeds import rng, stream
 from codsa.readers.simulations import simulate
-from codsa.report.drawing import COLOURS, GREY, MARKERS, new_figure, png_bytes, style
+from codsa.report.drawing import COLOURS, MARKERS, new_figure, png_bytes, style
 from codsa.workflow.config import load_experiment
 from codsa.workflow.study import Study
 
@@ -118,7 +118,6 @@ def figure(table: pd.DataFrame) -> bytes:
             axes.grid(color="#e5e7eb", lw=0.7)
         panels[0].set_ylabel("validation cross-entropy under Q")
         panels[0].legend(frameon=False)
-        panels[1].annotate("mean of the replicates", (0.98, 0.02), xycoords="axes fraction", ha="right", color=GREY)
         return png_bytes(drawn)
 
 
