@@ -12,7 +12,7 @@ OUTPUTS = {
     "codsa-prepare": ("rows.parquet", "schema.json", "manifest.json"),
     "codsa-train-gen": ("generator.json",),
     "codsa-fit": ("fits.parquet",),
-    "codsa-eval": ("metrics.json", "fits.parquet", "manifest.json"),
+    "codsa-eval": ("metrics.json", "predictions.parquet", "fits.parquet", "manifest.json"),
     "codsa-report": ("report.html", "metrics.csv", "summary.csv"),
 }
 

@@ -168,7 +168,7 @@ def write_evaluation(folder: Path, metrics: Mapping[str, Any], grid: bool = Fals
     write_parquet(folder / "fits.parquet", fits.reset_index(drop=True))
     write_parquet(folder / "predictions.parquet", predictions_of(metrics))
     if grid:
-        first = points.assign(estimator=metrics["estimator"])
+        first = points.assign(estimator=metrics["estimator"], method=own["method"])
         write_parquet(folder / "grid.parquet", first.assign(test=first["validation"] + 0.02))
     write_manifest(folder / "manifest.json", "eval", {}, {})
     return folder

@@ -3,7 +3,8 @@
 1. plain: `none`, one fit, as fitted. 2. balance: `weighted` in its place. 3. calibration: its recalibrated figures.
 4. averaging and steps: all of its averaged fits. 5. labels: real features with the label model's labels
 (`relabelled`). 6. generated features: the CoDSA arm without a source set that validation chooses, replicate by
-replicate. 7. source set: the same among all CoDSA arms. A rung whose method the study lacks is left out.
+replicate. 7. source set: the same among all CoDSA arms. A rung whose method the study lacks is left out; so is one of
+5 to 7 where validation adds nothing in any replicate.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from codsa.data.metrics import HIGHER_IS_BETTER, OVERALL
 from codsa.evidence.records import RAW, RECALIBRATED
 from codsa.evidence.statistics import Estimate, corrected
 from codsa.evidence.studies import PLAIN, WEIGHTED, StudyResults
-from codsa.evidence.wording import decimals_of, enough, listed, metric_name, number
+from codsa.evidence.wording import counted, decimals_of, enough, listed, metric_name, number
 
 RELABELLED = "relabelled"
 RUNGS = {
@@ -28,7 +29,7 @@ RUNGS = {
     "averaging": "averaging and steps",
     "labels": "labels of the label model",
     "generated": "generated features",
-    "source": "the source set",
+    "source": "source set",
 }
 """Key → name in sentences, from the bottom up."""
 RANKING = "roc-auc"
@@ -80,6 +81,9 @@ class Ladder:
     replicates: list[int] = field(default_factory=list)
 
 
+ADDS_NOTHING = "validation adds nothing in any replicate"
+
+
 @dataclass(frozen=True)
 class _Figures:
     """Figures of a rung by replicate, and where they come from."""
@@ -87,6 +91,10 @@ class _Figures:
     key: str
     source: str
     values: pd.Series
+
+
+_Values = tuple[pd.Series, list[int]]
+"""Figures by replicate, and the replicates in which the arm adds nothing."""
 
 
 def ladder(study: StudyResults, metric: str | None = None) -> Ladder | None:
@@ -120,7 +128,7 @@ def _all_figures(study: StudyResults, metric: str) -> tuple[list[_Figures], dict
     averaged = any(result.single(metric, OVERALL, study.estimators[0], RAW) is not None for result in study.of(base))
     plain_arms, all_arms = _arms(study, source=False), _arms(study, source=True)
     single = " (one fit)" if averaged else ""
-    steps: dict[str, tuple[str, str, Callable[[], pd.Series]]] = {
+    steps: dict[str, tuple[str, str, Callable[[], _Values]]] = {
         "plain": ("", f"{PLAIN}{single}, raw", lambda: _single(study, PLAIN, metric, RAW)),
         "balance": (
             _absent(study, WEIGHTED),
@@ -135,12 +143,12 @@ def _all_figures(study: StudyResults, metric: str) -> tuple[list[_Figures], dict
         "averaging": (
             "" if averaged else f"the fits of {base} are single ones",
             f"{base}, {study.column}",
-            lambda: study.values(base, metric=metric),
+            lambda: (study.values(base, metric=metric), []),
         ),
         "labels": (
             _absent(study, RELABELLED),
             f"{RELABELLED}, {study.column}",
-            lambda: study.values(RELABELLED, metric=metric),
+            lambda: _chosen_arm(study, [RELABELLED], metric),
         ),
         "generated": (
             "" if plain_arms else "there is no CoDSA arm without a source set",
@@ -153,22 +161,29 @@ def _all_figures(study: StudyResults, metric: str) -> tuple[list[_Figures], dict
             lambda: _chosen_arm(study, all_arms, metric),
         ),
     }
-    found = [_Figures(key, source, figures()) for key, (why, source, figures) in steps.items() if not why]
-    return found, {key: why for key, (why, _, _) in steps.items() if why}
+    found, left_out = [], {}
+    for key, (why, source, read) in steps.items():
+        values, empty = read() if not why else (pd.Series(dtype=float), [])
+        if why or len(empty) == len(values):
+            left_out[key] = why or ADDS_NOTHING
+        else:
+            nothing = f" (adds nothing in {counted(len(empty), 'replicate')})" if empty else ""
+            found.append(_Figures(key, source + nothing, values))
+    return found, left_out
 
 
 def _absent(study: StudyResults, method: str) -> str:
     return "" if method in study.methods else f"the study has no method {method}"
 
 
-def _single(study: StudyResults, method: str, metric: str, column: str) -> pd.Series:
+def _single(study: StudyResults, method: str, metric: str, column: str) -> _Values:
     """Return the figures of the first of several averaged fits; where nothing was averaged, those of the arm."""
     label = study.estimators[0]
     values = {}
     for result in study.of(method):
         alone = result.single(metric, OVERALL, label, column)
         values[result.replicate] = result.value(metric, OVERALL, label, column) if alone is None else alone
-    return pd.Series(values, dtype=float)
+    return pd.Series(values, dtype=float), []
 
 
 def _arms(study: StudyResults, source: bool) -> list[str]:
@@ -180,14 +195,16 @@ def _arms(study: StudyResults, source: bool) -> list[str]:
     ]
 
 
-def _chosen_arm(study: StudyResults, arms: Sequence[str], metric: str) -> pd.Series:
+def _chosen_arm(study: StudyResults, arms: Sequence[str], metric: str) -> _Values:
     """Return in every replicate the test figure of the arm with the best validation figure; the first of equals."""
     validations = pd.concat({arm: study.validations(arm) for arm in arms}, axis=1)
     defined = validations.dropna(how="all")
     higher = study.choose_by in HIGHER_IS_BETTER
     best = defined.idxmax(axis=1) if higher else defined.idxmin(axis=1)
     tests = {arm: study.values(arm, metric=metric) for arm in arms}
-    return pd.Series({k: tests[str(arm)].get(k, np.nan) for k, arm in best.items()}, dtype=float)
+    values = pd.Series({k: tests[str(arm)].get(k, np.nan) for k, arm in best.items()}, dtype=float)
+    chosen = {arm: study.chosen(arm) for arm in arms}
+    return values, [int(str(k)) for k, arm in best.items() if chosen[str(arm)][int(str(k))].m == 0]
 
 
 def sentence(steps: Ladder) -> str:
@@ -200,10 +217,12 @@ def sentence(steps: Ladder) -> str:
     verb = "give" if gains[0][0] != "calibration" else "gives"
     parts = [_part(key, gain, decimals, f" {verb}" if place == 0 else "") for place, (key, gain) in enumerate(gains)]
     total, name = steps.total.mean, f"{metric_name(steps.metric)} under Q"
+    empty = [RUNGS[key] for key, why in steps.left_out.items() if why == ADDS_NOTHING]
+    rest = f"; validation chose no {' and no '.join(empty)}" if empty else ""
     if total > 0:
-        return f"Of the {number(total, decimals)} gained in {name}, {listed(parts)}."
+        return f"Of the {number(total, decimals)} gained in {name}, {listed(parts)}{rest}."
     lost = f"loses {number(-total, decimals)}" if total < 0 else "changes nothing"
-    return f"The way from the plain model to {RUNGS[steps.rungs[-1].key]} {lost} in {name}: {listed(parts)}."
+    return f"The way from the plain model to {RUNGS[steps.rungs[-1].key]} {lost} in {name}: {listed(parts)}{rest}."
 
 
 def _part(key: str, gain: Estimate, decimals: int, verb: str) -> str:

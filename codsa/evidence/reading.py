@@ -76,7 +76,7 @@ def _read_grid_points(path: Path, *figures: str) -> pd.DataFrame:
     for name in ("r", "m", "m_ratio", *figures):
         if name not in table or not pd.api.types.is_numeric_dtype(table[name]):
             raise CodsaError(f"{path}: column '{name}' is missing or holds no numbers; run codsa-eval again")
-    for name in ("alpha", "estimator"):
+    for name in ("alpha", "estimator", "method"):
         if name not in table:
             raise CodsaError(f"{path}: column '{name}' is missing; run codsa-eval again")
     return table

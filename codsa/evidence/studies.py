@@ -231,11 +231,9 @@ class StudyResults:
         return named[0] if named else exploratory[0] if len(exploratory) == 1 else None
 
     def chooses(self, method: str) -> bool:
-        """Say whether a method chooses among the fits of others; to add nothing is open to every method."""
-        others = set(self.methods) - {method, PLAIN}
-        records = [record for result in self.of(method) for record in result.record.estimators.values()]
-        choices = [choice for record in records for choice in (record.raw, record.recalibrated) if choice]
-        return any(choice.method in others for choice in choices)
+        """Say whether a method chooses among the fits of others and has none of its own."""
+        fitted = {str(name) for result in self.of(method) for name in result.fits["method"].unique()}
+        return method not in fitted and bool(fitted & set(self.methods))
 
     def choices(self, method: str, estimator: str | None = None, column: str | None = None) -> dict[int, ChoiceRecord]:
         """Return a method's λ̂ by replicate; by default of the estimator and column that the verdict is about."""

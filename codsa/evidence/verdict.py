@@ -112,6 +112,9 @@ def _same(judgement: Judgement) -> str:
     comparison = judgement.family[str(judgement.reference)]
     decimals = enough(_decimals(comparison), judgement.band)
     whose = "the plain model’s" if PLAIN in judgement.family else "its"
+    if not any(comparison.each.values()):
+        figure = f"{metric_name(comparison.metric)} under Q is {number(comparison.mean_a, decimals)} with both"
+        return f"{named(judgement.primary)} does exactly the same as {_whom(comparison.other)}: {figure}."
     return (
         f"{named(judgement.primary)} does the same as {_whom(comparison.other)}, for practical purposes: "
         f"{_pair(comparison, judgement.primary)}, within ±{number(judgement.band, decimals)}, "

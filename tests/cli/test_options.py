@@ -170,6 +170,7 @@ def bases(study: Path, out: Path) -> dict[str, Base]:
         "fit": [*split, ("--pool", f"{study}/pool"), *model, to],
         "eval": [*split, ("--fits", f"{study}/fits"), ("--pool", f"{study}/pool"), to],
         "report": [("--eval", f"{study}/eval"), to],
+        "paper": [("--scale", "smoke"), ("--results", f"{study}/results")],
         "summary": [("--config", f"{study}/config.yaml")],
         "check": [("", f"{study}/results")],
     }  # fmt: skip

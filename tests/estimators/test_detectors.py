@@ -240,7 +240,10 @@ def test_a_study_without_labels_runs_end_to_end(tmp_path: Path, run_cli: Any) ->
     from codsa.io.records import read_json
 
     found = read_json(tmp_path / "e" / "metrics.json")
-    assert set(found["test"]) == {"roc-auc", "average-precision"} and found["test"]["roc-auc"]["overall"] > 0.9
+    estimator = found["estimators"][found["estimator"]]
+    assert estimator["recalibrated"] is None  # scores are no probabilities
+    scores = estimator["raw"]["test"]
+    assert set(scores) == {"roc-auc", "average-precision"} and scores["roc-auc"]["overall"] > 0.9
     assert found["diagnostics"]["u"]["wasserstein"] > 0 and "image" not in found["marginals"]["u"]
     details, panels = found["diagnostics"]["v"], found["panels"]["v"]
     assert details["coverage"] > 0.3 and details["frechet"] > 0 and details["nearest_ratio"] == 0

@@ -9,7 +9,8 @@ import pytest
 from codsa.data.preparation import prepare
 from codsa.data.rows import described
 from codsa.data.schema import Schema
-from codsa.estimators.base import fit_all, layout_of, preprocessor, weighted_rows
+from codsa.estimators import fit_all
+from codsa.estimators.base import layout_of, preprocessor, weighted_rows
 from codsa.io.seeds import stream
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.estimator import EstimatorSpec

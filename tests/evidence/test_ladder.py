@@ -46,7 +46,7 @@ def test_every_rung_in_order(tmp_path: Path) -> None:
 def test_one_sentence(tmp_path: Path) -> None:
     assert sentence(climbed(tmp_path)) == (
         "Of the 0.167 gained in cross-entropy under Q, weights give 0.071, calibration 0.030, averaging and steps "
-        "0.020, labels of the label model 0.025, generated features 0.016 [0.016, 0.016] and the source set 0.005 "
+        "0.020, labels of the label model 0.025, generated features 0.016 [0.016, 0.016] and source set 0.005 "
         "[0.005, 0.005]."
     )
 
@@ -95,6 +95,22 @@ def test_validation_chooses_the_arm_in_every_replicate_and_test_rows_do_not(tmp_
     assert steps is not None
     expected = (study.values("codsa-reuse")[0] + study.values("codsa")[1]) / 2
     assert steps.rungs[-1].mean == pytest.approx(expected)
+
+
+def test_arms_that_add_nothing_are_no_rungs(tmp_path: Path) -> None:
+    folders = make_study(tmp_path, {"none": 0.5, "relabelled": 0.45, "codsa": 0.4}, replicates=2, spread=0.0)
+    for folder in folders:
+        if folder.name == "eval~relabelled" or folder.parts[-2:] == ("rep~1", "eval~codsa"):
+            change(folder, lambda own: own["recalibrated"]["chosen"].update(m=0))
+    steps = ladder(read_study(folders))
+    assert steps is not None and [rung.key for rung in steps.rungs] == [
+        "plain",
+        "calibration",
+        "averaging",
+        "generated",
+    ]
+    assert steps.rungs[-1].source.endswith("recalibrated (adds nothing in 1 replicate)")
+    assert sentence(steps).endswith("; validation chose no labels of the label model.")
 
 
 def test_the_choosing_arm_is_no_rung(tmp_path: Path) -> None:

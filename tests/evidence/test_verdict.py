@@ -69,6 +69,17 @@ def test_practically_the_same(tmp_path: Path) -> None:
     assert any(line.startswith("CoDSA (codsa-auto) is clearly better than the plain model") for line in found.details)
 
 
+def test_exactly_the_same(tmp_path: Path) -> None:
+    folders = make_study(tmp_path, {"none": 0.5, "control-auto": 0.45, "codsa-auto": 0.45})
+    for folder in folders:
+        if folder.name == "eval~codsa-auto":
+            other = read_study([folder.with_name("eval~control-auto")]).first.record.estimators["mlp"]
+            figures = other.recalibrated.test if other.recalibrated else {}
+            change(folder, lambda own, figures=figures: own["recalibrated"].update(test=figures))
+    found = verdict_of(read_study(folders))
+    assert found.kind == "same" and found.headline.startswith("CoDSA (codsa-auto) does exactly the same as the control")
+
+
 def test_open_where_nothing_can_be_said(tmp_path: Path) -> None:
     levels = {"none": 0.50, "smote": 0.50, "control-auto": 0.50, "codsa-auto": 0.495}
     found = verdict_of(study_of(tmp_path, levels, spread=0.02))

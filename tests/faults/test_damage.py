@@ -21,7 +21,7 @@ from codsa.io.digests import digest, file_digest
 from codsa.io.records import read_json, write_json
 from faults.conftest import READERS, content
 
-CASES = int(os.environ.get("CODSA_FAULTS", "420"))
+CASES = int(os.environ.get("CODSA_FAULTS", "450"))
 RESEALED = int(os.environ.get("CODSA_FAULTS", "120")) if "CODSA_FAULTS" in os.environ else 120
 SECONDS = 60
 """A case that takes longer hangs."""

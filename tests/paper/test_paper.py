@@ -236,6 +236,7 @@ def test_the_target_paper_runs_the_experiments_and_makes_the_page(tmp_path: Path
     run: subprocess.CompletedProcess[str] = snakemake(tmp_path, "paper", "--cores", "2", "--show-failed-logs")
     assert run.returncode == 0, run.stderr[-3000:]
     out = tmp_path / "results/paper-smoke"
-    assert {path.stem for path in out.glob("*.csv")} == set(ITEMS) - {"table3", "figure4", "figure5"}
+    written = {path.stem for path in out.glob("*.csv")}
+    assert {"table1", "table2", "table5"} <= written <= set(ITEMS)
     table = pd.read_csv(out / "table1.csv").set_index(["method", "region"])
     assert table.loc[[("codsa-transfer", "overall"), ("weighted", "overall")], "raw_mean"].gt(0).all()

@@ -128,7 +128,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ("generators/tables/tabular_diffusion.py", DIFFUSED),
         ("nn/autoencoder.py", {*DIFFUSED, "pretrain encoder"}),
         ("diagnostics/distances.py", {"evaluate"}),
-        ("stages/fit.py", {"fit", "evaluate"}),
+        ("stages/fit.py", {"fit"}),
+        ("stages/scoring.py", {"fit", "evaluate"}),
         ("stages/split.py", {"split"}),
         ("stages/pretrain.py", {"pretrain encoder", "pretrain denoiser"}),
         ("stages/report.py", {"report"}),
@@ -328,7 +329,10 @@ def commands(study: Study, generator: str, method: str) -> dict[str, list[str]]:
         "fit": ["fit", *data, *split, "--pool", "pool", *study.fit(0, method, "1.0"), "--out", "fits"],
         "evaluate": [
             *("eval", *data, *split, *study.evaluate(0)),
-            *("--evaluation", study.evaluation(method, fits=["fits"], pool=["pool"], out="evaluation")),
+            *(
+                "--evaluation",
+                study.evaluation(method, fits=["fits"] * len(study.ranks(method)), pool=["pool"], out="evaluation"),
+            ),
         ],
         "report": ["report", "--eval", "evaluation", "--title", "toy", "--out", str(names.study.label)],
     }
