@@ -318,6 +318,7 @@ def commands(study: Study, generator: str, method: str) -> dict[str, list[str]]:
     """The stages of a study with one generator, as commands."""
     names = StageCode(study)
     data, split = ["--data", "data"], ["--split", "split.parquet"]
+    fits = ["fits"] * len(study.ranks(method))
     return {
         "prepare": ["prepare", *study.prepare(study.experiment.data), "--out", "data"],
         "split": ["split", *data, *study.split(0), "--out", "split.parquet"],
