@@ -12,8 +12,8 @@ and the control that validation rows choose in each replicate (`control-auto`). 
 - one as good: so have the primary arm and one control, and the other seven are 20 % worse;
 - a gain of 5 %: the primary arm's expected loss is 5 % below that of all eight controls.
 
-The verdict is that of `codsa.evidence.judgement`: corrected for re-splits, and adjusted by Holm. Beside it stands what
-it would be without Holm, and with naive statistics: ordinary paired t-intervals over replicates, without Holm.
+The verdict is that of `codsa.evidence.judgement`. Naive statistics are ordinary paired t-intervals over replicates
+without an adjustment for the number of comparisons.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ CALIBRATION_SAMPLES = 300
 NEWTON_STEPS = 8
 METRIC = "cross-entropy"
 PRIMARY = "primary"
-STATISTICS = ("corrected", "corrected, without Holm", "naive")
 KINDS: tuple[VerdictKind, ...] = ("better", "same", "worse", "open")
 
 
@@ -154,12 +153,12 @@ def series(validation: np.ndarray, test: np.ndarray) -> tuple[dict[str, pd.Serie
     return tables[0], tables[1]
 
 
-def verdict(validation: np.ndarray, test: np.ndarray, statistics: str) -> tuple[VerdictKind, bool]:
+def verdict(validation: np.ndarray, test: np.ndarray, naive: bool) -> tuple[VerdictKind, bool]:
     """Return the kind of verdict, and whether the primary arm is clearly better than the plain model."""
     validations, values = series(validation, test)
     controls = [name for name in values if name != PRIMARY]
-    family = compared(METRIC, values, PRIMARY, controls, ratio=0.0 if statistics == "naive" else TEST / TRAIN)
-    if statistics != "corrected":
+    family = compared(METRIC, values, PRIMARY, controls, ratio=0.0 if naive else TEST / TRAIN)
+    if naive:
         family = {name: unadjusted(comparison) for name, comparison in family.items()}
     reference = reference_of(controls, validations, METRIC)
     over_plain = unadjusted(family[PLAIN])
@@ -176,25 +175,25 @@ def table_of(truths: list[Truth], rows: int, studies: int) -> list[list[str]]:
     needed = [Counter([truth.primary, *truth.controls]) for truth in truths]
     noises = sorted(set().union(*needed))
     views = [noise for noise in noises for _ in range(max(one[noise] for one in needed))]
-    counts: Counter[tuple[str, int, str, str]] = Counter()
+    counts: Counter[tuple[str, int, bool, str]] = Counter()
     for k in range(studies):
         validation, test = losses_of(k, rows, views)
         for truth in truths:
             free = {noise: iter(np.flatnonzero(np.array(views) == noise)) for noise in noises}
             columns = [int(next(free[noise])) for noise in (truth.primary, *truth.controls)]
             for count in RESPLITS:
-                for statistics in STATISTICS:
-                    kind, over_plain = verdict(validation[:count, columns], test[:count, columns], statistics)
-                    counts[truth.title, count, statistics, kind] += 1
-                    counts[truth.title, count, statistics, "plain"] += over_plain
+                for naive in (False, True):
+                    kind, over_plain = verdict(validation[:count, columns], test[:count, columns], naive)
+                    counts[truth.title, count, naive, kind] += 1
+                    counts[truth.title, count, naive, "plain"] += over_plain
         if (k + 1) % 50 == 0:
             print(f"done: {k + 1} studies of {rows} rows", flush=True)
     return [
-        [f"{rows:,}", truth.title, str(count), statistics]
-        + [f"{100 * counts[truth.title, count, statistics, kind] / studies:.1f} %" for kind in (*KINDS, "plain")]
+        [f"{rows:,}", truth.title, str(count), "naive" if naive else "corrected"]
+        + [f"{100 * counts[truth.title, count, naive, kind] / studies:.1f} %" for kind in (*KINDS, "plain")]
         for truth in truths
         for count in RESPLITS
-        for statistics in STATISTICS
+        for naive in (False, True)
     ]
 
 

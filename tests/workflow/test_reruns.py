@@ -332,7 +332,7 @@ def commands(study: Study, generator: str, method: str) -> dict[str, list[str]]:
             *("eval", *data, *split, *study.evaluate(0)),
             *(
                 "--evaluation",
-                study.evaluation(method, fits=["fits"] * len(study.ranks(method)), pool=["pool"], out="evaluation"),
+                study.evaluation(method, fits=fits, pool=["pool"], out="evaluation"),
             ),
         ],
         "report": ["report", "--eval", "evaluation", "--title", "toy", "--out", str(names.study.label)],
