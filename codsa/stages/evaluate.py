@@ -274,7 +274,8 @@ def grid_on_test(evaluator: Evaluator, fits: Sequence[Fits]) -> pd.DataFrame:
 
 
 def _grid_points_on_test(fits: Fits, test: EvaluationSet) -> pd.DataFrame:
-    first = fits.table[fits.table["estimator"] == fits.table["estimator"].iloc[0]].reset_index(drop=True)
+    own = fits.table["estimator"] == fits.table["estimator"].iloc[0]
+    first = fits.table[own].reset_index(drop=True).assign(method=fits.method)
     scores = []
     for point in first["point"]:
         fitted: Predictor = load_fitted(fits.folder / "grid" / f"{point:04d}", fits.trusted)
