@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from codsa.evidence.reading import read_study
-from codsa.evidence.studies import StudyResults
+from codsa.evidence.reading import table_order
+from codsa.evidence.records import MetricsRecord
+from codsa.evidence.studies import EvaluationResults, StudyResults
 from codsa.io.manifests import write_manifest
-from codsa.io.records import write_json
+from codsa.io.records import parse_as, to_json, write_json
 from codsa.io.tables import write_parquet
 
 REGIONS = ["majority", "minority"]
@@ -158,17 +159,23 @@ def predictions_of(metrics: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def write_evaluation(folder: Path, metrics: Mapping[str, Any], grid: bool = False) -> Path:
-    """Write one evaluation folder."""
+def fits_of(metrics: Mapping[str, Any]) -> pd.DataFrame:
+    """Make the table of fits of an evaluation; those of a choosing arm are another method's."""
     random = np.random.default_rng(metrics["replicate"])
     own = metrics["estimators"][metrics["estimator"]]["raw"]
     points = arm_table(random, (0.0, 0.5, 1.0) if own["chosen"]["m"] else (0.0,))
-    fits = pd.concat([points.assign(estimator=label, method=own["method"]) for label in metrics["estimators"]])
+    tables = [points.assign(estimator=label, method=own["method"]) for label in metrics["estimators"]]
+    return pd.concat(tables, ignore_index=True)
+
+
+def write_evaluation(folder: Path, metrics: Mapping[str, Any], grid: bool = False) -> Path:
+    """Write one evaluation folder."""
+    fits = fits_of(metrics)
     write_json(folder / "metrics.json", metrics)
-    write_parquet(folder / "fits.parquet", fits.reset_index(drop=True))
+    write_parquet(folder / "fits.parquet", fits)
     write_parquet(folder / "predictions.parquet", predictions_of(metrics))
     if grid:
-        first = points.assign(estimator=metrics["estimator"], method=own["method"])
+        first = fits[fits["estimator"] == metrics["estimator"]]
         write_parquet(folder / "grid.parquet", first.assign(test=first["validation"] + 0.02))
     write_manifest(folder / "manifest.json", "eval", {}, {})
     return folder
@@ -192,17 +199,27 @@ def make_study(
     **more
         Keys of every metrics.json.
     """
-    folders = []
+    return [
+        write_evaluation(
+            root / f"rep~{metrics['replicate']}" / f"eval~{metrics['method']}",
+            metrics | more,
+            metrics["method"].startswith("codsa"),
+        )
+        for metrics in all_metrics(levels, replicates, metric, labels, spread)
+    ]
+
+
+def all_metrics(
+    levels: Mapping[str, float], replicates: int, metric: str, labels: Sequence[str], spread: float
+) -> Iterator[dict[str, Any]]:
+    """Yield the content of every metrics.json of a study, as `make_study` writes them."""
     for replicate in range(replicates):
         shared = np.random.default_rng(replicate).normal(0, 0.02)
         for k, (method, level) in enumerate(levels.items()):
             own = np.random.default_rng(1000 * k + replicate).normal(0, spread)
             fitted = {"codsa-auto": ("codsa", "relabelled")[replicate % 2], "control-auto": "smote"}.get(method)
             value = round(level + shared + own, 6)
-            metrics = metrics_of(method, replicate, value, metric, labels, fitted if fitted in levels else None)
-            place = root / f"rep~{replicate}" / f"eval~{method}"
-            folders.append(write_evaluation(place, metrics | more, method.startswith("codsa")))
-    return folders
+            yield metrics_of(method, replicate, value, metric, labels, fitted if fitted in levels else None)
 
 
 def change(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
@@ -213,6 +230,17 @@ def change(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
     write_manifest(folder / "manifest.json", "eval", {}, {})
 
 
-def study_of(root: Path, levels: Mapping[str, float] = LEVELS, replicates: int = 6, **more: Any) -> StudyResults:
-    """Write a study and read it back."""
-    return read_study(make_study(root, levels, replicates, **more))
+def study_of(
+    levels: Mapping[str, float] = LEVELS,
+    replicates: int = 6,
+    metric: str = "cross-entropy",
+    labels: Sequence[str] = ("mlp",),
+    spread: float = 0.002,
+    **more: Any,
+) -> StudyResults:
+    """Return the study that `make_study` writes, without its files: it has no predictions."""
+    results = []
+    for metrics in all_metrics(levels, replicates, metric, labels, spread):
+        record = parse_as(to_json(metrics | more), MetricsRecord, "metrics")
+        results.append(EvaluationResults(record, fits_of(metrics)))
+    return StudyResults(sorted(results, key=table_order))

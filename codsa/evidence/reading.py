@@ -31,7 +31,7 @@ def read_study(folders: Iterable[Path]) -> StudyResults:
     _check_alike(results)
     _check_distinct(results)
     _check_primary(results)
-    return StudyResults(sorted((result for _, result in results), key=_table_order))
+    return StudyResults(sorted((result for _, result in results), key=table_order))
 
 
 def _read(folder: Path) -> EvaluationResults:
@@ -120,7 +120,8 @@ def _check_primary(results: Sequence[tuple[Path, EvaluationResults]]) -> None:
         raise CodsaError(f"methods '{primary[0]}' and '{primary[1]}' are both primary; report on one primary arm")
 
 
-def _table_order(result: EvaluationResults) -> tuple[int, int, str, int]:
+def table_order(result: EvaluationResults) -> tuple[int, int, str, int]:
+    """Return the key that sorts evaluations: plain, controls, CoDSA, the primary arm, oracle; then by replicate."""
     kinds = ("control", "codsa", "primary", "oracle")
     order = (PLAIN, *SIMPLE)
     place = order.index(result.method) if result.method in order else len(order) + (result.method == CONTROL_AUTO)

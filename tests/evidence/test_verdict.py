@@ -28,8 +28,8 @@ def series(*values: float) -> pd.Series:
     return pd.Series(values, dtype=float)
 
 
-def test_clearly_better_than_all(tmp_path: Path) -> None:
-    found = verdict_of(study_of(tmp_path))
+def test_clearly_better_than_all() -> None:
+    found = verdict_of(study_of())
     assert found.kind == "better" and found.primary == "codsa-auto" and found.reference == "control-auto"
     assert found.headline.startswith(
         "CoDSA (codsa-auto) is clearly better than the plain model and every control: it lowers cross-entropy under Q"
@@ -39,30 +39,30 @@ def test_clearly_better_than_all(tmp_path: Path) -> None:
     assert "n_test/n_train = 0.50" in found.statistics and "5 comparisons" in found.statistics
 
 
-def test_an_exploratory_arm_has_no_part(tmp_path: Path) -> None:
+def test_an_exploratory_arm_has_no_part() -> None:
     levels = LEVELS | {"codsa-auto": LEVELS["smote"], "codsa-transfer": 0.2}
-    assert verdict_of(study_of(tmp_path, levels)).kind != "better"
+    assert verdict_of(study_of(levels)).kind != "better"
 
 
-def test_one_control_that_is_clearly_better_makes_it_worse(tmp_path: Path) -> None:
-    found = verdict_of(study_of(tmp_path, LEVELS | {"smote": 0.40}))
+def test_one_control_that_is_clearly_better_makes_it_worse() -> None:
+    found = verdict_of(study_of(LEVELS | {"smote": 0.40}))
     assert found.kind == "worse"
     assert found.headline.startswith("SMOTE is clearly better than CoDSA (codsa-auto): cross-entropy under Q is 0.4")
     assert any("clearly worse than SMOTE" in line for line in found.details)
 
 
-def test_a_small_clear_loss_is_said_to_be_small(tmp_path: Path) -> None:
-    found = verdict_of(study_of(tmp_path, {"none": 0.5, "smote": 0.498, "codsa-auto": 0.5}, spread=0.0001))
+def test_a_small_clear_loss_is_said_to_be_small() -> None:
+    found = verdict_of(study_of({"none": 0.5, "smote": 0.498, "codsa-auto": 0.5}, spread=0.0001))
     assert found.kind == "worse" and found.headline.endswith("for practical purposes none.")
 
 
-def test_the_plain_model_can_be_the_better_one(tmp_path: Path) -> None:
-    found = verdict_of(study_of(tmp_path, {"none": 0.4, "codsa-auto": 0.5}))
+def test_the_plain_model_can_be_the_better_one() -> None:
+    found = verdict_of(study_of({"none": 0.4, "codsa-auto": 0.5}))
     assert found.kind == "worse" and found.headline.startswith("The plain model is clearly better than CoDSA")
 
 
-def test_practically_the_same(tmp_path: Path) -> None:
-    found = verdict_of(study_of(tmp_path, LEVELS | {"relabelled": 0.4822, "codsa-auto": 0.4822}, spread=0.0005))
+def test_practically_the_same() -> None:
+    found = verdict_of(study_of(LEVELS | {"relabelled": 0.4822, "codsa-auto": 0.4822}, spread=0.0005))
     assert found.kind == "same"
     assert found.headline.startswith("CoDSA (codsa-auto) does the same as the control that validation chooses")
     assert "within ±0.0058, 1 % of the plain model’s figure." in found.headline
@@ -80,28 +80,28 @@ def test_exactly_the_same(tmp_path: Path) -> None:
     assert found.kind == "same" and found.headline.startswith("CoDSA (codsa-auto) does exactly the same as the control")
 
 
-def test_open_where_nothing_can_be_said(tmp_path: Path) -> None:
+def test_open_where_nothing_can_be_said() -> None:
     levels = {"none": 0.50, "smote": 0.50, "control-auto": 0.50, "codsa-auto": 0.495}
-    found = verdict_of(study_of(tmp_path, levels, spread=0.02))
+    found = verdict_of(study_of(levels, spread=0.02))
     assert found.kind == "open" and "is not clearly better than the control that validation chooses" in found.headline
     assert "nor clearly worse or the same" in found.headline
 
 
-def test_better_than_the_plain_model_alone_is_open(tmp_path: Path) -> None:
-    found = verdict_of(study_of(tmp_path, LEVELS | {"codsa-auto": 0.478}, spread=0.01))
+def test_better_than_the_plain_model_alone_is_open() -> None:
+    found = verdict_of(study_of(LEVELS | {"codsa-auto": 0.478}, spread=0.01))
     assert found.kind == "open"
     assert "is clearly better than the plain model, but not than every control" in found.headline
 
 
-def test_shared_rows_widen_the_interval(tmp_path: Path) -> None:
+def test_shared_rows_widen_the_interval() -> None:
     sizes = {"train": {"majority": 10**9}, "validation": {}, "test": {"majority": 1}}
-    shared, apart = study_of(tmp_path / "a"), study_of(tmp_path / "b", sizes=sizes)
+    shared, apart = study_of(), study_of(sizes=sizes)
     wide, narrow = (judge(study, "codsa-auto").family["none"].estimate for study in (shared, apart))
     assert wide.error == pytest.approx(narrow.error * np.sqrt(1 + 6 * 0.5))
 
 
-def test_p_values_are_adjusted_for_the_family(tmp_path: Path) -> None:
-    family = judge(study_of(tmp_path), "codsa-auto").family
+def test_p_values_are_adjusted_for_the_family() -> None:
+    family = judge(study_of(), "codsa-auto").family
     assert list(family) == ["none", "weighted", "smote", "relabelled", "control-auto"]
     raw = {name: comparison.estimate.p for name, comparison in family.items()}
     assert {name: comparison.adjusted for name, comparison in family.items()} == holm(raw)
@@ -118,31 +118,31 @@ def test_the_recalibrated_column_decides_and_the_raw_one_is_told(tmp_path: Path)
     assert "clearly worse than a control: 0.900 against" in line
 
 
-def test_other_estimators_are_told(tmp_path: Path) -> None:
-    found = verdict_of(study_of(tmp_path, labels=("mlp", "boosting")))
+def test_other_estimators_are_told() -> None:
+    found = verdict_of(study_of(labels=("mlp", "boosting")))
     assert any(line.startswith("With boosting: clearly better than the plain model") for line in found.details)
     assert "own estimator (mlp)" in found.statistics
 
 
-def test_no_primary_arm_was_named(tmp_path: Path) -> None:
+def test_no_primary_arm_was_named() -> None:
     levels = {"none": 0.5, "weighted": 0.45, "codsa": 0.40}
-    only = verdict_of(study_of(tmp_path / "a", levels))
+    only = verdict_of(study_of(levels))
     assert only.kind == "better" and only.primary == "codsa"
     assert "No primary arm was named; CoDSA is the only CoDSA arm." in only.details
-    two = verdict_of(study_of(tmp_path / "b", levels | {"codsa-reuse": 0.3}))
+    two = verdict_of(study_of(levels | {"codsa-reuse": 0.3}))
     assert two.kind == "open" and two.primary is None
     assert two.headline.startswith("No primary arm was named among CoDSA and CoDSA (codsa-reuse)")
-    nothing = verdict_of(study_of(tmp_path / "c", {"none": 0.5}))
+    nothing = verdict_of(study_of({"none": 0.5}))
     assert nothing.headline == "No CoDSA method was evaluated, so there is nothing to judge."
 
 
-def test_simple_methods_of_an_evaluation_by_hand_are_controls(tmp_path: Path) -> None:
-    study = study_of(tmp_path, {"none": 0.5, "smote": 0.45, "codsa": 0.4}, kind="codsa")
+def test_simple_methods_of_an_evaluation_by_hand_are_controls() -> None:
+    study = study_of({"none": 0.5, "smote": 0.45, "codsa": 0.4}, kind="codsa")
     assert study.kinds("control") == ["none", "smote"] and study.primary == "codsa"
 
 
 def test_one_replicate_concludes_nothing(tmp_path: Path) -> None:
-    study = study_of(tmp_path, replicates=1)
+    study = read_study(make_study(tmp_path, replicates=1))
     found = verdict_of(study, within_replicates(study, stream(0, "x")))
     assert found.kind == "open"
     assert found.headline.startswith(
@@ -151,16 +151,16 @@ def test_one_replicate_concludes_nothing(tmp_path: Path) -> None:
     assert "95 % over test rows" in found.headline and "bootstrapped over its test rows" in found.statistics
 
 
-def test_higher_is_better_reads_rightly(tmp_path: Path) -> None:
+def test_higher_is_better_reads_rightly() -> None:
     levels = {"none": 0.70, "smote": 0.75, "control-auto": 0.75, "codsa-auto": 0.81}
-    found = verdict_of(study_of(tmp_path, levels, metric="roc-auc"))
+    found = verdict_of(study_of(levels, metric="roc-auc"))
     assert found.kind == "better" and "it raises ROC AUC under Q by 0.1" in found.headline
-    other = verdict_of(study_of(tmp_path / "b", levels | {"codsa-auto": 0.60}, metric="roc-auc"))
+    other = verdict_of(study_of(levels | {"codsa-auto": 0.60}, metric="roc-auc"))
     assert other.kind == "worse"
 
 
-def test_the_oracle_is_no_control(tmp_path: Path) -> None:
-    study = study_of(tmp_path, LEVELS | {"oracle": 0.3})
+def test_the_oracle_is_no_control() -> None:
+    study = study_of(LEVELS | {"oracle": 0.3})
     found = verdict_of(study)
     assert found.kind == "better" and "oracle" not in judge(study, "codsa-auto").family
     assert any("of the way from the plain model to the oracle" in line for line in found.details)

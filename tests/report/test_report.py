@@ -46,8 +46,8 @@ def test_numbers_read_well() -> None:
     assert listed(["a"]) == "a" and listed("abc") == "a, b and c" and listed([]) == ""
 
 
-def test_tables_hold_every_figure(tmp_path: Path) -> None:
-    study = study_of(tmp_path, replicates=3, labels=("mlp", "boosting"))
+def test_tables_hold_every_figure() -> None:
+    study = study_of(replicates=3, labels=("mlp", "boosting"))
     found = metrics_table(study)
     arm = ["experiment", "method", "kind", "estimator", "column"]
     assert list(found) == [*arm, "replicate", "region", "metric", "value", "m", "r", "alpha"]
@@ -64,15 +64,15 @@ def test_tables_hold_every_figure(tmp_path: Path) -> None:
     assert summary.query("metric == 'f1' and region == 'minority'")["replicates"].eq(0).all()
 
 
-def test_methods_stand_in_the_order_of_tables(tmp_path: Path) -> None:
+def test_methods_stand_in_the_order_of_tables() -> None:
     names = ["oracle", "codsa-auto", "codsa", "control-auto", "label-model", "smote", "none", "weighted"]
-    study = study_of(tmp_path, dict.fromkeys(names, 0.5), 1)
+    study = study_of(dict.fromkeys(names, 0.5), 1)
     ordered = ["none", "weighted", "smote", "label-model", "control-auto", "codsa", "codsa-auto", "oracle"]
     assert study.methods == ordered
 
 
-def test_main_table_has_both_columns_and_what_is_clear(tmp_path: Path) -> None:
-    study = study_of(tmp_path)
+def test_main_table_has_both_columns_and_what_is_clear() -> None:
+    study = study_of()
     table = main_table(study, verdict_of(study))
     assert [cell.text for cell in table.header[:6]] == ["Method", "Kind", "Under Q", "Under Q", "majority", "minority"]
     assert [cell.small for cell in table.header[2:6]] == ["raw", "recalibrated", "recalibrated", "recalibrated"]
@@ -94,15 +94,15 @@ def test_the_budget_of_an_arm(tmp_path: Path) -> None:
     assert budget_text(read_study(folders).chosen("none").values()) == "3"
 
 
-def test_estimators_stand_side_by_side(tmp_path: Path) -> None:
-    table = estimators_table(study_of(tmp_path, labels=("mlp", "boosting", "perceptrons")))
+def test_estimators_stand_side_by_side() -> None:
+    table = estimators_table(study_of(labels=("mlp", "boosting", "perceptrons")))
     assert table is not None and [cell.text for cell in table.header] == ["Method", "mlp", "boosting", "perceptrons"]
     assert len(table.rows) == 8 and table.rows[0][1].text == table.rows[0][2].text
-    assert estimators_table(study_of(tmp_path / "b", replicates=1)) is None
+    assert estimators_table(study_of(replicates=1)) is None
 
 
-def test_ladder_table_has_gains_and_their_sum(tmp_path: Path) -> None:
-    study = study_of(tmp_path, spread=0.0)
+def test_ladder_table_has_gains_and_their_sum() -> None:
+    study = study_of(spread=0.0)
     steps = ladder(study)
     assert steps is not None
     table = ladder_table(steps, ranking_ladder(study))
@@ -113,15 +113,15 @@ def test_ladder_table_has_gains_and_their_sum(tmp_path: Path) -> None:
     assert table.rows[1][5].text == "+0.014" and table.rows[-1][0].text == "All rungs"
 
 
-def test_terminal_table_has_raw_then_regions_then_overall(tmp_path: Path) -> None:
-    lines = plain_text(study_of(tmp_path)).splitlines()
+def test_terminal_table_has_raw_then_regions_then_overall() -> None:
+    lines = plain_text(study_of()).splitlines()
     assert lines[0].split() == ["cross-entropy", "↓", "raw", "majority", "minority", "overall"]
     assert [line.split()[0] for line in lines[2:]] == list(LEVELS)
     assert re.fullmatch(r"none( +0\.\d{3} \(0\.\d{3}\)){4}", lines[2])
 
 
-def test_a_choosing_arm_says_what_it_chose(tmp_path: Path) -> None:
-    study = study_of(tmp_path, replicates=5)
+def test_a_choosing_arm_says_what_it_chose() -> None:
+    study = study_of(replicates=5)
     assert choice_note(study, "codsa-auto") == "Validation chose codsa in 3 and relabelled in 2 of 5 replicates."
     assert choice_note(study, "codsa") == ""
 
@@ -135,8 +135,8 @@ def test_a_clipped_allocation_is_said(tmp_path: Path) -> None:
     assert "Eq. (5) gives a region" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
-def test_surface_counts_where_lambda_fell(tmp_path: Path) -> None:
-    found = surface(study_of(tmp_path, replicates=4), "codsa")
+def test_surface_counts_where_lambda_fell() -> None:
+    found = surface(study_of(replicates=4), "codsa")
     hit = found[found["chosen"] > 0]
     assert hit[["r", "m_ratio", "alpha", "chosen"]].to_numpy().tolist() == [[0.5, 1.0, "0.7", 4]]
     assert found.sort_values("value")["alpha"].iloc[0] == "0.7" and len(found) == 14
