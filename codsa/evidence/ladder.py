@@ -72,6 +72,9 @@ class Ladder:
         Rung → why it is left out.
     replicates : list of int
         The replicates that all rungs have.
+    without_weights : Estimate, optional
+        The paired gain of the last rung over the plain model with calibration and averaging, but without weights; given
+        where weights do harm there, so that later rungs only make up for it.
     """
 
     metric: str
@@ -79,6 +82,7 @@ class Ladder:
     total: Estimate
     left_out: dict[str, str] = field(default_factory=dict)
     replicates: list[int] = field(default_factory=list)
+    without_weights: Estimate | None = None
 
 
 ADDS_NOTHING = "validation adds nothing in any replicate"
@@ -112,7 +116,8 @@ def ladder(study: StudyResults, metric: str | None = None) -> Ladder | None:
     gains = [None, *(corrected(step, study.ratio) for step in np.diff(values, axis=1).T)]
     rungs = [Rung(f.key, f.source, float(mean), gain) for f, mean, gain in zip(found, means, gains, strict=True)]
     total = corrected(values[:, -1] - values[:, 0], study.ratio)
-    return Ladder(name, rungs, total, left_out, [int(k) for k in table.index])
+    replicates = [int(k) for k in table.index]
+    return Ladder(name, rungs, total, left_out, replicates, _without_weights(study, name, sign, table))
 
 
 def ranking_ladder(study: StudyResults) -> Ladder | None:
@@ -172,6 +177,16 @@ def _all_figures(study: StudyResults, metric: str) -> tuple[list[_Figures], dict
     return found, left_out
 
 
+def _without_weights(study: StudyResults, metric: str, sign: float, table: pd.DataFrame) -> Estimate | None:
+    """Return the last rung's gain over the plain model with all but weights, where that is better than with weights."""
+    if WEIGHTED not in study.methods:
+        return None
+    plain, weighted = (sign * study.values(name, metric=metric).reindex(table.index) for name in (PLAIN, WEIGHTED))
+    if not (plain - weighted).mean() > 0:
+        return None
+    return corrected((sign * table.iloc[:, -1] - plain).dropna().to_numpy(dtype=float), study.ratio)
+
+
 def _absent(study: StudyResults, method: str) -> str:
     return "" if method in study.methods else f"the study has no method {method}"
 
@@ -219,6 +234,10 @@ def sentence(steps: Ladder) -> str:
     total, name = steps.total.mean, f"{metric_name(steps.metric)} under Q"
     empty = [RUNGS[key] for key, why in steps.left_out.items() if why == ADDS_NOTHING]
     rest = f"; validation chose no {' and no '.join(empty)}" if empty else ""
+    alone = steps.without_weights
+    if alone is not None:
+        rest += "; against the plain model calibrated and averaged without weights, the last rung gains "
+        rest += f"{number(alone.mean, decimals)}{_bounds(alone, decimals)}"
     if total > 0:
         return f"Of the {number(total, decimals)} gained in {name}, {listed(parts)}{rest}."
     lost = f"loses {number(-total, decimals)}" if total < 0 else "changes nothing"
@@ -227,6 +246,10 @@ def sentence(steps: Ladder) -> str:
 
 def _part(key: str, gain: Estimate, decimals: int, verb: str) -> str:
     text = f"{RUNGS[key]}{verb} {number(gain.mean, decimals)}"
-    if key in ("generated", "source") and np.isfinite(gain.low):
-        text += f" [{number(gain.low, decimals)}, {number(gain.high, decimals)}]"
-    return text
+    return text + (_bounds(gain, decimals) if key in ("generated", "source") else "")
+
+
+def _bounds(gain: Estimate, decimals: int) -> str:
+    if not np.isfinite(gain.low):
+        return ""
+    return f" [{number(gain.low, decimals)}, {number(gain.high, decimals)}]"

@@ -56,6 +56,16 @@ def test_a_loss_is_told_as_one() -> None:
     assert found.startswith("The way from the plain model to generated features loses 0.150 in cross-entropy under Q:")
 
 
+def test_where_weights_do_harm_the_last_rung_is_held_to_the_plain_model_without_them() -> None:
+    steps = climbed({"none": 0.40, "weighted": 0.45, "codsa": 0.39})
+    assert gains(steps)["generated"] == pytest.approx(0.06)
+    assert steps.without_weights is not None and steps.without_weights.mean == pytest.approx(0.01)
+    assert sentence(steps).endswith(
+        "calibrated and averaged without weights, the last rung gains 0.010 [0.010, 0.010]."
+    )
+    assert climbed().without_weights is None
+
+
 def test_rungs_of_absent_methods_are_left_out() -> None:
     steps = climbed({"none": 0.5, "codsa": 0.4})
     assert [rung.key for rung in steps.rungs] == ["plain", "calibration", "averaging", "generated"]
