@@ -153,10 +153,12 @@ def _further(judgement: Judgement) -> list[str]:
         return []
     better, worse = judgement.of(1), judgement.of(-1)
     unclear = [name for name in judgement.family if name not in (*better, *worse)]
+    if not better and not worse:
+        return [f"{named(judgement.primary)} is neither clearly better nor clearly worse than any control."]
     parts = [
-        f"clearly better than {listed(map(_whom, better))}" if better else "clearly better than none",
+        f"clearly better than {listed(map(_whom, better))}" if better else "",
         f"clearly worse than {listed(map(_whom, worse))}" if worse else "",
-        f"neither than {listed(map(_whom, unclear))}" if unclear else "",
+        f"neither of these than {listed(map(_whom, unclear))}" if unclear else "",
     ]
     return [f"{named(judgement.primary)} is {'; '.join(filter(None, parts))}."]
 

@@ -85,6 +85,7 @@ def test_open_where_nothing_can_be_said() -> None:
     found = verdict_of(study_of(levels, spread=0.02))
     assert found.kind == "open" and "is not clearly better than the control that validation chooses" in found.headline
     assert "nor clearly worse or the same" in found.headline
+    assert "CoDSA (codsa-auto) is neither clearly better nor clearly worse than any control." in found.details
 
 
 def test_better_than_the_plain_model_alone_is_open() -> None:
