@@ -217,7 +217,9 @@ def fit_grid(
     training_sets = TrainingSets(dataset, split, schema, grid, weighted)
     sets = [[training_sets.of(point, fold) for point in fold.points] for fold in fit_folds]
     validation = evaluation_set(dataset, split, VALIDATION, schema)
-    judge = Judge(validation, choose_by, target_shares(dataset, split), dataset.schema.task, weighted, seeds)
+    scorer = ValidationScorer(
+        validation, choose_by, target_shares(dataset, split), dataset.schema.task, weighted, seeds
+    )
     layout = layout_of(schema, split.n)
     if grid.domain:
         layout = layout.with_domain()
@@ -226,10 +228,10 @@ def fit_grid(
         log.info("fitting %s at %d grid points, r = %s", label, len(sets[0]), r)
         predictors = _fit(_share(spec, len(fit_folds)), sets, validation, layout, seeds, cores)
         scored = [
-            judge.scored(predictor, spec, [fold_sets[k] for fold_sets in sets], _record(fit_folds[0].points[k], r))
+            scorer.scored(predictor, spec, [fold_sets[k] for fold_sets in sets], _record(fit_folds[0].points[k], r))
             for k, predictor in enumerate(predictors)
         ]
-        fits[label] = EstimatorFits(spec, scored, {column: judge.choice(scored, column) for column in COLUMNS})
+        fits[label] = EstimatorFits(spec, scored, {column: scorer.choice(scored, column) for column in COLUMNS})
     return fits
 
 
@@ -255,7 +257,7 @@ def _fit(
     return [average_predictors(fitted[k::count]) for k in range(count)]
 
 
-class Judge:
+class ValidationScorer:
     """Scores fitted grid points on validation rows, raw and recalibrated, and chooses among them.
 
     Parameters
