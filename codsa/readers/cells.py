@@ -67,7 +67,8 @@ def settle(frame: pd.DataFrame, options: TableOptions, decimal: str, day_first: 
     changes = _without_marks(settled)
     texts = {str(name): cells for name in frame if (cells := texts_of(changes.get(str(name), frame[name]))) is not None}
     if options.guess:
-        _find(settled, texts, decimal, day_first)
+        for name, found in _find(settled, texts, decimal, day_first).items():
+            changes[name] = missing_marks.without(changes.get(name, frame[name]), sorted(found))[0]
     for name, cells in texts.items():
         if name in settled.numbers or name in settled.dates:
             changes[name] = _converted(settled, name, changes.get(name, frame[name]), cells)
@@ -133,8 +134,8 @@ def _without_marks(settled: Settled) -> dict[str, pd.Series]:
     return changes
 
 
-def _find(settled: Settled, texts: dict[str, pd.Series], decimal: str, day_first: bool) -> None:
-    """Find the formats and marks of columns of texts, and note them."""
+def _find(settled: Settled, texts: dict[str, pd.Series], decimal: str, day_first: bool) -> dict[str, set[str]]:
+    """Find the formats and marks of columns of texts, and note them; return the marks of those that stay texts."""
     found: dict[str, set[str]] = {}
     for name, cells in texts.items():
         distinct, marks = _distinct(cells, beside_numbers=True)
@@ -154,9 +155,9 @@ def _find(settled: Settled, texts: dict[str, pd.Series], decimal: str, day_first
             settled.notes.append(f"column '{name}': {count} cells are taken as missing: {listed}")
     new = missing_marks.as_options(found, {name: set(cells.dropna()) for name, cells in texts.items()})
     settled.missing += [mark for mark in new if mark not in settled.missing]
-    for name, marks in found.items():
-        if marks and name not in settled.numbers and name not in settled.dates:
-            settled.frame = settled.frame.assign(**{name: missing_marks.without(settled.frame[name], sorted(marks))[0]})
+    return {
+        name: marks for name, marks in found.items() if marks and not (name in settled.numbers or name in settled.dates)
+    }
 
 
 def _find_number(settled: Settled, name: str, distinct: Sequence[str], cells: pd.Series, decimal: str) -> bool:

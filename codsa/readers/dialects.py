@@ -73,6 +73,8 @@ def _decodes(decoder: codecs.IncrementalDecoder, block: bytes, final: bool = Fal
 
 def encoding_note(path: Path, compression: str | None, encoding: str) -> str:
     """Say by which encoding a text is read, with a word that shows it."""
+    if encoding == "utf-16":
+        return "the file is read as utf-16, by its byte order mark (--encoding)"
     with opened(path, compression) as file:
         for line in file:
             word = re.search(rb"\w*[\x80-\xff][\w\x80-\xff]*", line)
@@ -89,7 +91,7 @@ def sample(path: Path, compression: str | None, encoding: str) -> list[str]:
     with opened(path, compression) as file:
         content = file.read(SAMPLE_BYTES)
     text = codecs.getincrementaldecoder(encoding)(errors="replace").decode(content).removeprefix("\ufeff")
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text, newline=""))
     return lines[: SAMPLE_ROWS * 4] if len(content) < SAMPLE_BYTES else lines[: min(len(lines) - 1, SAMPLE_ROWS * 4)]
 
 
