@@ -12,6 +12,8 @@ TOLERANCE = 1e-6
 """Of the target's spread: a larger difference is no rounding."""
 LEAST_ROWS, MOST_COLUMNS, SCREENED = 20, 200, 64
 ROWS_PER_LEVEL = 3
+RANKED = 0.99
+"""From this rank correlation on, a column orders the target."""
 AWAY = "; does it give the target away? --drop it?"
 COMBINED: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "+": np.add,
@@ -55,7 +57,7 @@ def _is_date(values: pd.Series) -> bool:
 
 
 def _of_number(name: str, x: np.ndarray, y: np.ndarray) -> str:
-    """Say that the target is a column, a multiple of it, or rises or falls with it in every row."""
+    """Say that the target is a column, a linear function of it, or ordered as it is."""
     present = np.isfinite(x)
     x, y = x[present], y[present]
     if np.ptp(y) == 0 or np.ptp(x) == 0:
@@ -68,14 +70,9 @@ def _of_number(name: str, x: np.ndarray, y: np.ndarray) -> str:
     levels = len(np.unique(x))
     if levels * ROWS_PER_LEVEL <= len(x) or levels < len(np.unique(y)) // 2:
         return _step(name, pd.Series(x), y)
-    order = np.lexsort((y, x))
-    rises, falls = np.all(np.diff(y[order]) >= 0), np.all(np.diff(y[np.lexsort((-y, x))]) <= 0)
-    way = "rises" if rises else "falls"
-    return (
-        f"the target {way} with column '{name}' in every row; does it give the target away? --drop it?"
-        if rises or falls
-        else ""
-    )
+    rho = float(pd.Series(x).rank().corr(pd.Series(y).rank()))
+    way = "rises" if rho > 0 else "falls"
+    return f"the target {way} with column '{name}' in nearly every row{AWAY}" if abs(rho) >= RANKED else ""
 
 
 def _step(name: str, values: pd.Series, y: np.ndarray) -> str:

@@ -119,6 +119,4 @@ def sentinel_note(name: str, values: pd.Series) -> str:
     if least not in SENTINELS or not len(others) or others.min() < 0:
         return ""
     count = len(present) - len(others)
-    return (
-        f"column '{name}': {least:g} in {count} rows, all others are positive; if it means missing: --missing {least:g}"
-    )
+    return f"column '{name}': {least:g} in {count} rows, no other is negative; if it means missing: --missing {least:g}"

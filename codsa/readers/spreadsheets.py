@@ -1,4 +1,4 @@
-"""Spreadsheets: one sheet of an .xlsx or .ods file as a table."""
+"""Spreadsheets: one sheet of an Excel or OpenDocument file as a table, read by python-calamine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from codsa.readers.dialects import title_rows
 from codsa.readers.headers import refuse_values_as_names
 from codsa.settings.tables import TableOptions
 
-ENGINES = {".xlsx": "openpyxl", ".xlsm": "openpyxl", ".ods": "odf"}
-"""The package that reads a kind of spreadsheet."""
-PACKAGES = {"openpyxl": "openpyxl", "odf": "odfpy"}
+SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 MOST_BYTES = 2 << 30
 """A larger spreadsheet, unpacked, is refused."""
 
@@ -76,19 +74,19 @@ def _is_blank(cell: Any) -> bool:
 
 def _sheets(path: Path) -> dict[str, pd.DataFrame]:
     """Return all sheets, their cells as they are."""
-    engine: Any = ENGINES[path.suffix.lower()]
-    if importlib.util.find_spec(engine) is None:
+    kind = path.suffix.lower()
+    if importlib.util.find_spec("python_calamine") is None:
         raise CodsaError(
-            f"{path}: reading {path.suffix} needs {PACKAGES[engine]}; pip install 'codsa[spreadsheets]', or save the "
-            "sheet as .csv"
+            f"{path}: reading {kind} needs python-calamine; pip install 'codsa[spreadsheets]', or save it as .csv"
         )
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(part.file_size for part in archive.infolist())
-        if size > MOST_BYTES:
-            raise CodsaError(f"{path}: {size >> 20} MiB once unpacked, more than {MOST_BYTES >> 20}; save it as .csv")
-        return pd.read_excel(path, sheet_name=None, header=None, dtype=object, na_filter=False, engine=engine)
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                size = sum(part.file_size for part in archive.infolist())
+            if size > MOST_BYTES:
+                raise CodsaError(f"{path}: {size >> 20} MiB unpacked, more than {MOST_BYTES >> 20}; save it as .csv")
+        return pd.read_excel(path, sheet_name=None, header=None, dtype=object, na_filter=False, engine="calamine")
     except CodsaError:
         raise
-    except Exception as error:  # a damaged file may raise anything in the packages that read it
+    except Exception as error:  # a damaged file may raise anything in the package that reads it
         raise CodsaError(f"{path}: not readable as {path.suffix} ({type(error).__name__}: {error})") from None

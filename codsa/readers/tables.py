@@ -19,7 +19,7 @@ from codsa.io.tables import read_parquet
 from codsa.readers.cells import settle
 from codsa.readers.dialects import refuse_other
 from codsa.readers.headers import refuse_duplicates, without_end
-from codsa.readers.spreadsheets import ENGINES, read_sheet
+from codsa.readers.spreadsheets import SUFFIXES, read_sheet
 from codsa.readers.text_tables import read_text
 from codsa.settings.tables import TableOptions
 
@@ -89,7 +89,7 @@ def _day_first(options: TableOptions) -> bool:
 def _read(path: Path, options: TableOptions, notes: list[str]) -> tuple[pd.DataFrame, TableOptions]:
     """Read a file of any kind, its texts as they are."""
     kind = path.suffix.lower()
-    if kind in ENGINES:
+    if kind in SUFFIXES:
         refuse_other(path, options, "sep", "decimal", "encoding")
         frame, options = read_sheet(path, options, notes)
         return without_end(frame, options, notes)

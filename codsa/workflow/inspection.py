@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 
 RANGES = 3
 MANY_LEVELS = 50
-LISTED = 8
-"""So many pooled regions are named."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class Inspection:
     def region_lines(self) -> str:
         """The lines of the rule of regions, and which regions are pooled."""
         names = comment(", ".join(self.schema.regions.names))
-        pooled = "".join(f"\n  # {comment(note)}" for note in pooled_notes(self.schema))
+        pooled = "".join(f"\n  # {comment(note)}" for note in self.schema.notes if " pools " in note)
         if self.rule.column is None:
             by = "class" if self.schema.task == "classification" else "quantile"
             return f"  by: {by}            # {names}; or column, quantile, range, expression{pooled}"
@@ -159,15 +157,4 @@ def _many_levels(schema: Schema, n: int) -> list[str]:
         "declare another type"
         for c in schema.columns
         if c.role == "feature" and c.type == "categorical" and c.levels and len(c.levels) > MANY_LEVELS
-    ]
-
-
-def pooled_notes(schema: Schema) -> list[str]:
-    """Say for every pooled region what it holds, and how many rows each part had."""
-    into: dict[str, list[str]] = {}
-    for note in schema.regions.pooled:
-        into.setdefault(note["into"], []).append(f"{note['region']} ({note['rows']} rows)")
-    return [
-        f"'{name}' pools {', '.join(parts[:LISTED])}{f' and {len(parts) - LISTED} more' if len(parts) > LISTED else ''}"
-        for name, parts in into.items()
     ]
