@@ -17,7 +17,7 @@ from codsa.settings.tables import TableOptions
 
 NUMBERS_AMONG = 0.5
 """From this share of numbers on, a note says which cells keep a column from being one."""
-FEW_LEVELS = 20
+FEW_LEVELS, SAMPLED = 20, 1000
 
 
 @dataclass
@@ -83,7 +83,9 @@ def settle(frame: pd.DataFrame, options: TableOptions, decimal: str, day_first: 
 
 def texts_of(values: pd.Series) -> pd.Series | None:
     """Return a column's texts without blanks around them, other cells missing; None where it has no text."""
-    if values.dtype != object and not isinstance(values.dtype, pd.StringDtype):
+    if isinstance(values.dtype, pd.StringDtype):
+        return values.str.strip() if values.notna().any() else None
+    if values.dtype != object:
         return None
     are_texts = values.map(lambda value: isinstance(value, str)).to_numpy(dtype=bool)
     return values.where(are_texts).astype("str").str.strip() if are_texts.any() else None
@@ -117,7 +119,7 @@ def _has_decimals(values: pd.Series) -> bool:
 
 def _distinct(cells: pd.Series, beside_numbers: bool) -> tuple[list[str], set[str]]:
     """Return a column's distinct cells less those that usually are missing, and these."""
-    distinct = list(dict.fromkeys(cells.dropna()))
+    distinct = cells.dropna().unique().tolist()
     marks = missing_marks.usual(distinct, beside_numbers)
     return [cell for cell in distinct if cell not in marks], marks
 
@@ -147,13 +149,13 @@ def _find(settled: Settled, texts: dict[str, pd.Series], decimal: str, day_first
         ):
             found[name] = marks
         else:
-            found[name] = missing_marks.usual(list(dict.fromkeys(cells.dropna())), beside_numbers=False)
+            found[name] = missing_marks.usual(cells.dropna().unique().tolist(), beside_numbers=False)
             settled.notes += _nearly_numbers(name, cells)
         if found[name]:
             count = int(cells.isin(list(found[name])).sum())
             listed = ", ".join(f"'{mark}'" for mark in sorted(found[name]))
             settled.notes.append(f"column '{name}': {count} cells are taken as missing: {listed}")
-    new = missing_marks.as_options(found, {name: set(cells.dropna()) for name, cells in texts.items()})
+    new = missing_marks.as_options(found, {name: set(cells.dropna().unique()) for name, cells in texts.items()})
     settled.missing += [mark for mark in new if mark not in settled.missing]
     return {
         name: marks for name, marks in found.items() if marks and not (name in settled.numbers or name in settled.dates)
@@ -195,6 +197,9 @@ def _find_date(settled: Settled, name: str, distinct: Sequence[str], day_first: 
 def _nearly_numbers(name: str, cells: pd.Series) -> list[str]:
     """Say which cells keep a column of many numbers from being read as numbers."""
     counts = cells.value_counts()
+    some = counts.iloc[:: 1 + len(counts) // SAMPLED]
+    if sum(bodies_of([cell]) is not None for cell in some.index) < NUMBERS_AMONG * len(some):
+        return []
     odd = [cell for cell in counts.index if bodies_of([cell]) is None]
     share = 1 - counts[odd].sum() / max(counts.sum(), 1)
     if len(counts) <= FEW_LEVELS or share < NUMBERS_AMONG:

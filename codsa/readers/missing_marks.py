@@ -86,7 +86,9 @@ def without(values: pd.Series, marks: Sequence[str]) -> tuple[pd.Series, int]:
     numbers = [number for number in map(parse_decimal, stripped) if number is not None]
     if pd.api.types.is_numeric_dtype(values):
         gone = values.isin(numbers).to_numpy(dtype=bool)
-    elif values.dtype == object or isinstance(values.dtype, pd.StringDtype):
+    elif isinstance(values.dtype, pd.StringDtype):
+        gone = values.str.strip().isin(stripped).to_numpy(dtype=bool)
+    elif values.dtype == object:
         gone = np.array([_is_mark(value, stripped, numbers) for value in values], dtype=bool)
     else:
         return values, 0

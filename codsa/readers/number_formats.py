@@ -130,6 +130,8 @@ class NumberFormat:
 
 def plain(text: str) -> str:
     """Return a cell without blanks around it, with plain blanks, apostrophes and minus signs within."""
+    if text.isascii():
+        return text.strip()
     text = "".join(" " if unicodedata.category(c) == "Zs" else c for c in text.strip())
     return text.replace("’", "'").replace("−", "-")
 
@@ -145,19 +147,24 @@ def bodies_of(cells: Collection[str]) -> tuple[list[str], NumberFormat] | None:
         With what stands around the digits, its separators unsettled.
     None where a cell is no number, or the cells have different signs or units.
     """
-    matches = [_CELL.fullmatch(plain(cell)) if len(cell) <= LONGEST else None for cell in cells]
-    found = [match for match in matches if match is not None]
-    if len(found) < len(matches) or any((m["open"] is None) != (m["close"] is None) for m in found):
-        return None
-    prefixes = {m["prefix"].strip() for m in found if m["prefix"]}
-    suffixes = {(m["blank"][:1], m["suffix"].strip()) for m in found if m["suffix"]}
-    units = {unit for _, unit in suffixes}
-    if len(prefixes) > 1 or len(units) > 1 or not all(map(_is_currency, prefixes)):
-        return None
-    if not all(_is_currency(unit) or _is_unit(unit, bool(blank)) for blank, unit in suffixes):
-        return None
-    around = NumberFormat("", ".", "".join(prefixes), "".join(units), any(m["limit"] for m in found))
-    return [m["body"] for m in found], around
+    bodies: list[str] = []
+    prefixes: set[str] = set()
+    units: set[str] = set()
+    limits = False
+    for cell in cells:
+        match = _CELL.fullmatch(plain(cell)) if len(cell) <= LONGEST else None
+        if match is None or (match["open"] is None) != (match["close"] is None):
+            return None
+        prefix, unit = (match["prefix"] or "").strip(), (match["suffix"] or "").strip()
+        if (prefix and not _is_currency(prefix)) or (unit and not _is_unit(unit, match["blank"] != "")):
+            return None
+        prefixes |= {prefix} - {""}
+        units |= {unit} - {""}
+        if len(prefixes) > 1 or len(units) > 1:
+            return None
+        limits |= match["limit"] is not None
+        bodies.append(match["body"])
+    return bodies, NumberFormat("", ".", "".join(prefixes), "".join(units), limits)
 
 
 def _is_currency(sign: str) -> bool:
@@ -165,7 +172,8 @@ def _is_currency(sign: str) -> bool:
 
 
 def _is_unit(sign: str, after_blank: bool) -> bool:
-    return _UNIT.fullmatch(sign) is not None and (after_blank or len(sign) > 1 or not sign.isalpha())
+    is_unit = _UNIT.fullmatch(sign) is not None and (after_blank or len(sign) > 1 or not sign.isalpha())
+    return is_unit or _is_currency(sign)
 
 
 def are_codes(bodies: Collection[str]) -> bool:
