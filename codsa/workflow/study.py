@@ -244,7 +244,7 @@ class Study:
 
     def prepare(self, data: Data) -> list[str]:
         """Return the arguments of codsa-prepare."""
-        sections = [self.experiment.regions, data.images, data.texts, data.simulation]
+        sections = [self.experiment.regions, data.table, data.images, data.texts, data.simulation]
         return [
             *_origin(data),
             *options(sha256=data.sha256, keep=data.keep),
