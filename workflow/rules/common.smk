@@ -66,9 +66,18 @@ wildcard_constraints:
 
 
 # `logged FILE COMMAND…` runs a command and writes its output to a log; after a failure it prints the log's last lines.
+# `staged COMMAND…` lets the stage server run it, where there is one and the command is one of its installation.
 shell.prefix("""
     set -euo pipefail
-    logged() {{ local log=$1; shift; "$@" >"$log" 2>&1 || {{ tail -n 5 "$log" >&2; exit 2; }}; }}
+    staged() {{
+        if [ -S "${{CODSA_STAGES:-}}" ]; then
+            case "$(command -v "$1" || true)" in
+                ""|"${{CODSA_PYTHON%/*}}/$1") set -- "$CODSA_PYTHON" -I -S "$CODSA_CLIENT" "$@" ;;
+            esac
+        fi
+        "$@"
+    }}
+    logged() {{ local log=$1; shift; staged "$@" >"$log" 2>&1 || {{ tail -n 5 "$log" >&2; exit 2; }}; }}
     """)
 
 
