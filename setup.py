@@ -1,7 +1,7 @@
 """The wheel's copy of the workflow; all else is in pyproject.toml.
 
-In a clone the Snakefile and `workflow/` stand at the top, where Snakemake looks for them. A wheel has the package alone,
-so building one copies them into it. `codsa.workflow.shipped` finds either.
+In a clone the Snakefile and `workflow/` stand at the top, where Snakemake looks for them. A wheel has the package
+alone, so building one copies them into it. `codsa.workflow.shipped` finds either.
 """
 
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -29,4 +30,4 @@ def new(
 
     path = write_experiment(table, target, region, name=name, out=out)
     typer.echo(f"wrote {path}; look through it, then run\n")
-    typer.echo(f"  snakemake --cores 2 --config 'experiments=[\"{path}\"]'")
+    typer.echo(f"  codsa run {shlex.quote(str(path))}")

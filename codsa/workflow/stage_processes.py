@@ -26,8 +26,8 @@ def fork_stages(names: Iterable[str], count: int) -> subprocess.Popen[str] | Non
     Parameters
     ----------
     names : iterable of str
-        What the stages name (see `codsa.workflow.stage_code`); the server imports the package's modules behind it, and what
-        these import.
+        What the stages name (see `codsa.workflow.stage_code`); the server imports the package's modules
+        behind it, and what these import.
     count : int
         The number of stages to run.
 
