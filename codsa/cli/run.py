@@ -34,7 +34,9 @@ def run(
         str | None,
         typer.Option("--region", help="Of a table: the column whose values are the regions; default: by class."),
     ] = None,
-    name: Annotated[str | None, typer.Option("--name", help="Of a table: the study's name; default: the file's.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Of a table: the study's name; default: the file's.")
+    ] = None,
     cores: Annotated[
         int | None, typer.Option("--cores", min=1, help="Jobs at once; default: all cores.", show_default=False)
     ] = None,
@@ -134,6 +136,7 @@ def _study_name(text: str) -> str:
 
 def _asked(experiments: list[str], results: str, scale: str, cores: int | None) -> tuple[Run, list[Study]]:
     """Return the run and its studies, once all that can be checked before the first job is."""
+    from codsa.cli.table_check import check_table
     from codsa.settings.section import validated
     from codsa.workflow.config import Config, load_experiment
     from codsa.workflow.running import Run
@@ -145,6 +148,8 @@ def _asked(experiments: list[str], results: str, scale: str, cores: int | None) 
     studies = [Study(*load_experiment(Path(file), settings.scale)).checked() for file in experiments]
     for study in studies:
         StageCode(study).checked()
+        study.check_all_settings()
+        check_table(study, Path(settings.results) / study.label)
     return Run(experiments, settings.results, settings.scale, cores or _all_cores()), studies
 
 

@@ -16,7 +16,8 @@ def summary(
         typer.Argument(help="A study's folder, or one that holds studies; default: those of --config, or results."),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", help="The configuration of the run; default: config.yaml, if it is there.")
+        Path | None,
+        typer.Option("--config", help="The configuration of the run; default: config.yaml, if it is there."),
     ] = None,
 ) -> None:
     """Print, for every study, its table, its verdict, where its gain comes from, and its report.

@@ -1,4 +1,4 @@
-"""What a run of Snakemake says while it goes: steps done, the step at work, an estimate of the time left, what failed."""
+"""What a run of Snakemake says while it goes: steps done, the step at work, the time left, what failed."""
 
 from __future__ import annotations
 
