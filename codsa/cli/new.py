@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -52,4 +53,4 @@ def new(
         table, target, region, name=name, out=out, options=options, keep=keep or (), drop=drop or ()
     )
     typer.echo(f"wrote {path}; look through it, then run\n")
-    typer.echo(f"  snakemake --cores 2 --config 'experiments=[\"{path}\"]'")
+    typer.echo(f"  codsa run {shlex.quote(str(path))}")

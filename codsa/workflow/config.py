@@ -173,6 +173,11 @@ class Config(Section):
         default=f"containers/codsa-{__version__}.sif",
         description="Apptainer image of the toolkit, used with `--sdm apptainer`: a path, an address, or none",
     )
+    forks: bool = Field(
+        default=True,
+        description="on one machine, run stages as forks of a process that has the libraries loaded; false: start "
+        "Python anew for each",
+    )
     experiments: list[str] = Field(min_length=1, description="experiment files, relative to the working folder")
 
     @field_validator("results", mode="before")
