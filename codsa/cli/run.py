@@ -86,9 +86,10 @@ def _experiments(files: list[str], target: str | None, region: str | None, name:
 
     tables = [file for file in files if Path(file).suffix not in EXPERIMENT_SUFFIXES and Path(file).exists()]
     if not tables:
+        experiments = [str(experiment_file(file)) for file in files]
         if given := next((o for o, v in (("target", target), ("region", region), ("name", name)) if v), None):
             raise CodsaError(f"--{given} is for a table; of an experiment file, edit the file itself")
-        return [str(experiment_file(file)) for file in files]
+        return experiments
     if len(files) > 1:
         raise CodsaError(f"{tables[0]} is a table: run it alone, or several experiment files")
     if target is None:
@@ -148,9 +149,19 @@ def _asked(experiments: list[str], results: str, scale: str, cores: int | None) 
     studies = [Study(*load_experiment(Path(file), settings.scale)).checked() for file in experiments]
     for study in studies:
         StageCode(study).checked()
+        _check_files(study)
         study.check_all_settings()
         check_table(study, Path(settings.results) / study.label)
     return Run(experiments, settings.results, settings.scale, cores or _all_cores()), studies
+
+
+def _check_files(study: Study) -> None:
+    """Raise where a file or folder of the data is not there."""
+    from codsa.workflow.study import raw_files
+
+    for file in [file for data in study.row_sets for file in raw_files(data)]:
+        if not Path(file).exists():
+            raise CodsaError(f"{file}: no such file; paths in an experiment are relative to the current folder")
 
 
 def _all_cores() -> int:

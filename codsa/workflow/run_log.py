@@ -84,20 +84,19 @@ class RunLog:
             self._seconds.setdefault(stage, []).append(self.clock() - self._begun.pop(job))
 
     def seconds_left(self) -> float | None:
-        """Return an estimate of the seconds left; None before a job has ended.
+        """Return an estimate of the seconds left; None before a job of a weighty stage has ended.
 
         Each stage counts with the mean time of its jobs so far, and one of which none has ended with its weight, in
-        proportion.
+        proportion. The first jobs wait for the libraries to load, so light stages give no proportion.
         """
         means = {stage: sum(times) / len(times) for stage, times in self._seconds.items()}
-        weight = sum(WEIGHTS.get(stage, 1.0) for stage in means)
-        if not weight:
+        weighty = [stage for stage in means if WEIGHTS.get(stage, 1.0) > 1]
+        if not weighty:
             return None
-        unit = sum(means.values()) / weight
-        work = sum(
-            count * means.get(stage, unit * WEIGHTS.get(stage, 1.0)) for stage, count in self.left.items() if count > 0
-        )
-        return work / min(self.cores, max(1, sum(self.left.values())))
+        unit = sum(means[stage] for stage in weighty) / sum(WEIGHTS[stage] for stage in weighty)
+        times = {stage: means.get(stage, unit * WEIGHTS.get(stage, 1.0)) for stage in self.left}
+        work = sum(count * times[stage] for stage, count in self.left.items() if count > 0)
+        return work / max(1, min(self.cores, self.left.total()))
 
 
 def approximately(seconds: float | None) -> str:

@@ -15,6 +15,7 @@ from codsa.settings.section import validated
 from codsa.settings.tables import TableOptions
 from codsa.workflow.config import Experiment
 from codsa.workflow.inspection import inspect
+from codsa.workflow.template_methods import methods_text
 from codsa.workflow.yaml_text import comment, quote
 
 TEMPLATE = """\
@@ -38,27 +39,7 @@ data:
 regions:                 # a partition of the sample space; they hold {counts} rows
 {regions}
 
-split:
-  law: balanced          # Q, the law under which the model is evaluated: balanced, training, or {{region: weight}}
-  validation: 0.2        # a share of every region, or a number of rows drawn under Q
-  test: 0.2
-
-methods: [none, weighted, bootstrap, {neighbours}, non-adaptive, codsa, codsa-reuse]
-# Beside them stand the controls that a gain must survive (controls: [] leaves them out), control-auto, which chooses
-# among the controls on validation rows, and codsa-auto, which chooses among everything, to add nothing included.
-primary: codsa-auto      # the method that the verdict is about
-
-grid:                    # the grid of λ = (r, m, α); validation rows alone choose λ
-  r: [0.8, 1.0]          # share of the training rows that the generator sees
-  m: [0.0, 0.25, 0.5, 1.0]   # synthetic rows, as a multiple of the training rows; 0 adds nothing
-  alpha: [balance, target]   # their regions: Eq. (5), as under Q, or a weight for the region in focus
-
-generators:
-  tabular-diffusion: {{steps: 2000, batch: 256}}
-
-estimator:
-  name: gradient-boosting    # random-forest, logistic, mlp, or any module:Class of scikit-learn's protocol
-"""
+{methods}"""
 
 
 def write_experiment(
@@ -113,7 +94,7 @@ def write_experiment(
         columns=found.column_lines,
         regions=found.region_lines,
         counts=", ".join(str(c) for c in counts),
-        neighbours="smote, adasyn" if found.schema.task == "classification" else "smote, smogn",
+        methods=methods_text(title, found.schema.task, counts, ("", "")),
     )
     _check(text, path)
     with atomic_write(path) as staged:

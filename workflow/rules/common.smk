@@ -13,6 +13,7 @@ from codsa.settings.types import NAME
 from codsa.workflow.code_digests import stage_digest
 from codsa.workflow.config import Config, load_experiment
 from codsa.workflow import modalities, snakemake_internals
+from codsa.workflow.reported import unreported
 from codsa.workflow.stage_code import StageCode
 from codsa.workflow.study import Study, raw_files
 
