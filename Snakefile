@@ -28,3 +28,5 @@ rule all:
     default_target: True
     input:
         [f"{RESULTS}/{label}/report.html" for label in OWN],
+        # Replicates and methods that a report lacks.
+        [path for label in OWN for path in unreported(STUDIES[label], Path(RESULTS) / label)],

@@ -6,8 +6,8 @@ FOLDER holds one folder per table (german_credit, thyroid_sick, mammography, win
 california_housing, adult) with its CSV as the UCI repository and its mirrors publish them, with a header. Types, roles
 and missing values are inferred; regions are the classes, thirds of the target, or the column named in TABLES. The
 simulations are the paper's 4.1 and 4.2, on pools of seeds that no design choice has seen (SEED). What is done is not
-done again: a run that was cut off goes on. Every figure goes to benchmarks/results/court.csv, the tables of the page
-docs/court.md to RESULTS/court.md.
+done again: a run that was cut off goes on. Every figure goes to benchmarks/results/court.csv, the tables of
+docs/court.md and README to RESULTS/court.md.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from real_tables import REGRESSION, TABLES, one_file
 from codsa.evidence.judgement import judge
 from codsa.evidence.ladder import ladder, sentence
 from codsa.evidence.reading import read_study
+from codsa.evidence.studies import StudyResults
 from codsa.evidence.wording import decimals_of, enough, number
 from codsa.workflow.arms import CONTROL, PRIMARY, STRONG
 
@@ -147,40 +148,49 @@ def figures(root: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).sort_values(COLUMNS[:6]).reset_index(drop=True)
 
 
-def judged(root: Path) -> list[str]:
-    """Return a study's rows of the page: one per estimator, recalibrated figures under Q."""
-    study = read_study(sorted(root.glob("rep~*/eval~*")))
-    rows = []
-    for label in study.estimators:
-        judgement = judge(study, PRIMARY, label)
-        held = judgement.family[CONTROL]
-        decimals = enough(decimals_of([held.mean_a, held.mean_b]), held.estimate.low, held.estimate.high)
-        plain, control, primary = (
-            number(value, decimals) for value in (judgement.family["none"].mean_b, held.mean_b, held.mean_a)
-        )
-        low, high = number(held.estimate.low, decimals, signed=True), number(held.estimate.high, decimals, signed=True)
-        difference = f"{number(held.mean, decimals, signed=True)} [{low}, {high}]"
-        behind, ahead = judgement.of(-1), judgement.of(1)
-        cells = [root.name, label, str(judgement.replicates), plain, control, primary, difference, judgement.kind]
-        of_family = f"{len(ahead)} of {len(judgement.family)}"
-        rows.append(
-            " | ".join(["", *cells, of_family, ", ".join(f"`{name}`" for name in behind) or "none", ""]).strip()
-        )
+def judged(study: StudyResults, label: str) -> dict[str, str]:
+    """Return the cells of a study's row for one estimator: recalibrated figures under Q."""
+    judgement = judge(study, PRIMARY, label)
+    held = judgement.family[CONTROL]
+    decimals = enough(decimals_of([held.mean_a, held.mean_b]), held.estimate.low, held.estimate.high)
+    plain, control, primary = (
+        number(value, decimals) for value in (judgement.family["none"].mean_b, held.mean_b, held.mean_a)
+    )
+    low, high = number(held.estimate.low, decimals, signed=True), number(held.estimate.high, decimals, signed=True)
+    behind, ahead = judgement.of(-1), judgement.of(1)
+    return {
+        "study": study.experiment,
+        "estimator": label,
+        "replicates": str(judgement.replicates),
+        "plain": plain,
+        "control-auto": control,
+        "codsa-auto": primary,
+        "difference, 95 % interval": f"{number(held.mean, decimals, signed=True)} [{low}, {high}]",
+        "verdict": judgement.kind,
+        "clearly better than": f"{len(ahead)} of {len(judgement.family)}",
+        "clearly worse than": ", ".join(f"`{name}`" for name in behind) or "none",
+    }
+
+
+def in_readme(study: StudyResults) -> dict[str, str]:
+    """Return a study's row of README's first table: its own estimator, and where the gain comes from."""
+    row = judged(study, study.estimators[0])
+    own = {key: row[key] for key in ("plain", "control-auto", "codsa-auto", "difference, 95 % interval")}
     steps = ladder(study)
-    return rows + ([f"\n{root.name}, {study.estimators[0]}: {sentence(steps)}\n"] if steps is not None else [])
+    return {"study": f"`{row['study']}`, {row['estimator']}", **own, "where it comes from": sentence(steps or [])}
 
 
-HEADER = (
-    "| study | estimator | replicates | plain | control-auto | codsa-auto | difference, 95 % interval | verdict "
-    "| clearly better than | clearly worse than |\n|---|---|---|---|---|---|---|---|---|---|"
-)
+def as_markdown(rows: list[dict[str, str]]) -> str:
+    """Return rows of the same keys as a table."""
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def page(done: list[Path]) -> str:
-    """Return the page's tables: a row per study and estimator, then where the gain of each study comes from."""
-    rows = [row for root in done for row in judged(root)]
-    tables = [row for row in rows if row.startswith("|")]
-    return "\n".join([HEADER, *tables, *(row for row in rows if not row.startswith("|"))])
+    """Return the tables of the page and of README."""
+    studies = [read_study(sorted(root.glob("rep~*/eval~*"))) for root in done]
+    every = [judged(study, label) for study in studies for label in study.estimators]
+    return "\n\n".join([as_markdown(every), as_markdown([in_readme(study) for study in studies])])
 
 
 def main() -> None:

@@ -64,7 +64,7 @@ def main() -> None:
     """Write both lock files."""
     versions = pins(ROOT / "constraints.txt")
     del versions[UNLOCKED]
-    needed = closure("codsa", frozenset({"cluster", "text"})) & set(versions) | {BUILD}
+    needed = closure("codsa", frozenset({"cluster", "spreadsheets", "text"})) & set(versions) | {BUILD}
     lock(needed, versions, ROOT / "requirements.lock")
     lock(set(versions) - needed, versions, ROOT / "requirements-dev.lock")
 

@@ -14,7 +14,7 @@ from levels import as_codes, as_levels, code_limits
 
 from codsa.data.dataset import Dataset, load_dataset, write_dataset
 from codsa.data.grid import focus_region, pool_counts
-from codsa.data.metrics import OVERALL, default_metric
+from codsa.data.metrics import OVERALL, RAW, default_metric
 from codsa.data.pool import Pool
 from codsa.data.preparation import prepare
 from codsa.data.split import TEST, Split, in_regions_of, load_split, write_split
@@ -30,7 +30,7 @@ from codsa.settings.grid import Grid
 from codsa.settings.regions import RegionRule
 from codsa.stages.fit import EstimatorFits, fit_grid
 from codsa.stages.sample import conform, in_bounds
-from codsa.stages.scoring import RAW, evaluation_set
+from codsa.stages.scoring import evaluation_set
 from codsa.stages.split import Size, target_law
 from codsa.stages.split import split as split_rows
 

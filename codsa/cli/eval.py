@@ -40,6 +40,13 @@ def evaluate(
     method: Annotated[
         str, typer.Option("--method", callback=one_line, help="Name of the method in tables.")
     ] = "method",
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--kind",
+            help="What the method is to the report: primary (the verdict is about it), codsa, control or oracle.",
+        ),
+    ] = "codsa",
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -50,7 +57,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--evaluation",
-            help="Instead of the five options above: '{method: NAME, fits: […], pool: […], encoder: NAME, out: FOLDER}'; "
+            help="Instead of the six options above: '{method: NAME, fits: […], pool: […], encoder: NAME, out: FOLDER}'; "
             "repeat it to evaluate several methods in one call.",
             show_default=False,
         ),
@@ -86,7 +93,8 @@ def evaluate(
         raise CodsaError("give --fits and --out, or --evaluation for each of several methods")
     methods = [Evaluation.read(parse_value(text), "--evaluation") for text in evaluation or []]
     if fits and out:
-        methods = [Evaluation(out=out, fits=fits, pool=pool or [], method=method, encoder=encoder)]
+        own = {"out": out, "fits": fits, "pool": pool or [], "method": method, "encoder": encoder, "kind": kind}
+        methods = [Evaluation.read(own, "codsa-eval")]
     check_outputs(methods)
     dataset, roles = open_split(data, split)
     parameters = {"experiment": experiment, "replicate": replicate, "seed": seed}

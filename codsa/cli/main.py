@@ -12,6 +12,7 @@ from codsa.cli import (
     paper,
     prepare,
     report,
+    run,
     sample,
     split,
     summary,
@@ -29,11 +30,13 @@ def codsa(version: Version = False) -> None:
     """Put synthetic data where real data is thin, and measure whether it helped.
 
     The stages, in order: prepare, split, train-gen, sample, fit, eval, report. Each is also a
-    separate command: `codsa split` is `codsa-split`. `codsa new` writes an experiment file for a table of yours.
+    separate command: `codsa split` is `codsa-split`. `codsa run` does all of them for a table of yours, or for an
+    experiment file, which `codsa new` writes.
     """
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "run": run.run,
     "new": new.new,
     "download": download.download,
     "prepare": prepare.prepare,

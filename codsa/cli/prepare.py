@@ -13,6 +13,7 @@ from codsa.settings.columns import ColumnOptions
 from codsa.settings.images import ImageOptions
 from codsa.settings.regions import RegionRule
 from codsa.settings.sources import Part, SimulationSize
+from codsa.settings.tables import TableOptions
 from codsa.settings.texts import TextOptions
 
 app = new_app()
@@ -22,6 +23,7 @@ app = new_app()
 @with_sections(
     columns=ColumnOptions,
     regions=RegionRule,
+    table=TableOptions,
     images=ImageOptions,
     texts=TextOptions,
     simulation=SimulationSize,
@@ -31,13 +33,14 @@ def prepare(
     out: Annotated[Path, typer.Option("--out", help="Folder to write.", show_default=False)],
     columns: ColumnOptions,
     regions: RegionRule,
+    table: TableOptions,
     images: ImageOptions,
     texts: TextOptions | None,
     simulation: SimulationSize,
     source: Annotated[
         str | None,
         typer.Argument(
-            help="A table (.csv, .tsv, .jsonl, .parquet; also .gz, .bz2, .xz, .zst, .zip), a URL, images (a folder, "
+            help="A table (.csv, .tsv, .txt, .jsonl, also .gz, .bz2, .xz, .zst, .zip; .parquet, .xlsx, .ods), a URL, images (a folder, "
             "idx, npz, .parquet with encoded images, a Hugging Face data set), or "
             "simulation:NAME (imbalanced-classification, undersampled-regression).",
             show_default=False,
@@ -61,7 +64,7 @@ def prepare(
     ] = None,
     pattern: Annotated[
         str | None,
-        typer.Option("--pattern", help="Images: how file names are written, as '{age}_{gender}_{race}_{_}.jpg'."),
+        typer.Option("--pattern", help="Images: how file names are written, as `{age}_{sex}.jpg`; `{_}` is left out."),
     ] = None,
     embeddings: Annotated[
         Path | None,
@@ -86,6 +89,10 @@ def prepare(
     --regions says otherwise. A region under --min-rows rows joins its neighbour in order, or the smallest other
     one, unless the regions are explicit; the log and the report say so.
 
+    **Tables** are read as they are written: separator, decimal sign, encoding, numbers with signs, dates and marks of
+    missing cells are found, with a note, unless the options of tables say so or --no-guess leaves them. A first row that
+    reads as values is refused until --header or --no-header says what it is.
+
     **Images** become a column of arrays beside their labels: the names of sub-folders, a table by file name, or parts
     of the file names. Other columns beside them are left out unless declared (--column NAME=attribute: known to
     generators and regions, not to estimators). Byte-identical copies stay on one side of every split.
@@ -99,7 +106,7 @@ def prepare(
 
     **Examples**
 
-    codsa-prepare faces --pattern '{age}_{gender}_{race}_{_}.jpg' --target age --regions column --region-column race
+    codsa-prepare faces --pattern `'{age}_{gender}_{race}_{_}.jpg'` --target age --regions column --region-column race
     --size 64 --on-unreadable skip --out data
 
     codsa-prepare reviews.csv.gz --target stars --text text --words 1 64 --on-unreadable skip --keep 'useful >= 1'
@@ -118,7 +125,7 @@ def prepare(
     dataset_output(out)
     parts = [Part.read(parse_value(text), "part") for text in part or []]
     origin = Origin(source, parts, sha256, labels=labels, pattern=pattern)
-    raw = kept(read_origin(origin, images, simulation, out / "raw"), keep)
+    raw = kept(read_origin(origin, images, simulation, out / "raw", table), keep)
     if texts is not None:
         from codsa.readers.texts import read_texts
 

@@ -54,11 +54,16 @@ class Candidate:
     predicted: np.ndarray
 
 
+def cross_entropies(y: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return each row's cross-entropy, from class indices of shape (n,) and probabilities of shape (n, C)."""
+    own = np.take_along_axis(predicted, y[:, None].astype(np.int64), axis=1)[:, 0]
+    return np.asarray(-np.log(np.clip(own, np.finfo(predicted.dtype).eps, 1.0)))
+
+
 def row_losses(metric: str, y: np.ndarray, predicted: np.ndarray) -> np.ndarray | None:
     """Return each row's loss where the metric is a mean of such losses (or its root); None elsewhere."""
     if metric == "cross-entropy":
-        own = np.take_along_axis(predicted, y[:, None].astype(np.int64), axis=1)[:, 0]
-        return np.asarray(-np.log(np.clip(own, np.finfo(predicted.dtype).eps, 1.0)))
+        return cross_entropies(y, predicted)
     return (predicted - y) ** 2 if metric in ("mse", "rmse") else None
 
 

@@ -9,6 +9,9 @@ import numpy as np
 from codsa.errors import CodsaError, suggest
 
 OVERALL = "overall"
+RAW, RECALIBRATED = "raw", "recalibrated"
+COLUMNS = (RAW, RECALIBRATED)
+"""Every arm has two figures: as it was fitted, and after the recalibration that all arms get alike."""
 Metric = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 
 

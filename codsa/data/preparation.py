@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+import numpy as np
 import pandas as pd
 
 from codsa.data.columns import (
@@ -44,6 +45,8 @@ def prepare(
 ) -> tuple[pd.DataFrame, Schema]:
     """Type a raw table in memory, settle the task, resolve the regions (see `settle_schema`).
 
+    Rows without a target are left out, with a note.
+
     Returns
     -------
     rows : DataFrame of shape (n, d)
@@ -61,9 +64,21 @@ def prepare(
     >>> schema.task, schema.regions.names
     ('classification', ['0', '1'])
     """
+    raw, left_out = _with_target(raw, options.target)
+    notes = [*notes, *left_out]
     table = HeldTable(*composed_table(raw))
     schema = settle_schema(table, options, rule, notes=notes, encoded=encoded)
     return table.rows(schema.columns), schema
+
+
+def _with_target(raw: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows that have a target, unless none has, and a note on the others."""
+    gone = raw[target].isna().to_numpy(dtype=bool) if target in raw else np.zeros(len(raw), dtype=bool)
+    if not gone.any() or gone.all():
+        return raw, []
+    note = f"target '{target}': missing in {int(gone.sum())} of {len(raw)} rows, which are left out"
+    log.warning("%s", note)
+    return raw[~gone].reset_index(drop=True), [note]
 
 
 def settle_schema(

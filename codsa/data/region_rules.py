@@ -9,11 +9,14 @@ import pandas as pd
 
 from codsa.data import regions as partition
 from codsa.data.metrics import OVERALL
-from codsa.data.pooling import pool_small
+from codsa.data.pooling import NAMED_MEMBERS, pool_small
 from codsa.data.regions import Regions
 from codsa.errors import CodsaError, suggest
 from codsa.io.array_columns import ArrayDtype
 from codsa.settings.regions import RegionRule
+
+LISTED = 8
+"""A note names so many values of a pooled region."""
 
 
 def resolve_regions(rule: RegionRule, rows: pd.DataFrame, target: str, task: str) -> tuple[Regions, list[str]]:
@@ -48,7 +51,21 @@ def resolve_regions(rule: RegionRule, rows: pd.DataFrame, target: str, task: str
         f"region '{note['region']}' has {note['rows']} rows (fewer than {rule.min_rows}): pooled into '{note['into']}'"
         for note in regions.pooled
     ]
-    return regions, notes
+    return regions, notes + pooled_members(regions, rows)
+
+
+def pooled_members(regions: Regions, rows: pd.DataFrame) -> list[str]:
+    """Say which values a pooled region holds whose name does not say it, and how many rows have them."""
+    if regions.kind != "values":
+        return []
+    counts = rows[str(regions.column)].astype(object).value_counts(dropna=False)
+    notes = []
+    for name, members in zip(regions.names, regions.members, strict=True):
+        if len(members) > NAMED_MEMBERS:
+            listed = ", ".join(f"{member} ({counts.get(member, 0)} rows)" for member in list(members)[:LISTED])
+            more = len(members) - LISTED
+            notes.append(f"region '{name}' pools {listed}{f' and {more} more' if more > 0 else ''}")
+    return notes
 
 
 def _partition(by: str, column: str, rule: RegionRule, rows: pd.DataFrame) -> Regions:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from codsa.data.choice import cross_entropies
 from codsa.estimators.base import WeightedRows
 
 LEAST_PROBABILITY = 1e-12
@@ -115,8 +116,7 @@ def _with_temperature(shift: np.ndarray, predicted: np.ndarray, validation: Weig
 
 
 def _cross_entropy(predicted: np.ndarray, validation: WeightedRows) -> float:
-    own = predicted[np.arange(len(validation.y)), validation.y]
-    return float(np.average(-np.log(np.clip(own, LEAST_PROBABILITY, None)), weights=validation.weight))
+    return float(np.average(cross_entropies(validation.y, predicted), weights=validation.weight))
 
 
 def _line(predicted: np.ndarray, validation: WeightedRows) -> Recalibration:

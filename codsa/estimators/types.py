@@ -6,10 +6,10 @@ TYPES = frozenset(
     {
         "codsa.estimators.base.fill_empty",
         "codsa.estimators.tables.balanced.BalancedBoosting",
+        "codsa.estimators.tables.balanced.SmoothedForest",
         "codsa.estimators.tables.local.LocalOutliers",
         "codsa.estimators.texts.words.TfidfLogistic",
         "functools.partial",
-        "imblearn.ensemble._forest.BalancedRandomForestClassifier",
         "imblearn.pipeline.Pipeline",
         "imblearn.under_sampling._prototype_selection._random_under_sampler.RandomUnderSampler",
         "numpy.dtype",

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from codsa.data.metrics import HIGHER_IS_BETTER, OVERALL
-from codsa.evidence.records import RAW, RECALIBRATED
+from codsa.data.metrics import HIGHER_IS_BETTER, OVERALL, RAW, RECALIBRATED
 from codsa.evidence.statistics import Estimate, corrected
 from codsa.evidence.studies import PLAIN, WEIGHTED, StudyResults
 from codsa.evidence.wording import counted, decimals_of, enough, listed, metric_name, number

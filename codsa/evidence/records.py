@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-RAW, RECALIBRATED = "raw", "recalibrated"
-"""The two columns of figures: as an arm was fitted, and after the recalibration that all arms get alike."""
+from codsa.data.metrics import RAW
+
 Figure = float | None
 """A figure that may be undefined."""
 Figures = dict[str, Figure]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.choice import ScoredRows
-from codsa.data.metrics import OVERALL
+from codsa.data.metrics import OVERALL, RAW, RECALIBRATED
 from codsa.errors import CodsaError
-from codsa.evidence.records import RAW, RECALIBRATED, ChoiceRecord, ChosenRecord, Figures, MetricsRecord
+from codsa.evidence.records import ChoiceRecord, ChosenRecord, Figures, MetricsRecord
 from codsa.io.names import PREDICTIONS
 from codsa.io.tables import read_parquet
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from codsa.data.metrics import RAW, RECALIBRATED
 from codsa.evidence.judgement import BAND, Comparison, Judgement, VerdictKind, Within, judge, share_of_way
-from codsa.evidence.records import RAW, RECALIBRATED
 from codsa.evidence.studies import CONTROL_AUTO, PLAIN, StudyResults
 from codsa.evidence.wording import counted, decimals_of, enough, listed, metric_name, named, number, percent
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from codsa.data.metrics import RECALIBRATED
 from codsa.errors import CodsaError
 from codsa.estimators.recalibration import Thresholds
 from codsa.evidence.bootstrap import bootstrap_estimates
 from codsa.evidence.judgement import Within
-from codsa.evidence.records import RECALIBRATED
 from codsa.evidence.statistics import Estimate
 from codsa.evidence.studies import EvaluationResults, RowPredictions, StudyResults
 from codsa.io.seeds import child

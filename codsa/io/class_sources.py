@@ -50,6 +50,17 @@ def class_attribute(module: str, name: str, attribute: str, default: Any) -> Any
     return default
 
 
+def constructor_settings(module: str, name: str) -> list[str] | None:
+    """Return the names of the keyword arguments that a class's constructor takes, or that of the nearest base class.
+
+    None where no source is found, or the constructor takes any name.
+    """
+    for function in _defined(module, name, "__init__", frozenset()):
+        arguments = function.args
+        return None if arguments.kwarg else [a.arg for a in (*arguments.args[1:], *arguments.kwonlyargs)]
+    return None
+
+
 def imports(module: str, packages: Collection[str]) -> bool:
     """Say whether importing a module imports one of these packages, directly or through modules of its own package.
 
@@ -79,6 +90,18 @@ def imports(module: str, packages: Collection[str]) -> bool:
 
 def _assigned(module: str, name: str, attribute: str, seen: frozenset[tuple[str, str]]) -> Iterator[ast.expr]:
     """Yield the values of a class attribute in the order in which Python looks for it."""
+    for definition in _definitions(module, name, seen):
+        yield from _values(definition, attribute)
+
+
+def _defined(module: str, name: str, method: str, seen: frozenset[tuple[str, str]]) -> Iterator[ast.FunctionDef]:
+    """Yield the definitions of a method in the order in which Python looks for it."""
+    for definition in _definitions(module, name, seen):
+        yield from (node for node in definition.body if isinstance(node, ast.FunctionDef) and node.name == method)
+
+
+def _definitions(module: str, name: str, seen: frozenset[tuple[str, str]]) -> Iterator[ast.ClassDef]:
+    """Yield the definition of a class, and those of its base classes."""
     source = _source(module)
     if source is None or (module, name) in seen:
         return
@@ -87,15 +110,15 @@ def _assigned(module: str, name: str, attribute: str, seen: frozenset[tuple[str,
     if definition is None:
         origin = _origin(source, name)
         if origin is not None:
-            yield from _assigned(*origin, attribute, seen)
+            yield from _definitions(*origin, seen)
         return
-    yield from _values(definition, attribute)
+    yield definition
     for base in definition.bases:
         written = base.value if isinstance(base, ast.Subscript) else base  # Base[T]
         if isinstance(written, ast.Name):
-            yield from _assigned(module, written.id, attribute, seen)
+            yield from _definitions(module, written.id, seen)
         elif isinstance(written, ast.Attribute) and (origin := _origin(source, ast.unparse(written.value))) is not None:
-            yield from _assigned(".".join(filter(None, origin)), written.attr, attribute, seen)
+            yield from _definitions(".".join(filter(None, origin)), written.attr, seen)
 
 
 def _values(definition: ast.ClassDef, attribute: str) -> Iterator[ast.expr]:

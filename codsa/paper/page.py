@@ -8,9 +8,9 @@ from importlib import resources
 
 import pandas as pd
 
+from codsa.data.metrics import RAW, RECALIBRATED
 from codsa.evidence.wording import DASH, method_name
 from codsa.paper.experiments import EXPERIMENTS
-from codsa.paper.results import RAW, RECALIBRATED
 
 KINDS = {"codsa": "CoDSA", "primary": "chosen by validation", "control": "control", "oracle": "oracle", "": "not run"}
 DIGITS = 4

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from codsa.data.metrics import OVERALL
+from codsa.data.metrics import OVERALL, RAW
 from codsa.errors import CodsaError
 from codsa.io.digests import file_digest
 from codsa.io.names import FITS, GRID, METRICS_TABLE
 from codsa.io.tables import read_parquet
 from codsa.paper.experiments import PaperExperiment
 
-RAW, RECALIBRATED = "raw", "recalibrated"
 PLAIN = "none"
 NEEDED = ("method", "replicate", "region", "metric", "value", "m", "r")
 GRID_COLUMNS = ("r", "m", "m_ratio", "alpha", "validation")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from codsa.data.metrics import RAW, RECALIBRATED
 from codsa.paper.published import Published, of_item
-from codsa.paper.results import PLAIN, RAW, RECALIBRATED, Results
+from codsa.paper.results import PLAIN, Results
 
 NEAR = 0.1
 """Numbers of synthetic rows are compared with the paper's where they differ by this share of it at most."""

@@ -24,6 +24,7 @@ from codsa.readers.stored import read_raw
 from codsa.readers.tables import read_table
 from codsa.settings.images import ImageOptions
 from codsa.settings.sources import Part, Simulation, SimulationSize
+from codsa.settings.tables import TableOptions
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,13 @@ class Origin:
     pattern: str | None = None
 
 
-def read_origin(origin: Origin, images: ImageOptions, simulation: SimulationSize, downloads: Path) -> Raw:
+def read_origin(
+    origin: Origin,
+    images: ImageOptions,
+    simulation: SimulationSize,
+    downloads: Path,
+    table: TableOptions | None = None,
+) -> Raw:
     """Read the rows of an origin.
 
     Parameters
@@ -89,34 +96,41 @@ def read_origin(origin: Origin, images: ImageOptions, simulation: SimulationSize
     simulation : SimulationSize
     downloads : Path
         The folder where downloads are kept.
+    table : TableOptions, optional
+        How tables are written; default: that is found.
 
     Raises
     ------
     CodsaError
-        For both a source and parts, or neither; for options of images or simulations with another source.
+        For both a source and parts, or neither; for options of images, tables or simulations with another source.
     """
+    table = table or TableOptions()
     source = origin.source
     if (source is None) == (not origin.parts):
         raise CodsaError("give either a source, or parts with --part")
     simulated = source is not None and source.startswith(SIMULATION)
     _refuse_idle("simulation", simulation.model_fields_set if not simulated else ())
     if source is None:
-        return read_parts(origin.parts, images)
+        return read_parts(origin.parts, images, table)
     if simulated:
+        _refuse_idle("tables", table.model_fields_set)
         return read_simulation(Simulation(name=source.removeprefix(SIMULATION), **simulation.model_dump()))
     path = local_file(source, origin.sha256, downloads)
     if holds_images(path):
+        _refuse_idle("tables", table.model_fields_set)
         return read_parts([Part(path=path, labels=origin.labels, pattern=origin.pattern)], images)
     _refuse_idle("images", images.model_fields_set - {"on_unreadable"})
     _refuse_idle("images", [name for name in ("labels", "pattern") if getattr(origin, name) is not None])
     notes: list[str] = []
-    table = read_raw(path, origin.sha256, notes)
-    return Raw(table, {"file": path.name, "sha256": file_digest(path)}, _logged(notes))
+    rows = read_raw(path, origin.sha256, notes, table)
+    return Raw(rows, {"file": path.name, "sha256": file_digest(path)}, _logged(notes))
 
 
 def _refuse_idle(section: str, options: Collection[str]) -> None:
     if options:
-        raise CodsaError(f"--{min(options)}: is for {section}, and the source holds none; leave it out")
+        raise CodsaError(
+            f"--{min(options).replace('_', '-')}: is for {section}, and the source holds none; leave it out"
+        )
 
 
 def local_file(source: str, sha256: str | None, downloads: Path) -> Path:
@@ -141,21 +155,22 @@ def _logged(notes: list[str]) -> list[str]:
     return notes
 
 
-def read_parts(parts: Sequence[Part], options: ImageOptions) -> Raw:
+def read_parts(parts: Sequence[Part], options: ImageOptions, table: TableOptions | None = None) -> Raw:
     """Read images (see `codsa.readers.image_tables.read_images`), or tables, whose rows are concatenated."""
     for path in [path for part in parts for path in (part.path, part.labels) if path is not None]:
         refuse_irregular(path)
     if not any(holds_images(part.path) for part in parts):
-        return _read_tables(parts)
+        return _read_tables(parts, table)
+    _refuse_idle("tables", table.model_fields_set if table else ())
     from codsa.readers.image_tables import read_images
 
-    table, notes = read_images(parts, options)
-    table, respelt = composed_table(table)
+    rows, notes = read_images(parts, options)
+    rows, respelt = composed_table(rows)
     files = [path for part in parts for path in (part.path, part.labels) if path is not None]
-    return Raw(table, {"images": {path.name: tree_digest(path) for path in files}}, notes + _logged(respelt))
+    return Raw(rows, {"images": {path.name: tree_digest(path) for path in files}}, notes + _logged(respelt))
 
 
-def _read_tables(parts: Sequence[Part]) -> Raw:
+def _read_tables(parts: Sequence[Part], options: TableOptions | None) -> Raw:
     """Read tables; a column is missing in the rows of a table that lacks it."""
     tables: list[pd.DataFrame] = []
     notes: list[str] = []
@@ -163,7 +178,7 @@ def _read_tables(parts: Sequence[Part]) -> Raw:
         image_options = [name for name in ("labels", "pattern", "column", "arrays", "split") if getattr(part, name)]
         if image_options:
             raise CodsaError(f"{part.path}: part: '{image_options[0]}' is for images, and this is a table")
-        tables.append(read_table(part.path, notes=notes).assign(**part.columns))
+        tables.append(read_table(part.path, notes=notes, options=options).assign(**part.columns))
     origin = {"tables": {part.path.name: file_digest(part.path) for part in parts}}
     return Raw(stacked(tables), origin, _logged(notes))
 

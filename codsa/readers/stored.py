@@ -16,23 +16,27 @@ from codsa.data.unicode import composed, composed_values, respelt_note
 from codsa.errors import CodsaError
 from codsa.io.files import refuse_irregular
 from codsa.readers.tables import check_file, check_table, is_parquet, parquet_names, read_exact, read_table
+from codsa.settings.tables import TableOptions
 
 
-def read_raw(path: Path, sha256: str | None = None, notes: list[str] | None = None) -> pd.DataFrame | Path:
-    """Read a table as `read_table` does, but leave a large Parquet file where it is.
+def read_raw(
+    path: Path, sha256: str | None = None, notes: list[str] | None = None, options: TableOptions | None = None
+) -> pd.DataFrame | Path:
+    """Read a table as `read_table` does, but leave a large Parquet file where it is, and its texts as they are.
 
     Parameters
     ----------
-    path, sha256, notes
-        As `read_table` takes them.
+    path, sha256, notes, options
+        As `read_table` takes them. Marks and formats that the user says are for tables that are read into memory.
 
     Returns
     -------
     DataFrame of shape (n, d), or Path
     """
     refuse_irregular(path)
-    if not is_parquet(path) or not is_large(path):
-        return read_table(path, sha256, notes)
+    said = options is not None and bool(options.missing or options.numbers or options.dates)
+    if not is_parquet(path) or said or not is_large(path):
+        return read_table(path, sha256, notes, options)
     check_file(path, sha256)
     return path
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from codsa.data.metrics import OVERALL
-from codsa.evidence.records import RAW, RECALIBRATED
+from codsa.data.metrics import OVERALL, RAW, RECALIBRATED
 from codsa.evidence.studies import EvaluationResults, StudyResults
 from codsa.evidence.wording import arrow, metric_name
 from codsa.report.cells import mean_cell, study_decimals

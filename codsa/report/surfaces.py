@@ -12,8 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
-from codsa.data.metrics import HIGHER_IS_BETTER
-from codsa.evidence.records import RAW
+from codsa.data.metrics import HIGHER_IS_BETTER, RAW
 from codsa.evidence.studies import PLAIN, EvaluationResults, StudyResults
 from codsa.evidence.wording import better_word, method_name, metric_name
 from codsa.report.drawing import COLOURS, GREY, INK, LIGHT_GREY, MARKERS, is_number, label, new_figure, short_ticks

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from codsa.data.allocation import generation_error_index
-from codsa.data.metrics import OVERALL, metrics_for
+from codsa.data.metrics import COLUMNS, OVERALL, RAW, RECALIBRATED, metrics_for
 from codsa.data.pool import load_pool
 from codsa.data.rows import AnyDataset, in_memory
 from codsa.data.split import TEST, VALIDATION, Split, role_sizes, training_schema
@@ -34,7 +34,7 @@ from codsa.modalities.compare import compare
 from codsa.settings.evaluation import Evaluation
 from codsa.stages.fits import Choice, Fits, choose, read_fits
 from codsa.stages.predictions import prediction_columns, read_predictions
-from codsa.stages.scoring import COLUMNS, RAW, RECALIBRATED, EvaluationSet, evaluation_set, tuned_thresholds
+from codsa.stages.scoring import EvaluationSet, evaluation_set, tuned_thresholds
 
 
 @dataclass(frozen=True)

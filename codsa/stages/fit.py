@@ -17,7 +17,7 @@ import pandas as pd
 from codsa.data.allocation import domain_adaptation_index
 from codsa.data.choice import GENERATOR, NONE, WEIGHTS, Candidate, simplest
 from codsa.data.grid import GridPoint, points, real_rows
-from codsa.data.metrics import OVERALL
+from codsa.data.metrics import COLUMNS, OVERALL, RAW, RECALIBRATED
 from codsa.data.pool import Pool
 from codsa.data.rows import AnyDataset, in_memory
 from codsa.data.schema import Schema
@@ -37,7 +37,7 @@ from codsa.io.tables import write_parquet
 from codsa.settings.estimator import EstimatorSpec
 from codsa.settings.grid import Grid
 from codsa.stages.predictions import prediction_columns
-from codsa.stages.scoring import COLUMNS, RAW, RECALIBRATED, EvaluationSet, evaluation_set, target_shares
+from codsa.stages.scoring import EvaluationSet, evaluation_set, target_shares
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from codsa.data.choice import GENERATOR, NONE, WEIGHTS, Candidate, simplest
-from codsa.data.metrics import OVERALL, check_metric
+from codsa.data.metrics import COLUMNS, OVERALL, RAW, check_metric
 from codsa.data.pool import Pool
 from codsa.data.rows import AnyDataset
 from codsa.data.split import Split
@@ -26,7 +26,7 @@ from codsa.io.records import parse_as, read_as
 from codsa.io.seeds import SeedContext
 from codsa.io.tables import read_parquet
 from codsa.stages.predictions import read_predictions
-from codsa.stages.scoring import COLUMNS, RAW, EvaluationSet
+from codsa.stages.scoring import EvaluationSet
 
 FITS_COLUMNS = (
     "estimator",

@@ -16,9 +16,6 @@ from codsa.estimators import Predictor, WeightedRows
 from codsa.estimators.base import target_vector, weighted_rows
 from codsa.estimators.recalibration import Thresholds, label_shares, thresholds
 
-RAW, RECALIBRATED = "raw", "recalibrated"
-COLUMNS = (RAW, RECALIBRATED)
-"""Every arm is judged twice: as it was fitted, and after the recalibration that all arms get alike."""
 DECISIONS = ("balanced-accuracy", "f1", "kappa", "quadratic-kappa")
 """Metrics of decisions, for which thresholds are tuned on validation rows."""
 

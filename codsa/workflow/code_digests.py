@@ -95,6 +95,13 @@ def closure(modules: Iterable[str]) -> set[str]:
     return reached
 
 
+def libraries(modules: Iterable[str]) -> list[str]:
+    """Return the modules of others that modules of the package import, when they are imported or called."""
+    trees = [(_tree(name), name if _is_package(name) else name.rpartition(".")[0]) for name in modules]
+    named = {name for tree, package in trees if tree is not None for name, _ in _imports(tree, package)}
+    return sorted(name for name in named if not _is_ours(name))
+
+
 def forget() -> None:
     """Forget the files that were read, so that the next digest reads them again."""
     for cached in (stage_digest, _path, _tree, _references, _code):
@@ -104,6 +111,11 @@ def forget() -> None:
 def _counts(module: str, named: set[str]) -> bool:
     """Say whether a module that a function imports belongs to a stage that names `named`."""
     return module not in OPTIONAL or OPTIONAL[module] in named
+
+
+def _is_package(module: str) -> bool:
+    path = _path(module)
+    return path is not None and path.name == "__init__.py"
 
 
 def _is_ours(module: str) -> bool:

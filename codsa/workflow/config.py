@@ -24,6 +24,7 @@ from codsa.settings.regions import RegionRule
 from codsa.settings.section import Section, validated
 from codsa.settings.sources import Part, Simulation
 from codsa.settings.split import SplitOptions
+from codsa.settings.tables import TableOptions
 from codsa.settings.texts import TextOptions
 from codsa.settings.types import FOLDER_PATH, FolderPath, ImageAddress, Name, Title
 from codsa.workflow.methods import Method, expanded
@@ -37,6 +38,7 @@ class Data(ColumnOptions):
     url: str | None = Field(default=None, description="table to download; needs sha256")
     sha256: str | None = Field(default=None, description="checksum of the file")
     parts: list[Part] | None = Field(default=None, min_length=1, description="tables, or images, of several places")
+    table: TableOptions = TableOptions()
     images: ImageOptions = ImageOptions()
     texts: TextOptions | None = Field(default=None, description="texts, with their embeddings")
     simulation: Simulation | None = None
@@ -170,6 +172,11 @@ class Config(Section):
     container: ImageAddress | None = Field(
         default=f"containers/codsa-{__version__}.sif",
         description="Apptainer image of the toolkit, used with `--sdm apptainer`: a path, an address, or none",
+    )
+    forks: bool = Field(
+        default=True,
+        description="on one machine, run stages as forks of a process that has the libraries loaded; false: start "
+        "Python anew for each",
     )
     experiments: list[str] = Field(min_length=1, description="experiment files, relative to the working folder")
 

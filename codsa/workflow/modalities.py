@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from codsa.readers.places import holds_images
+from codsa.readers.spreadsheets import SUFFIXES
+from codsa.readers.text_tables import JSON_LINES, SEPARATORS
 from codsa.settings.registry import MODALITIES
 from codsa.workflow.code_digests import IMAGES, OPTIONAL, TEXTS
 from codsa.workflow.commands import options
 from codsa.workflow.config import Data
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json")
+TABLE_SUFFIXES = (*SEPARATORS, *JSON_LINES, *SUFFIXES)
 """A download or a missing file with another suffix may hold images."""
 
 

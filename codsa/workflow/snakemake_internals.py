@@ -6,6 +6,7 @@ function in a workflow and fails where a release of Snakemake has changed what t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from copy import copy
 from typing import Any
@@ -14,6 +15,14 @@ from typing import Any
 def is_main(workflow: Any) -> bool:
     """Say whether this process plans the run; others are jobs."""
     return bool(workflow.is_main_process)
+
+
+def asked_for() -> list[str]:
+    """Return the words of the command line: rules and files to make, and in a job its rule with its wildcards.
+
+    Snakemake knows its targets only once it has read the Snakefile.
+    """
+    return sys.argv[1:]
 
 
 def executor_name(workflow: Any) -> str:

@@ -47,6 +47,14 @@ class StageCode:
                 _check_module_exists(role, name)
         return self
 
+    def all_stages(self) -> list[str]:
+        """Name the code of all stages."""
+        study, kinds = self.study, [kind for name in self.study.generators for kind in self.study.transfers(name)]
+        names = [name for data in study.row_sets for name in self.prepare(data)]
+        names += [name for kind in kinds for name in self.pretrain(kind)]
+        names += [name for generator in study.generators for name in self.sample(generator) + self.train(generator)]
+        return list(dict.fromkeys([*names, *self.split(), *self.fit(), *self.evaluate(), *self.report()]))
+
     def prepare(self, data: Data) -> list[str]:
         """Name the code that reads a dataset."""
         return ["codsa.cli.prepare", *reader_code(data)]

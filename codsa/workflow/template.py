@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
-import yaml
 
-from codsa.data.preparation import prepare
-from codsa.data.schema import Schema
 from codsa.errors import CodsaError
 from codsa.io.files import atomic_write
 from codsa.io.yamls import parse_yaml
-from codsa.readers.tables import read_table
-from codsa.settings.columns import ColumnOptions
-from codsa.settings.regions import RegionRule
 from codsa.settings.section import validated
+from codsa.settings.tables import TableOptions
 from codsa.workflow.config import Experiment
+from codsa.workflow.inspection import inspect
+from codsa.workflow.template_methods import methods_text
+from codsa.workflow.yaml_text import comment, quote
 
 TEMPLATE = """\
 # {name}: {rows} rows, {task} of '{target}', written by `codsa new` for you to edit.
@@ -33,36 +31,28 @@ data:
   target: {target_text}
   task: {task}           # inferred; classification or regression
   # group: patient_id    # rows of one value share one role
-  columns: {{}}            # inferred as below; to correct, drop the {{}} and the # of a line
+  table:                 # how the file is written; nothing else is guessed
+{table}
+{notes}  columns: {no_columns}            # inferred as below; to correct, {correct}
 {columns}
 
 regions:                 # a partition of the sample space; they hold {counts} rows
 {regions}
 
-split:
-  law: balanced          # Q, the law under which the model is evaluated: balanced, training, or {{region: weight}}
-  validation: 0.2        # a share of every region, or a number of rows drawn under Q
-  test: 0.2
-
-methods: [none, weighted, bootstrap, {neighbours}, non-adaptive, codsa, codsa-reuse]
-# Beside them stand the controls that a gain must survive (controls: [] leaves them out), control-auto, which chooses
-# among the controls on validation rows, and codsa-auto, which chooses among everything, to add nothing included.
-primary: codsa-auto      # the method that the verdict is about
-
-grid:                    # the grid of λ = (r, m, α); validation rows alone choose λ
-  r: [0.8, 1.0]          # share of the training rows that the generator sees
-  m: [0.0, 0.25, 0.5, 1.0]   # synthetic rows, as a multiple of the training rows; 0 adds nothing
-  alpha: [balance, target]   # their regions: Eq. (5), as under Q, or a weight for the region in focus
-
-generators:
-  tabular-diffusion: {{steps: 2000, batch: 256}}
-
-estimator:
-  name: gradient-boosting    # random-forest, logistic, mlp, or any module:Class of scikit-learn's protocol
-"""
+{methods}"""
 
 
-def write_experiment(table: Path, target: str, region: str | None, name: str | None, out: Path | None) -> Path:
+def write_experiment(
+    table: Path,
+    target: str,
+    region: str | None,
+    name: str | None,
+    out: Path | None,
+    *,
+    options: TableOptions | None = None,
+    keep: Collection[str] = (),
+    drop: Collection[str] = (),
+) -> Path:
     """Infer the schema of a table and write its experiment file.
 
     Parameters
@@ -70,11 +60,15 @@ def write_experiment(table: Path, target: str, region: str | None, name: str | N
     table : Path
     target : str
     region : str, optional
-        The column whose values are the regions.
+        The column whose values are the regions; ranges of a continuous one.
     name : str, optional
         The study's name; the file's stem if not given.
     out : Path, optional
         The file to write; NAME.yaml if not given. An existing file is not overwritten.
+    options : TableOptions, optional
+        What the user says of how the table is written; the rest is found, and all of it is written down.
+    keep, drop : collections of str
+        The only columns to use beside target and region, or columns to leave out.
 
     Returns
     -------
@@ -84,58 +78,28 @@ def write_experiment(table: Path, target: str, region: str | None, name: str | N
     path = out or Path(f"{title}.yaml")
     if path.exists() or path.is_symlink():
         raise CodsaError(f"{path}: is there already; give another --out")
-    rule = RegionRule(by="column", column=region) if region else RegionRule()
-    rows, schema = prepare(read_table(table), ColumnOptions(target=target), rule)
-    counts = np.bincount(schema.regions.assign(rows)).tolist()
+    found = inspect(table, target, region, options or TableOptions(), keep, drop)
+    counts = np.bincount(found.schema.regions.assign(found.rows)).tolist()
     text = TEMPLATE.format(
-        name=_quote(title),
-        rows=len(rows),
-        task=schema.task,
-        target=_comment(target),
-        target_text=_quote(target),
-        path=_quote(str(table)),
-        columns=_columns(schema),
-        regions=_regions(schema, region),
+        name=quote(title),
+        rows=len(found.rows),
+        task=found.schema.task,
+        target=comment(target),
+        target_text=quote(target),
+        path=quote(str(table)),
+        table=found.table_lines,
+        notes=found.note_lines,
+        no_columns="" if found.left_out else "{}",
+        correct="drop the # of a line" if found.left_out else "drop the {} and the # of a line",
+        columns=found.column_lines,
+        regions=found.region_lines,
         counts=", ".join(str(c) for c in counts),
-        neighbours="smote, adasyn" if schema.task == "classification" else "smote, smogn",
+        methods=methods_text(title, found.schema.task, counts, ("", "")),
     )
     _check(text, path)
     with atomic_write(path) as staged:
         staged.write_text(text, encoding="utf-8")
     return path
-
-
-def _quote(text: str) -> str:
-    """Return text as YAML: quoted where it is not plain, or where YAML would read a number, a boolean or null."""
-    if re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./-]*", text) and _reads_as_itself(text):
-        return text
-    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf).strip()
-
-
-def _reads_as_itself(text: str) -> bool:
-    return parse_yaml(text, text) == text and next(iter(parse_yaml(f"{text}: 0", text))) == text
-
-
-def _comment(text: str) -> str:
-    """Return text with blanks for the characters that would end a comment."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
-def _columns(schema: Schema) -> str:
-    lines = []
-    for column in schema.columns:
-        if column.role != "target":
-            note = f"   # {column.note}" if column.note else ""
-            lines.append(f"    # {_quote(column.name)}: {{type: {column.type}, role: {column.role}}}{note}")
-    return "\n".join(lines)
-
-
-def _regions(schema: Schema, region: str | None) -> str:
-    names = _comment(", ".join(schema.regions.names))
-    if region is not None:
-        return f"  by: column            # {names}\n  column: {_quote(region)}"
-    by = "class" if schema.task == "classification" else "quantile"
-    return f"  by: {by}            # {names}; or column, quantile, range, expression"
 
 
 def _check(text: str, path: Path) -> None:

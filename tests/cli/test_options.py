@@ -149,6 +149,7 @@ def bases(study: Path, out: Path) -> dict[str, Base]:
     to = ("--out", str(out))
     model = [("--reserve", "all"), ("--r", "0.5"), ("--m", "0.1"), ("--set", "max_iter=3")]
     calls = {
+        "run": [("", f"{study}/toy.yaml"), ("--dry-run",)],  # refused, once all options are read: its table is missing
         "new": [("", f"{study}/raw.csv"), ("--target", "y"), to],
         "download": [("", "mnist"), to],
         "prepare": [("", f"{study}/raw.csv"), to],

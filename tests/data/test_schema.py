@@ -176,16 +176,20 @@ def test_corrections_win(said: dict[str, dict[str, str]], name: str, expected: t
         ({"target": "y", "columns": {"void": {"role": "feature"}}}, "column 'void' .*every value is missing"),
         ({"target": "y", "columns": {"void": {"type": "numeric"}}}, "column 'void' .*every value is missing"),
         ({"target": "same"}, r"target 'same' is constant \(1\)"),
-        ({"target": "gaps"}, "target 'gaps': missing in 1 rows"),
     ],
 )
 def test_wrong_declarations_are_refused(declared: dict[str, Any], message: str) -> None:
-    frame = table(
-        x=[1.5, 2.5] * 30, group=["u", "v"] * 30, void=np.nan, same=1, gaps=[np.nan] + [1.0, 2.5] * 29 + [3.5]
-    )
+    frame = table(x=[1.5, 2.5] * 30, group=["u", "v"] * 30, void=np.nan, same=1)
     frame["day"] = pd.date_range("2020-01-01", periods=60)
     with pytest.raises(CodsaError, match=message):
         prepare(frame, ColumnOptions.read(declared, "data"), ALL)
+
+
+def test_rows_without_a_target_are_left_out_with_a_note() -> None:
+    frame = pd.DataFrame({"x": np.arange(60) / 4, "y": [None, "a", "b"] * 20})
+    rows, schema = prepare(frame, ColumnOptions(target="y"), ALL)
+    assert rows["x"].tolist() == [i / 4 for i in range(60) if i % 3] and rows.index.tolist() == list(range(40))
+    assert "target 'y': missing in 20 of 60 rows, which are left out" in schema.notes
 
 
 def test_without_features_there_is_nothing_to_learn_from() -> None:

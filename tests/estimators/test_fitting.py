@@ -241,3 +241,8 @@ def test_mean_probabilities_have_the_shares_of_these_weights(
     effective = effective_rows(spec, rows).weight
     predicted = fit(spec, rows, layout=replace(LAYOUT, steps_rows=1500))[0].predict(random.normal(size=(2000, 3)))
     assert predicted[:, 1].mean() == pytest.approx(effective[y == 1].sum() / effective.sum(), abs=0.06)
+
+
+def test_a_balanced_forest_rules_no_class_out() -> None:
+    fitted = fit(EstimatorSpec(name="balanced-forest", settings={"n_estimators": 5}))[0]
+    assert fitted.predict(VALIDATION.x).min() == pytest.approx(1 / 7)

@@ -108,6 +108,12 @@ def test_tuning_starts_from_the_sources_weights(tmp_path: Path) -> None:
     assert first[0] < 0.9 * first[1]
 
 
+def test_the_papers_own_generator_can_start_from_a_source_set(tmp_path: Path) -> None:
+    small = {key: value for key, value in TINY.items() if key not in ("labels", "sampler_steps")}
+    folder = pretrained(tmp_path / "source", "denoiser", simulated(200, 1), generator="vp-diffusion", **small)
+    assert len(tuned(folder, simulated(100, 0), "vp-diffusion", **small).sample(0, 5, stream(0, "s"))) == 5
+
+
 def test_the_source_must_have_the_datas_columns(tmp_path: Path) -> None:
     folder = pretrained(tmp_path / "source", "denoiser", simulated(100, 1, "undersampled-regression"), **TINY)
     with pytest.raises(CodsaError, match="models columns"):

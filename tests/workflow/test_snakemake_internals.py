@@ -31,6 +31,7 @@ rule alone:
 onstart:
     jobs = [(sorted(m.rule.name for m in members), job.is_group()) for job, members in internals.planned_jobs(workflow)]
     seen = {
+        "asked": "all" in internals.asked_for(),
         "main": internals.is_main(workflow),
         "executor": internals.executor_name(workflow),
         "containers": internals.uses_containers(workflow),
@@ -47,6 +48,7 @@ def test_snakemake_says_what_the_rules_ask(tmp_path: Path) -> None:
     (tmp_path / "Snakefile").write_text("from pathlib import Path\n" + SNAKEFILE)
     run = snakemake(
         tmp_path,
+        "all",
         *(
             "-s",
             str(tmp_path / "Snakefile"),
@@ -61,6 +63,7 @@ def test_snakemake_says_what_the_rules_ask(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr[-3000:]
     assert json.loads((tmp_path / "seen.json").read_text()) == {
+        "asked": True,
         "main": True,
         "executor": "local",
         "containers": False,

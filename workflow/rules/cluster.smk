@@ -6,6 +6,8 @@ from codsa.workflow import snakemake_internals
 
 from codsa.workflow import preflight
 
+from codsa.workflow import stage_processes
+
 from codsa.io import verify
 
 SLURM = "slurm"
@@ -192,6 +194,17 @@ if uses_image() and IS_MAIN:
         raise WorkflowError(str(error)) from None
 
 
+def start_stages():
+    """Start the stage server, where all stages run on this machine and outside images."""
+    local = snakemake_internals.executor_name(workflow) == "local" and not uses_image()
+    if not local or not SETTINGS.forks:
+        return
+    count = sum(len(members) for _, members in snakemake_internals.planned_jobs(workflow))
+    names = [name for label in studies_at_hand() for name in STAGE_CODE[label].all_stages()]
+    stage_processes.fork_stages(names, count)
+
+
 onstart:
     if IS_MAIN:
         check_start()
+        start_stages()

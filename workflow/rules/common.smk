@@ -5,13 +5,15 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from codsa.cli.table_check import check_table
 from codsa.errors import CodsaError
 from codsa.paper.experiments import runnable
 from codsa.settings.section import validated
 from codsa.settings.types import NAME
 from codsa.workflow.code_digests import stage_digest
 from codsa.workflow.config import Config, load_experiment
-from codsa.workflow import modalities
+from codsa.workflow import modalities, snakemake_internals
+from codsa.workflow.reported import unreported
 from codsa.workflow.stage_code import StageCode
 from codsa.workflow.study import Study, raw_files
 
@@ -19,19 +21,34 @@ from codsa.workflow.study import Study, raw_files
 gc.set_threshold(100_000, 50, 50)
 
 
+def asks_for_paper(results, own):
+    """Whether the run, or the job, is asked for `paper`, or for a file of a study that config.yaml does not name."""
+    others = [
+        word
+        for word in snakemake_internals.asked_for()
+        if not any(label in word for label in own)
+        and (word.startswith(f"{results}/") or "study=" in word)
+    ]
+    return bool(others) or "paper" in snakemake_internals.asked_for()
+
+
 def load_studies():
-    """Read config.yaml, the experiments that it names, and those of the paper that can be run."""
+    """Read config.yaml, the experiments that it names, and where they are asked for those of the paper."""
     try:
         configuration = validated(Config, config, "config.yaml")
         experiments = [
             load_experiment(Path(file), configuration.scale) for file in configuration.experiments
         ]
-        paper = runnable(configuration.scale)
+        asked = asks_for_paper(configuration.results, [label for label, _ in experiments])
+        paper = runnable(configuration.scale) if asked else {}
         loaded = {**paper, **dict(experiments)}
         studies = {
             label: Study(label, experiment).checked() for label, experiment in loaded.items()
         }
         code = {label: StageCode(study).checked() for label, study in studies.items()}
+        if snakemake_internals.is_main(workflow):
+            for label, study in studies.items():
+                check_table(study, Path(configuration.results) / label)
     except CodsaError as error:
         raise WorkflowError(str(error)) from None
     own = list(dict.fromkeys(label for label, _ in experiments))
@@ -40,7 +57,7 @@ def load_studies():
     return configuration, studies, code, own, list(paper)
 
 
-# OWN are the labels of config.yaml's experiments, PAPER those of the paper's that have this scale and whose data are there.
+# OWN are the labels of config.yaml's experiments, PAPER those of the paper's that have this scale and whose data are there, where they are asked for.
 SETTINGS, STUDIES, STAGE_CODE, OWN, PAPER = load_studies()
 RESULTS = SETTINGS.results
 STUDY = f"{RESULTS}/{{study}}"
@@ -66,9 +83,18 @@ wildcard_constraints:
 
 
 # `logged FILE COMMAND…` runs a command and writes its output to a log; after a failure it prints the log's last lines.
+# `staged COMMAND…` lets the stage server run it, where there is one and the command is one of its installation.
 shell.prefix("""
     set -euo pipefail
-    logged() {{ local log=$1; shift; "$@" >"$log" 2>&1 || {{ tail -n 5 "$log" >&2; exit 2; }}; }}
+    staged() {{
+        if [ -S "${{CODSA_STAGES:-}}" ]; then
+            case "$(command -v "$1" || true)" in
+                ""|"${{CODSA_PYTHON%/*}}/$1") set -- "$CODSA_PYTHON" -I -S "$CODSA_CLIENT" "$@" ;;
+            esac
+        fi
+        "$@"
+    }}
+    logged() {{ local log=$1; shift; staged "$@" >"$log" 2>&1 || {{ tail -n 5 "$log" >&2; exit 2; }}; }}
     """)
 
 

@@ -42,6 +42,7 @@ class VpDiffusion(TabularDiffusion):
 
     network = NoisePredictor
     embedding_width = EMBEDDING_WIDTH
+    pretraining = {}  # it has no dependencies to leave out
 
     def __init__(
         self,
