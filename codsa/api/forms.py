@@ -96,7 +96,7 @@ def _pairs(values: pd.Series) -> Any:
 def _dense(values: pd.Series) -> pd.Series:
     """Return a column without sparsity or categories; objects that are all numbers as numbers."""
     if isinstance(values.dtype, pd.SparseDtype):
-        return values.sparse.to_dense()
+        return pd.Series(values.to_numpy(dtype=values.dtype.subtype), index=values.index)
     if isinstance(values.dtype, pd.CategoricalDtype):
         return values.astype(object)
     return values.infer_objects() if values.dtype == object else values
@@ -121,8 +121,8 @@ def _kind(name: str, values: pd.Series) -> str:
     nested = next((v for v in present if isinstance(v, list | tuple | set | dict | np.ndarray)), None)
     if nested is not None:
         raise _NestedError(
-            f"column '{name}': argument must be a string or a real number, not '{type(nested).__name__}'; give one value "
-            "per cell"
+            f"column '{name}': argument must be a string or a real number, not '{type(nested).__name__}'; give one "
+            "value per cell"
         )
     return LABEL
 

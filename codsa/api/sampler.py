@@ -48,8 +48,8 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
         Keyword arguments of a generator that is given by name.
     regions : str, int, dict, callable or None, default=None
         What takes the place of the class: a column of X by name or place; a dict as the section `regions` of an
-        experiment, {'by': 'quantile', 'quantiles': 4, 'column': 'age'}, where no column means the target; or a function of
-        X, or of X and y, that names each row's region. A continuous y needs one of these.
+        experiment, {'by': 'quantile', 'quantiles': 4, 'column': 'age'}, where no column means the target; or a
+        function of X, or of X and y, that names each row's region. A continuous y needs one of these.
     m : int, float or None, default=None
         Synthetic rows, a whole number of them or a multiple of n; they are shared out by `alpha`, and
         `sampling_strategy` is not read.

@@ -421,7 +421,9 @@ def _object_kind(unfitted: Any) -> EstimatorKind:
     def build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Any:
         from sklearn.base import clone
 
-        return clone(unfitted, safe=False).set_params(**dict.fromkeys(free, seed)) if free else clone(unfitted, safe=False)
+        return (
+            clone(unfitted, safe=False).set_params(**dict.fromkeys(free, seed)) if free else clone(unfitted, safe=False)
+        )
 
     return EstimatorKind(build, "none", seeded=lambda settings: bool(free))
 

@@ -2,6 +2,8 @@
 
 PREPARE, SPLIT, TRAIN, PRETRAIN = "prepare", "split", "train-gen", "pretrain"
 INVERTER, SAMPLE, FIT, EVALUATE, REPORT = "inverter", "sample", "fit", "eval", "report"
+MODEL, EXPORT = "model", "export"
+"""Of a saved model of the Python interface, and of what codsa export writes."""
 
 MANIFEST = "manifest.json"
 """Of an artefact that is a folder of its own."""

@@ -232,7 +232,9 @@ def fit_grid(
         log.info("fitting %s at %d grid points, r = %s", label, len(sets[0]), r)
         predictors = _fit(_share(spec, len(fit_folds)), sets, validation, layout, seeds, cores)
         scored = [
-            scorer.scored(predictor, spec, [fold_sets[k] for fold_sets in sets], point_record(fit_folds[0].points[k], r))
+            scorer.scored(
+                predictor, spec, [fold_sets[k] for fold_sets in sets], point_record(fit_folds[0].points[k], r)
+            )
             for k, predictor in enumerate(predictors)
         ]
         fits[label] = EstimatorFits(spec, scored, {column: scorer.choice(scored, column) for column in COLUMNS})

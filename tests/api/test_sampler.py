@@ -18,7 +18,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks as parametriz
 from codsa import CoDSAOverSampler
 from codsa.generators.tables.gaussian import Gaussian
 
-CHEAP = [CoDSAOverSampler(generator="gaussian", random_state=0), CoDSAOverSampler(generator="bootstrap", random_state=0)]
+CHEAP = [
+    CoDSAOverSampler(generator="gaussian", random_state=0),
+    CoDSAOverSampler(generator="bootstrap", random_state=0),
+]
 
 
 @parametrize_with_checks(CHEAP)
@@ -138,7 +141,9 @@ def test_a_function_parts_the_rows() -> None:
     y = (x["a"] + random.normal(size=120) > 0).to_numpy()
     made = sampler(regions=lambda x: np.where(x["a"] > 1, "far", "near"))
     x_new, _ = made.fit_resample(x, y)
-    assert ((x_new["a"] > 1) == (made.regions_ == "far")).all() and len(set(Counter(made.regions_.tolist()).values())) == 1
+    assert ((x_new["a"] > 1) == (made.regions_ == "far")).all() and len(
+        set(Counter(made.regions_.tolist()).values())
+    ) == 1
     of_both = sampler(regions=lambda x, y: y & (x["a"] < 1)).fit(x, y)
     assert set(of_both.sampling_strategy_) == {"True"}
     with pytest.raises(ValueError, match="119 regions of 120 rows"):
