@@ -7,9 +7,11 @@ from collections.abc import Callable
 from codsa.cli import (
     check,
     download,
+    export,
     fit,
     new,
     paper,
+    predict,
     prepare,
     report,
     run,
@@ -48,6 +50,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "eval": evaluating.evaluate,
     "report": report.report,
     "summary": summary.summary,
+    "export": export.export,
+    "predict": predict.predict,
     "paper": paper.paper,
     "check": check.check,
 }

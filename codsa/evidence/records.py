@@ -27,6 +27,10 @@ class ChosenRecord:
         Number of averaged fits.
     pool_weight : float
         Weight of a synthetic row relative to a real one.
+    fits : str
+        The folder of the fits that hold it, within the replicate's.
+    point : int
+        Its place among them.
     """
 
     m: int
@@ -42,6 +46,8 @@ class ChosenRecord:
     steps: int | None = None
     members: int = 1
     pool_weight: float = 1.0
+    fits: str = ""
+    point: int = -1
 
 
 @dataclass(frozen=True)

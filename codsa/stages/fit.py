@@ -125,6 +125,26 @@ class TrainingSet:
     pi: np.ndarray
 
 
+@dataclass(frozen=True)
+class TrainingTable:
+    """The rows of one grid point in one fold, in the schema's types.
+
+    Attributes
+    ----------
+    rows : DataFrame of shape (n, d)
+        The modelled columns.
+    real : int
+        The number of real rows, which stand first.
+    weight : ndarray of shape (n,)
+    region : ndarray of int64, shape (n,)
+    """
+
+    rows: pd.DataFrame
+    real: int
+    weight: np.ndarray
+    region: np.ndarray
+
+
 class TrainingSets:
     """Puts together the rows of grid points.
 
@@ -149,7 +169,16 @@ class TrainingSets:
         return in_memory(self.dataset.part(self.split.rows(TRAIN)))
 
     def of(self, point: GridPoint, fit_fold: FitFold) -> TrainingSet:
-        """Return the rows of a grid point: real ones first, then the pool's."""
+        """Return the rows of a grid point as estimators take them."""
+        table = self.table(point, fit_fold)
+        rows = self.weighted_rows(table.rows, table.weight)
+        if self.grid.domain:
+            rows = rows.with_domain(np.arange(len(table.rows)) >= table.real)
+        pi = np.bincount(table.region, weights=table.weight, minlength=len(self.split.q)) / table.weight.sum()
+        return TrainingSet(rows, table.real, pi)
+
+    def table(self, point: GridPoint, fit_fold: FitFold) -> TrainingTable:
+        """Return the rows of a grid point in the schema's types: real ones first, then the pool's."""
         every = self.split.rows(TRAIN)
         real = every if point.m == 0 else fit_fold.real
         frame = self.training if len(real) == len(every) else self.training[np.isin(every, real)]
@@ -159,11 +188,7 @@ class TrainingSets:
             frame = pd.concat([frame, synthetic], ignore_index=True)
             weight = np.r_[weight, np.full(len(synthetic), point.pool_weight)]
             region = np.r_[region, np.repeat(np.arange(len(point.counts)), point.counts)]
-        rows = self.weighted_rows(frame, weight)
-        if self.grid.domain:
-            rows = rows.with_domain(np.arange(len(frame)) >= len(real))
-        pi = np.bincount(region, weights=weight, minlength=len(self.split.q)) / weight.sum()
-        return TrainingSet(rows, len(real), pi)
+        return TrainingTable(frame, len(real), weight, region)
 
     def weighted_rows(self, frame: pd.DataFrame, weight: np.ndarray) -> WeightedRows:
         """Return rows in the schema's types as the arrays that estimators compute with."""
@@ -216,7 +241,7 @@ def fit_grid(
     dict of label to EstimatorFits
     """
     check_ratio(r)
-    fit_folds = _fit_folds(dataset, split, pools, r=r, grid=grid)
+    fit_folds = fit_folds_of(dataset, split, pools, r=r, grid=grid)
     schema = training_schema(dataset, split)
     training_sets = TrainingSets(dataset, split, schema, grid, weighted)
     sets = [[training_sets.of(point, fold) for point in fold.points] for fold in fit_folds]
@@ -350,7 +375,7 @@ def check_pool(pool: Pool, dataset: AnyDataset, split: Split, r: float) -> None:
         raise CodsaError(f"the pool comes from a generator trained at r = {pool.r}, not {r}; give --r {pool.r}")
 
 
-def _fit_folds(dataset: AnyDataset, split: Split, pools: Sequence[Pool], r: float, grid: Grid) -> list[FitFold]:
+def fit_folds_of(dataset: AnyDataset, split: Split, pools: Sequence[Pool], r: float, grid: Grid) -> list[FitFold]:
     """Return one `FitFold`, or one per fold where every fold has its pool."""
     for pool in pools:
         check_pool(pool, dataset, split, r)

@@ -1,0 +1,1 @@
+"""Sets of rows written for others: data files, a data card, Croissant metadata."""
