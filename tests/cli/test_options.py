@@ -20,6 +20,7 @@ import pytest
 import requests
 import typer
 from conftest import Ended, call, make_mixed_table
+from finished_study import make_study
 from PIL import Image
 from toy_texts import toy_reviews
 
@@ -48,18 +49,19 @@ KNOWN: dict[tuple[str, str, str], str] = {
 WRITTEN = ("--out", "--embeddings")
 """Options whose folder or file may be new after a call that went well, and what begins with its name."""
 THOROUGH = os.environ.get("CODSA_THOROUGH") == "1"
-SHARE = {"fit": 6, "eval": 6, "sample": 4, "report": 4, "train-inverter": 14}
+SHARE = {"predict": 8, "export": 6, "fit": 6, "eval": 6, "sample": 4, "report": 4, "train-inverter": 14}
 """One in so many texts is tried of a command that takes a while, others for its next option; of others one in 3."""
 
 
 class Option(NamedTuple):
-    """An option of a command: its flag ('' for an argument), what it takes, and what its help says."""
+    """An option of a command: its flag ('' for an argument), what it takes, what its help says, and an argument's place."""
 
     command: str
     flag: str
     kind: type
     count: int
     help: str
+    place: int = 0
 
     @property
     def values(self) -> list[str]:
@@ -84,12 +86,14 @@ def options() -> Iterator[Option]:
     commands: Any = typer.main.get_command(app)
     for name, command in commands.commands.items():
         annotations = inspect.signature(COMMANDS[name], eval_str=True).parameters
+        arguments = [parameter.name for parameter in command.params if parameter.param_type_name == "argument"]
         for parameter in command.params:
             annotation, info = get_args(annotations[parameter.name].annotation)
             kind, count = _kind(annotation)
             if kind is not bool:
-                flag = "" if parameter.param_type_name == "argument" else parameter.opts[0]
-                yield Option(name, flag, kind, count, info.help)
+                place = arguments.index(parameter.name) if parameter.name in arguments else 0
+                flag = "" if parameter.name in arguments else parameter.opts[0]
+                yield Option(name, flag, kind, count, info.help, place)
 
 
 OPTIONS = list(options())
@@ -102,10 +106,14 @@ class Base(NamedTuple):
     given: list[tuple[str, ...]]
 
     def with_value(self, option: Option, value: str) -> list[str]:
-        kept = [words for words in self.given if words[0] != option.flag]
+        kept = [words for words in self.given if words[0] not in ("", option.flag)]
+        arguments = [words[1:] for words in self.given if words[0] == ""]
         values = (value,) * option.count
-        words = [*values] if option.flag == "" else [option.flag, *values]
-        return [self.command, *[w for words in kept for w in words if w != ""], *words]
+        if option.flag == "":
+            arguments[option.place : option.place + 1] = [values]
+        else:
+            kept.append((option.flag, *values))
+        return [self.command, *[w for words in (*kept, *arguments) for w in words]]
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +132,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         base = bases(folder, folder / OUTPUTS[stage])[stage]
         ended = call(codsa, base.command, *[w for words in base.given for w in words if w])
         assert ended.code == 0, ended
+    make_study(folder / "finished" / "toy", make_mixed_table(160), methods=["none"])
     return folder
 
 
@@ -171,6 +180,8 @@ def bases(study: Path, out: Path) -> dict[str, Base]:
         "fit": [*split, ("--pool", f"{study}/pool"), *model, to],
         "eval": [*split, ("--fits", f"{study}/fits"), ("--pool", f"{study}/pool"), to],
         "report": [("--eval", f"{study}/eval"), to],
+        "export": [("", f"{study}/finished/toy"), to],
+        "predict": [("", f"{study}/finished/toy"), ("", f"{study}/raw.csv"), ("--out", f"{out}.csv")],
         "paper": [("--scale", "smoke"), ("--results", f"{study}/results")],
         "summary": [("--config", f"{study}/config.yaml")],
         "check": [("", f"{study}/results")],
@@ -272,7 +283,7 @@ def _fault_of(ended: Ended, out: Path, changed: list[str]) -> str | None:
     return f"changed {changed[:5]}" if changed else None
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda o: f"{o.command}{o.flag or ' argument'}")
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda o: f"{o.command}{o.flag or f' argument {o.place}'}")
 def test_an_option_takes_nothing_hostile(
     option: Option, study: Path, guarded: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
