@@ -138,6 +138,13 @@ def _array(record: Mapping[str, Any]) -> np.ndarray:
 
 def load(wrapper: type, folder: Path, trusted: Collection[str]) -> Any:
     """Read a fitted wrapper of a class."""
+    try:
+        return _load(wrapper, folder, trusted)
+    except CodsaError as error:  # here it is no option of a command
+        raise CodsaError(str(error).replace("give --trust", "name it in trusted:")) from error
+
+
+def _load(wrapper: type, folder: Path, trusted: Collection[str]) -> Any:
     check_folder(folder, MODEL)
     record = read_as(folder / RECORD, ModelRecord)
     if record.wrapper != wrapper.__name__:

@@ -131,6 +131,9 @@ def test_a_continuous_target_takes_regions() -> None:
     assert made.synthetic_.sum() == 120 and (y_new[made.synthetic_] > edge).all()
     as_lists = sampler(regions={"by": "range", "edges": [edge]}).fit_resample(x.tolist(), y.tolist())
     assert isinstance(as_lists[0], list) and isinstance(as_lists[1], list) and len(as_lists[1]) == 270
+    whole = (100 * y).astype(int)
+    whole_new = sampler(regions={"by": "range", "edges": [100 * edge]}).fit_resample(x, whole)[1]
+    assert whole_new.dtype == whole.dtype and (whole_new > 100 * edge).sum() == (whole_new <= 100 * edge).sum()
     with pytest.raises(ValueError, match="'by': 'quantile'"):
         sampler(regions=0).fit_resample(x, y)
 

@@ -227,7 +227,7 @@ def test_code_of_a_strangers_is_not_run(tmp_path: Path) -> None:
 
     x, y = patients(80)
     CoDSAClassifier(Guess(), **FEW).fit(x, y).save(tmp_path / "model")
-    with pytest.raises(ValueError, match="give --trust toy_estimator:Guess"):
+    with pytest.raises(ValueError, match="if you trust it, name it in trusted: toy_estimator:Guess"):
         CoDSAClassifier.load(tmp_path / "model")
     loaded = CoDSAClassifier.load(tmp_path / "model", trusted=["toy_estimator:Guess"])
     assert loaded.predict(x).tolist() == [loaded.classes_[0]] * 80

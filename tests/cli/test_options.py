@@ -54,7 +54,7 @@ SHARE = {"predict": 8, "export": 6, "fit": 6, "eval": 6, "sample": 4, "report": 
 
 
 class Option(NamedTuple):
-    """An option of a command: its flag ('' for an argument), what it takes, what its help says, and an argument's place."""
+    """An option of a command: its flag ('' for an argument), what it takes, its help, and an argument's place."""
 
     command: str
     flag: str
