@@ -19,7 +19,7 @@ from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.settings.section import validated
 from codsa.workflow.config import Experiment
-from codsa.workflow.template_methods import methods_text
+from codsa.workflow.template_methods import methods_text, with_minutes
 
 TEMPLATE = """\
 # {name}: {rows} rows, {task} of '{target}', written by `codsa new` for you to edit.
@@ -78,8 +78,9 @@ def write_experiment(table: Path, target: str, region: str | None, name: str | N
         columns=_columns(schema),
         regions=_regions(schema, region),
         counts=", ".join(str(c) for c in counts),
-        methods=methods_text(title, schema.task, counts, ("", "")),
+        methods=methods_text(title, schema.task, counts),
     )
+    text = with_minutes(text, len(rows))
     _check(text, path)
     with atomic_write(path) as staged:
         staged.write_text(text, encoding="utf-8")
