@@ -15,7 +15,7 @@ from codsa.settings.section import validated
 from codsa.settings.tables import TableOptions
 from codsa.workflow.config import Experiment
 from codsa.workflow.inspection import inspect
-from codsa.workflow.template_methods import methods_text
+from codsa.workflow.template_methods import methods_text, with_minutes
 from codsa.workflow.yaml_text import comment, quote
 
 TEMPLATE = """\
@@ -94,8 +94,9 @@ def write_experiment(
         columns=found.column_lines,
         regions=found.region_lines,
         counts=", ".join(str(c) for c in counts),
-        methods=methods_text(title, found.schema.task, counts, ("", "")),
+        methods=methods_text(title, found.schema.task, counts),
     )
+    text = with_minutes(text, len(found.rows))
     _check(text, path)
     with atomic_write(path) as staged:
         staged.write_text(text, encoding="utf-8")
