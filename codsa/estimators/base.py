@@ -401,6 +401,8 @@ def estimator_kind(spec: EstimatorSpec) -> EstimatorKind:
     registered = load("estimator", spec.name, ESTIMATORS)
     if isinstance(registered, EstimatorKind):
         return registered
+    if not inspect.isclass(registered):
+        raise CodsaError(f"estimator '{spec.name}': its plug-in gives neither a class nor an EstimatorKind")
 
     takes_seed = "random_state" in inspect.signature(registered).parameters
 

@@ -40,8 +40,10 @@ def check_parameters(model: Any) -> tuple[str | None, str] | None:
     -------
     (name, text), optional
         The invalid setting, and what it should be; the name is None where the text names the setting. None where all
-        settings are valid, or the estimator is not scikit-learn's.
+        settings are valid, or the estimator says nothing of them.
     """
+    if not hasattr(model, "_parameter_constraints"):
+        return None
     from sklearn.utils._param_validation import InvalidParameterError
 
     try:
