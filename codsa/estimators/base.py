@@ -17,7 +17,7 @@ from codsa.errors import CodsaError, check_choice, quoted_value
 from codsa.io.array_columns import arrays
 from codsa.io.library_internals import check_parameters
 from codsa.io.tensors import readable
-from codsa.settings.estimator import EstimatorSpec
+from codsa.settings.estimator import EstimatorSpec, ObjectEstimator
 from codsa.settings.registry import ESTIMATORS, check_settings, load
 
 TEXTS = "tfidf-logistic"
@@ -397,7 +397,9 @@ def average_predictors(predictors: Sequence[Predictor]) -> Predictor:
 
 
 def estimator_kind(spec: EstimatorSpec) -> EstimatorKind:
-    """Return the registered kind, or one made around a user's `module:Class`."""
+    """Return the registered kind, or one made around a user's `module:Class`, or around an object."""
+    if isinstance(spec, ObjectEstimator):
+        return _object_kind(spec.unfitted)
     registered = load("estimator", spec.name, ESTIMATORS)
     if isinstance(registered, EstimatorKind):
         return registered
@@ -411,6 +413,21 @@ def estimator_kind(spec: EstimatorSpec) -> EstimatorKind:
         return validated(spec.name, registered(**{**({"random_state": seed} if takes_seed else {}), **settings}))
 
     return EstimatorKind(build, "standard", seeded=lambda settings: takes_seed)
+
+
+def _object_kind(unfitted: Any) -> EstimatorKind:
+    """Return the kind of an estimator that is there as an object; its free seeds are set, those it has stay."""
+    settings = unfitted.get_params() if hasattr(unfitted, "get_params") else {}
+    free = [name for name, value in settings.items() if name.split("__")[-1] == "random_state" and value is None]
+
+    def build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Any:
+        from sklearn.base import clone
+
+        return (
+            clone(unfitted, safe=False).set_params(**dict.fromkeys(free, seed)) if free else clone(unfitted, safe=False)
+        )
+
+    return EstimatorKind(build, "none", seeded=lambda settings: bool(free))
 
 
 def alternatives(spec: EstimatorSpec) -> list[EstimatorSpec]:
@@ -432,7 +449,7 @@ def check_spec(spec: EstimatorSpec, task: str | None = None) -> None:
     Examples
     --------
     >>> from codsa.estimators.base import check_spec
-    >>> from codsa.settings.estimator import EstimatorSpec
+    >>> from codsa.settings.estimator import EstimatorSpec, ObjectEstimator
     >>> check_spec(EstimatorSpec(name="gradient-boosting", settings={"max_iter": 50}))
     """
     if spec.search and task == "detection":

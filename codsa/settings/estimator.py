@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from codsa.settings.registry import ESTIMATORS
 from codsa.settings.section import Flag, Section
@@ -44,3 +44,13 @@ class NamedEstimator(EstimatorSpec):
     """An estimator with a label, one of several that are fitted on the same rows."""
 
     label: Name = Field(description="its name in tables")
+
+
+class ObjectEstimator(EstimatorSpec):
+    """An estimator that the caller has made: every fit takes a copy of it, on rows as the caller's own table has them.
+
+    Its `name` is the `module:Class` that reads it back; it has no settings but the object's own.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    unfitted: Any = Field(exclude=True, description="an unfitted estimator of scikit-learn's protocol")

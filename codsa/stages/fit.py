@@ -159,11 +159,15 @@ class TrainingSets:
             frame = pd.concat([frame, synthetic], ignore_index=True)
             weight = np.r_[weight, np.full(len(synthetic), point.pool_weight)]
             region = np.r_[region, np.repeat(np.arange(len(point.counts)), point.counts)]
-        rows = weighted_rows(frame, self.schema, weight)
+        rows = self.weighted_rows(frame, weight)
         if self.grid.domain:
             rows = rows.with_domain(np.arange(len(frame)) >= len(real))
         pi = np.bincount(region, weights=weight, minlength=len(self.split.q)) / weight.sum()
         return TrainingSet(rows, len(real), pi)
+
+    def weighted_rows(self, frame: pd.DataFrame, weight: np.ndarray) -> WeightedRows:
+        """Return rows in the schema's types as the arrays that estimators compute with."""
+        return weighted_rows(frame, self.schema, weight)
 
     def _weights(self, region: np.ndarray) -> np.ndarray:
         if not self.weighted or not len(region):
@@ -228,7 +232,7 @@ def fit_grid(
         log.info("fitting %s at %d grid points, r = %s", label, len(sets[0]), r)
         predictors = _fit(_share(spec, len(fit_folds)), sets, validation, layout, seeds, cores)
         scored = [
-            scorer.scored(predictor, spec, [fold_sets[k] for fold_sets in sets], _record(fit_folds[0].points[k], r))
+            scorer.scored(predictor, spec, [fold_sets[k] for fold_sets in sets], point_record(fit_folds[0].points[k], r))
             for k, predictor in enumerate(predictors)
         ]
         fits[label] = EstimatorFits(spec, scored, {column: scorer.choice(scored, column) for column in COLUMNS})
@@ -363,7 +367,7 @@ def _fit_folds(dataset: AnyDataset, split: Split, pools: Sequence[Pool], r: floa
     return [fit_fold(pool) for pool in pools] or [fit_fold(None)]
 
 
-def _record(point: GridPoint, r: float) -> dict[str, Any]:
+def point_record(point: GridPoint, r: float) -> dict[str, Any]:
     """Return what a grid point's row of `fits.parquet` says of (m, α)."""
     return {
         "r": r,

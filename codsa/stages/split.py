@@ -155,7 +155,7 @@ def shuffled_units(unit: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def split(
-    dataset: AnyDataset, q: np.ndarray, validation: Size, test: Size, random: np.random.Generator
+    dataset: AnyDataset, q: np.ndarray, validation: Size, test: Size | None, random: np.random.Generator
 ) -> pd.DataFrame:
     """Give every row a role, and every training row its `min_ratio` and fold.
 
@@ -165,6 +165,7 @@ def split(
     q : ndarray of shape (K,)
         The weights of Q, by which validation and test rows are drawn.
     validation, test : Size
+        No test size: no row gets that role, where the caller holds its test rows back itself.
     random : numpy.random.Generator
 
     Returns
@@ -182,7 +183,8 @@ def split(
     region = dataset.regions()
     strata = _strata(dataset, region, q)
     available = np.bincount(strata.index, minlength=len(strata.names))
-    counts = {TEST: test.rows(available, strata.q), VALIDATION: validation.rows(available, strata.q)}
+    sizes = {TEST: test, VALIDATION: validation}
+    counts = {name: size.rows(available, strata.q) for name, size in sizes.items() if size is not None}
     _check_enough_rows(strata, available, counts)
     shuffled = shuffled_units(units(dataset), random)
     role = assign_roles(strata.index, shuffled, counts)
@@ -192,14 +194,16 @@ def split(
     frame = pd.DataFrame(
         {
             "row_id": np.arange(len(region), dtype=np.int64),
-            "region": names[_final_regions(dataset, region, role, q)],
+            "region": names[_final_regions(dataset, region, role, q, [*counts])],
             "role": role,
         }
     )
     return frame.assign(**rank_training(region, shuffled, role == TRAIN))
 
 
-def _final_regions(dataset: AnyDataset, region: np.ndarray, role: np.ndarray, q: np.ndarray) -> np.ndarray:
+def _final_regions(
+    dataset: AnyDataset, region: np.ndarray, role: np.ndarray, q: np.ndarray, held_out: list[str]
+) -> np.ndarray:
     """Return each row's region once edges by quantile are taken from the training rows, ndarray of int64.
 
     Raises
@@ -211,7 +215,7 @@ def _final_regions(dataset: AnyDataset, region: np.ndarray, role: np.ndarray, q:
     if not regions.quantiles:
         return region
     final = regions.assign(pd.DataFrame({regions.column: dataset.column(str(regions.column))}))
-    for role_name in (VALIDATION, TEST):
+    for role_name in held_out:
         counts = np.bincount(final[role == role_name], minlength=len(regions))
         if (counts[q > 0] == 0).any():
             name = regions.names[int(np.flatnonzero((counts == 0) & (q > 0))[0])]
@@ -256,7 +260,7 @@ def _strata(dataset: AnyDataset, region: np.ndarray, q: np.ndarray) -> Strata:
 def _check_enough_rows(strata: Strata, available: np.ndarray, counts: Mapping[str, np.ndarray]) -> None:
     """Raise a `CodsaError` where a stratum has fewer rows than its roles need."""
     for k, name in enumerate(strata.names):
-        test, validation = int(counts[TEST][k]), int(counts[VALIDATION][k])
+        test, validation = (int(counts[role][k]) if role in counts else 0 for role in (TEST, VALIDATION))
         training = 0 if strata.anomalous[k] else MIN_TRAINING_ROWS
         needed = test + validation + training
         if available[k] < needed:

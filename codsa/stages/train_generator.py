@@ -35,6 +35,7 @@ def train(
     checkpoint_dir: Path | None = None,
     pretrained: Path | None = None,
     fold: int | None = None,
+    unfitted: Generator | None = None,
 ) -> Generator:
     """Fit a generator on S_g and on nothing else; its `schema` says what S_g's columns hold.
 
@@ -50,6 +51,8 @@ def train(
         A folder that `codsa.stages.pretrain` wrote for a source set.
     fold : int, optional
         S_g is every training row outside this fold (cross-fitting).
+    unfitted : Generator, optional
+        The generator to fit, where the caller has made it; its `name` is part of the random stream alone.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def train(
             raise CodsaError(f"region '{region_name}' has no row in S_g at r = {r}; raise r or pool small regions")
     if pretrained is not None:
         check_folder(pretrained, PRETRAIN)
-    generator = make(name, settings)
+    generator = make(name, settings) if unfitted is None else unfitted
     training_rows = dataset.part(rows)
     table: Any = training_rows if generator.streams else in_memory(training_rows)
     log.info("training %s on S_g, %d rows (r = %s)", name, len(table), r)

@@ -1,0 +1,5 @@
+"""The Python interface: CoDSA as scikit-learn and imbalanced-learn do things, in memory."""
+
+from codsa.api.sampler import CoDSAOverSampler
+
+__all__ = ["CoDSAOverSampler"]
