@@ -12,10 +12,11 @@ from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_sampling_strategy, check_target_type
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_consistent_length, validate_data
+from sklearn.utils.validation import check_consistent_length
 
 from codsa.api.errors import InputError, as_value_error
 from codsa.api.forms import stacked
+from codsa.api.inputs import MOST_SEED, checked_table, named
 from codsa.api.pools import all_train, pool_of, trained_on
 from codsa.api.problem import Problem, RegionSpec, problem_of
 from codsa.data.grid import points
@@ -23,8 +24,6 @@ from codsa.generators.base import Generator
 from codsa.io.seeds import SeedContext
 from codsa.settings.grid import Grid
 from codsa.stages.split import target_law
-
-MOST_SEED = 2**31 - 1
 
 
 class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
@@ -48,8 +47,8 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
         Keyword arguments of a generator that is given by name.
     regions : str, int, dict, callable or None, default=None
         What takes the place of the class: a column of X by name or place; a dict as the section `regions` of an
-        experiment, {'by': 'quantile', 'quantiles': 4, 'column': 'age'}, where no column means the target; or a function of
-        X, or of X and y, that names each row's region. A continuous y needs one of these.
+        experiment, {'by': 'quantile', 'quantiles': 4, 'column': 'age'}, where no column means the target; or a
+        function of X, or of X and y, that names each row's region. A continuous y needs one of these.
     m : int, float or None, default=None
         Synthetic rows, a whole number of them or a multiple of n; they are shared out by `alpha`, and
         `sampling_strategy` is not read.
@@ -75,7 +74,7 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
 
     See Also
     --------
-    codsa.CoDSAClassifier : Tries whether adding rows helps, and adds none where it does not.
+    codsa.CoDSAClassifier, codsa.CoDSARegressor : They try whether adding rows helps, and add none where it does not.
 
     References
     ----------
@@ -156,11 +155,7 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
         else:
             check_classification_targets(y)
             y, one_vs_all = check_target_type(y, indicate_one_vs_all=True)
-        if isinstance(X, pd.DataFrame):
-            check_array(X, dtype=None, accept_sparse=True, ensure_all_finite="allow-nan", estimator=self)
-            validate_data(self, X=X, y=y, skip_check_array=True)
-        else:
-            X = validate_data(self, X=X, dtype=None, ensure_all_finite="allow-nan")
+        X = checked_table(self, X)
         check_consistent_length(X, y)
         return X, np.asarray(y), one_vs_all
 
@@ -179,9 +174,9 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
         names = schema.regions.names
         keys = np.array(names, dtype=object) if self.regions is not None else np.asarray(problem.classes)
         if self.m is not None:
-            q = target_law(_named(self.law), schema, problem.dataset.regions())
+            q = target_law(named(self.law), schema, problem.dataset.regions())
             ratio = self.m / len(y) if isinstance(self.m, Integral) else float(self.m)
-            grid = Grid.read({"m": [ratio], "alpha": [_named(self.alpha)], "reserve": "all"}, type(self).__name__)
+            grid = Grid.read({"m": [ratio], "alpha": [named(self.alpha)], "reserve": "all"}, type(self).__name__)
             counts = points(grid, 1.0, all_train(problem.dataset, q), schema)[0].counts
             self.sampling_strategy_ = {key: int(c) for key, c in zip(keys.tolist(), counts, strict=True) if c}
             return counts
@@ -219,11 +214,6 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
-
-
-def _named(value: Any) -> Any:
-    """Return a mapping with its keys as the names of regions; another value as it is."""
-    return {str(key): weight for key, weight in value.items()} if isinstance(value, Mapping) else value
 
 
 def _like(values: np.ndarray, y: Any) -> Any:

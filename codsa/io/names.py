@@ -2,6 +2,8 @@
 
 PREPARE, SPLIT, TRAIN, PRETRAIN = "prepare", "split", "train-gen", "pretrain"
 INVERTER, SAMPLE, FIT, EVALUATE, REPORT = "inverter", "sample", "fit", "eval", "report"
+MODEL = "model"
+"""What an estimator of the Python interface saves."""
 
 MANIFEST = "manifest.json"
 """Of an artefact that is a folder of its own."""

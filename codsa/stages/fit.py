@@ -231,8 +231,9 @@ def fit_grid(
     for label, spec in specs.items():
         log.info("fitting %s at %d grid points, r = %s", label, len(sets[0]), r)
         predictors = _fit(_share(spec, len(fit_folds)), sets, validation, layout, seeds, cores)
+        records = [point_record(point, r) for point in fit_folds[0].points]
         scored = [
-            scorer.scored(predictor, spec, [fold_sets[k] for fold_sets in sets], point_record(fit_folds[0].points[k], r))
+            scorer.scored(predictor, spec, [fold_sets[k] for fold_sets in sets], records[k])
             for k, predictor in enumerate(predictors)
         ]
         fits[label] = EstimatorFits(spec, scored, {column: scorer.choice(scored, column) for column in COLUMNS})
