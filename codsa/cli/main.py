@@ -7,9 +7,11 @@ from collections.abc import Callable
 from codsa.cli import (
     check,
     download,
+    export,
     fit,
     new,
     paper,
+    predict,
     prepare,
     report,
     run,
@@ -50,6 +52,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "eval": evaluating.evaluate,
     "report": report.report,
     "summary": summary.summary,
+    "predict": predict.predict,
+    "export": export.export,
     "paper": paper.paper,
     "check": check.check,
 }
