@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
-from sklearn.utils import InputTags, check_random_state, get_tags
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -93,7 +92,7 @@ class AugmentedEstimator(BaseEstimator):  # type: ignore[misc]
         if y is None:
             raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         with as_value_error():
-            table = checked_table(self, X, allow_nan=self._takes().allow_nan)
+            table = checked_table(self, X, allow_nan=self._allows_nan(), fewest=2)
             return self._fit(table, self._target(y))
 
     def _target(self, y: Any) -> np.ndarray:
@@ -107,7 +106,7 @@ class AugmentedEstimator(BaseEstimator):  # type: ignore[misc]
         plan = self._plan()
         problem = problem_of(table, y, classes, self.regions)
         seed = int(check_random_state(self.random_state).randint(MOST_SEED))
-        found = search(problem, plan, SeedContext(seed, "estimator", 0), effective_n_jobs(self.n_jobs))
+        found = search(problem, plan, SeedContext(seed, "estimator", 0), 1 if self.n_jobs is None else self.n_jobs)
         point = found.fitted[found.chosen]
         helped = point.recalibration if found.column == RECALIBRATED else None
         self.model_ = model_of(problem, found.schema, plan.spec, point.predictor, helped)
@@ -152,18 +151,15 @@ class AugmentedEstimator(BaseEstimator):  # type: ignore[misc]
     def _predicted(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "model_")
         with as_value_error():
-            return self.model_.predict(checked_table(self, X, fitting=False, allow_nan=self._takes().allow_nan))
+            return self.model_.predict(checked_table(self, X, fitting=False, allow_nan=self._allows_nan()))
 
-    def _takes(self) -> Any:
-        """Return what X may hold: anything for registered estimators, else what the estimator itself says."""
-        if self._is_registered:
-            return InputTags(allow_nan=True, string=True, categorical=True)
-        return get_tags(self.estimator).input_tags
+    def _allows_nan(self) -> bool:
+        """Say whether X may lack values: for registered estimators it may, for others they say it."""
+        return self._is_registered or bool(get_tags(self.estimator).input_tags.allow_nan)
 
     def __sklearn_tags__(self) -> Any:
-        tags, taken = super().__sklearn_tags__(), self._takes()
-        tags.input_tags.allow_nan, tags.input_tags.string = taken.allow_nan, taken.string
-        tags.input_tags.categorical = taken.categorical
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._allows_nan()
         tags.target_tags.required = True
         return tags
 

@@ -100,7 +100,8 @@ class CoDSAClassifier(ClassifierMixin, AugmentedEstimator):  # type: ignore[misc
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row, ndarray of shape (n,)."""
-        return np.asarray(self.classes_[self._predicted(X).argmax(axis=1)])
+        places = self._predicted(X).argmax(axis=1)
+        return np.asarray(self.classes_[places])
 
 
 class CoDSARegressor(RegressorMixin, AugmentedEstimator):  # type: ignore[misc]

@@ -98,7 +98,7 @@ def _pairs(values: pd.Series) -> Any:
 def _dense(values: pd.Series) -> pd.Series:
     """Return a column without sparsity or categories; objects that are all numbers as numbers."""
     if isinstance(values.dtype, pd.SparseDtype):
-        return values.sparse.to_dense()
+        return values.sparse.to_dense()  # type: ignore[attr-defined]
     if isinstance(values.dtype, pd.CategoricalDtype):
         return values.astype(object)
     return values.infer_objects() if values.dtype == object else values

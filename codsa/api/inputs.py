@@ -18,7 +18,7 @@ def named(value: Any) -> Any:
     return {str(key): weight for key, weight in value.items()} if isinstance(value, Mapping) else value
 
 
-def checked_table(estimator: Any, x: Any, fitting: bool = True, allow_nan: bool = True) -> Any:
+def checked_table(estimator: Any, x: Any, fitting: bool = True, allow_nan: bool = True, fewest: int = 1) -> Any:
     """Return X as a DataFrame or ndarray, its number and names of features recorded or compared.
 
     Parameters
@@ -29,10 +29,13 @@ def checked_table(estimator: Any, x: Any, fitting: bool = True, allow_nan: bool 
     fitting : bool
     allow_nan : bool
         Whether missing values may stand in X.
+    fewest : int
+        Rows that X must have.
     """
-    finite: Any = "allow-nan" if allow_nan else True
+    checks: dict[str, Any] = {"dtype": None, "ensure_all_finite": "allow-nan" if allow_nan else True}
+    checks["ensure_min_samples"] = fewest
     if not isinstance(x, pd.DataFrame):
-        return validate_data(estimator, X=x, reset=fitting, dtype=None, ensure_all_finite=finite)
-    check_array(x, dtype=None, accept_sparse=True, ensure_all_finite=finite, estimator=estimator)
+        return validate_data(estimator, X=x, reset=fitting, **checks)
+    check_array(x, accept_sparse=True, estimator=estimator, **checks)
     validate_data(estimator, X=x, reset=fitting, skip_check_array=True)
     return x

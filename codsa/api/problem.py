@@ -86,7 +86,10 @@ def problem_of(x: Any, y: np.ndarray, classes: np.ndarray | None, regions: Regio
     raw = form.typed(x)
     target = _free_name("y", form.names)
     labels = None if classes is None else class_labels(classes)
-    raw[target] = y if labels is None else pd.Series(np.array(labels, dtype=object)[np.searchsorted(classes, y)])
+    if classes is None:
+        raw[target] = y
+    else:
+        raw[target] = np.array(labels, dtype=object)[np.searchsorted(classes, y)]
     columns = {column.name: column.config for column in form.columns}
     if callable(regions):
         name = _free_name("region", [*form.names, target])
@@ -129,7 +132,7 @@ def called(function: Callable[..., Any], x: Any, y: np.ndarray) -> np.ndarray:
 def _rule(regions: Any, form: TableForm, x: Any, classification: bool) -> RegionRule:
     """Return the rule of regions; small ones are not pooled unless the user says so."""
     if regions is None:
-        return RegionRule(by="class", pool=False) if classification else RegionRule(by="quantile")
+        return RegionRule(by="class" if classification else "quantile", pool=False)
     if isinstance(regions, Mapping):
         rule = dict(regions)
         if rule.get("column") is not None:

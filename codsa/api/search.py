@@ -124,7 +124,8 @@ def in_memory_split(problem: Problem, law: Any, validation: float, seeds: SeedCo
     frame = split(dataset, q, parse_size(validation), None, rng(seeds.stream("split")))
     regions = settled_regions(dataset, (frame["role"] != VALIDATION).to_numpy())
     roles = Split(frame, q, training_shares(frame, dataset.schema), "", regions)
-    return replace(problem, dataset=in_regions_of(roles, dataset)), roles
+    settled = replace(dataset, schema=in_regions_of(roles, dataset).schema)
+    return replace(problem, dataset=settled), roles
 
 
 def search(problem: Problem, plan: Plan, seeds: SeedContext, cores: int = 1) -> Search:
