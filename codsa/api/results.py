@@ -73,8 +73,8 @@ def verdict(found: Search, plan: Plan) -> str:
     if found.chosen:
         strength = "" if gain >= 2 * error else " Under two standard errors this is weak evidence."
         return (
-            f"Synthetic rows are added. {figures}{strength} The same validation rows chose them, so the figure flatters "
-            "them: judge by rows that were held out."
+            f"Synthetic rows are added. {figures}{strength} The same validation rows chose them, so the figure "
+            "flatters them: judge by rows that were held out."
         )
     why = "which is not beyond one standard error" if gain > 0 else "so none of those tried is better"
     return f"Nothing is added. {figures[:-1]}, {why}."
