@@ -33,7 +33,7 @@ data:
   # group: patient_id    # rows of one value share one role
   table:                 # how the file is written; nothing else is guessed
 {table}
-{notes}  columns: {no_columns}            # inferred as below; to correct, {correct}
+{keep}{notes}  columns: {no_columns}            # inferred as below; to correct, {correct}
 {columns}
 
 regions:                 # a partition of the sample space; they hold {counts} rows
@@ -88,6 +88,7 @@ def write_experiment(
         target_text=quote(target),
         path=quote(str(table)),
         table=found.table_lines,
+        keep=found.keep_line,
         notes=found.note_lines,
         no_columns="" if found.left_out else "{}",
         correct="drop the # of a line" if found.left_out else "drop the {} and the # of a line",
