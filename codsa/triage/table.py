@@ -9,6 +9,7 @@ from typing import Any
 
 from codsa.data.preparation import prepare
 from codsa.errors import CodsaError
+from codsa.io.files import refuse_irregular
 from codsa.io.records import write_json
 from codsa.readers.tables import read_table
 from codsa.settings.columns import ColumnOptions
@@ -53,6 +54,7 @@ def check_record(path: Path | None) -> None:
     """Raise a `CodsaError` where a record cannot be written: a file in the way that is no record of a triage."""
     if path is None or not (path.exists() or path.is_symlink()):
         return
+    refuse_irregular(path)
     try:
         made_by = json.loads(path.read_text(encoding="utf-8"))["made_by"]
     except (OSError, ValueError, KeyError, TypeError):

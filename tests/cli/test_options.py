@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import shutil
 import signal
 import stat
 import types
@@ -45,7 +46,7 @@ KNOWN: dict[tuple[str, str, str], str] = {
     **{("train-inverter", "--out", name): "found after training only" for name in ("file", "fifo", "dangling", "loop")},
 }
 """(command, option, value): why its fault is not counted here. To be emptied."""
-WRITTEN = ("--out", "--embeddings")
+WRITTEN = ("--out", "--embeddings", "--json")
 """Options whose folder or file may be new after a call that went well, and what begins with its name."""
 THOROUGH = os.environ.get("CODSA_THOROUGH") == "1"
 SHARE = {"fit": 6, "eval": 6, "sample": 4, "report": 4, "train-inverter": 14}
@@ -124,7 +125,23 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         base = bases(folder, folder / OUTPUTS[stage])[stage]
         ended = call(codsa, base.command, *[w for words in base.given for w in words if w])
         assert ended.code == 0, ended
+    as_the_workflow_does(folder)
     return folder
+
+
+def as_the_workflow_does(folder: Path) -> None:
+    """Put the stages' outputs where the workflow has them, under `made`."""
+    made = folder / "made/rep~0"
+    shutil.copytree(folder / "data", made.parent / "data")
+    shutil.copytree(folder / "fits", made / "fit~toy/r~0.5")
+    shutil.copytree(folder / "pool", made / "gen~bootstrap/r~0.5/pool")
+    for name in ("split.parquet", "split.json"):
+        shutil.copy(folder / name, made / name)
+    both = ["--data", f"{made.parent}/data", "--split", f"{made}/split.parquet"]
+    ended = call(
+        codsa, "eval", *both, "--fits", f"{made}/fit~toy/r~0.5", "--method", "toy", "--out", f"{made}/eval~toy"
+    )
+    assert ended.code == 0, ended
 
 
 OUTPUTS = {
@@ -172,6 +189,12 @@ def bases(study: Path, out: Path) -> dict[str, Base]:
         "eval": [*split, ("--fits", f"{study}/fits"), ("--pool", f"{study}/pool"), to],
         "report": [("--eval", f"{study}/eval"), to],
         "paper": [("--scale", "smoke"), ("--results", f"{study}/results")],
+        # refused, once all options are read: a region of one row
+        "triage": [("", f"{study}/raw.csv"), ("--target", "y"), ("--region", "patient_id")],
+        "predict": [
+            ("", f"{study}/made"), ("", f"{study}/raw.csv"), ("--method", "toy"), ("--out", f"{out}.csv"),
+        ],
+        "export": [("", f"{study}/made"), ("--method", "toy"), to],
         "summary": [("--config", f"{study}/config.yaml")],
         "check": [("", f"{study}/results")],
     }  # fmt: skip
