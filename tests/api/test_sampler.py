@@ -154,7 +154,8 @@ def test_a_mistake_is_a_value_error_that_says_what_to_do(patients, settings, mes
 
 def test_diffusion_draws_rows_of_the_thin_class(patients):
     X, y = patients
-    sampler = CoDSAOverSampler(settings={"steps": 20}, sampling_strategy={"ill": 20}, random_state=0)
+    settings = {"steps": 5, "batch": 32, "width": 16, "depth": 1, "sampler_steps": 4}
+    sampler = CoDSAOverSampler(settings=settings, sampling_strategy={"ill": 20}, random_state=0)
     X_new, y_new = sampler.fit_resample(X, y)
     assert len(X_new) == 95 and y_new[90:].tolist() == ["ill"] * 5
     assert X_new.dtypes.astype(str).to_dict() == DTYPES
