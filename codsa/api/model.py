@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from codsa.api.errors import InputError
 from codsa.api.forms import ColumnForm, TableForm
 from codsa.api.problem import Problem
 from codsa.data.schema import Schema
@@ -97,6 +98,8 @@ class ModelRecord:
 
 def write_model(folder: Path, model: Model, kind: str, params: dict[str, Any], attributes: dict[str, Any]) -> None:
     """Write a model's folder, all of it or nothing, without pickle."""
+    if "<locals>" in model.spec.name or model.spec.name.startswith("__main__:"):
+        raise InputError(f"estimator '{model.spec.name}': no module has this class; move it into one to save it")
     facts = None
     if model.recalibration is not None:
         shift = model.recalibration.shift
