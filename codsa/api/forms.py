@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from codsa.api.errors import InputError
+from codsa.data.schema import Schema, cast_columns
+from codsa.estimators.base import feature_matrix
 from codsa.settings.columns import ColumnConfig
 
 NUMBER, BOOLEAN, DATE, LABEL, EMPTY = "number", "boolean", "date", "label", "empty"
@@ -96,7 +98,7 @@ def _pairs(values: pd.Series) -> Any:
 def _dense(values: pd.Series) -> pd.Series:
     """Return a column without sparsity or categories; objects that are all numbers as numbers."""
     if isinstance(values.dtype, pd.SparseDtype):
-        return pd.Series(values.to_numpy(dtype=values.dtype.subtype), index=values.index)
+        return values.sparse.to_dense()  # type: ignore[attr-defined]
     if isinstance(values.dtype, pd.CategoricalDtype):
         return values.astype(object)
     return values.infer_objects() if values.dtype == object else values
@@ -121,8 +123,8 @@ def _kind(name: str, values: pd.Series) -> str:
     nested = next((v for v in present if isinstance(v, list | tuple | set | dict | np.ndarray)), None)
     if nested is not None:
         raise _NestedError(
-            f"column '{name}': argument must be a string or a real number, not '{type(nested).__name__}'; give one "
-            "value per cell"
+            f"column '{name}': argument must be a string or a real number, not '{type(nested).__name__}'; "
+            "give one value per cell"
         )
     return LABEL
 
@@ -178,6 +180,15 @@ class TableForm:
         """Return a table of this form as a reader would give it, with a range as index."""
         frame = as_frame(x).reset_index(drop=True)
         return pd.DataFrame({c.name: c.typed(frame.iloc[:, k]) for k, c in enumerate(self.columns)})
+
+    def features(self, x: pd.DataFrame | np.ndarray, schema: Schema) -> np.ndarray:
+        """Return X as `feature_matrix` has it, ndarray of float64, shape (n, d).
+
+        A whole-numbered column takes any number here: the rows were not seen when its type was settled.
+        """
+        columns = [schema.column(name) for name in schema.features]
+        loose = [replace(c, type="numeric") if c.type == "integer" else c for c in columns]
+        return feature_matrix(cast_columns(self.typed(x), loose), schema)
 
     def restored(self, rows: pd.DataFrame) -> Any:
         """Return rows of the schema's types as the user's table has them; a column that rows lack is missing."""

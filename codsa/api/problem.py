@@ -85,8 +85,11 @@ def problem_of(x: Any, y: np.ndarray, classes: np.ndarray | None, regions: Regio
     form = TableForm.of(x)
     raw = form.typed(x)
     target = _free_name("y", form.names)
-    labels = [] if classes is None else class_labels(classes)
-    raw[target] = y if classes is None else pd.Series(np.array(labels, dtype=object)[np.searchsorted(classes, y)])
+    labels = None if classes is None else class_labels(classes)
+    if classes is None:
+        raw[target] = y
+    else:
+        raw[target] = np.array(labels, dtype=object)[np.searchsorted(classes, y)]
     columns = {column.name: column.config for column in form.columns}
     if callable(regions):
         name = _free_name("region", [*form.names, target])
@@ -96,14 +99,14 @@ def problem_of(x: Any, y: np.ndarray, classes: np.ndarray | None, regions: Regio
     else:
         rule = _rule(regions, form, x, classes is not None)
     options = ColumnOptions(
-        target=target, task="regression" if classes is None else "classification", columns=columns, classes=labels
+        target=target, task="regression" if classes is None else "classification", columns=columns, classes=labels or []
     )
     rows, schema = prepare(raw, options, rule)
     dataset = Dataset(rows, replace(schema, notes=[]), "")
-    if classes is None:
+    if labels is None:
         return Problem(dataset, form, None, regions)
     place = {label: k for k, label in enumerate(labels)}
-    in_order = classes[[place[str(level)] for level in schema.classes]]
+    in_order = np.asarray(classes)[[place[str(level)] for level in schema.classes]]
     return Problem(dataset, form, in_order, regions)
 
 
@@ -129,7 +132,7 @@ def called(function: Callable[..., Any], x: Any, y: np.ndarray) -> np.ndarray:
 def _rule(regions: Any, form: TableForm, x: Any, classification: bool) -> RegionRule:
     """Return the rule of regions; small ones are not pooled unless the user says so."""
     if regions is None:
-        return RegionRule(by="class", pool=False) if classification else RegionRule(by="quantile", pool=False)
+        return RegionRule(by="class" if classification else "quantile", pool=False)
     if isinstance(regions, Mapping):
         rule = dict(regions)
         if rule.get("column") is not None:

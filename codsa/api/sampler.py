@@ -12,20 +12,19 @@ from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_sampling_strategy, check_target_type
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_consistent_length, validate_data
+from sklearn.utils.validation import check_consistent_length
 
 from codsa.api.errors import InputError, as_value_error
 from codsa.api.forms import stacked
+from codsa.api.inputs import MOST_SEED, checked_table, named
 from codsa.api.pools import all_train, pool_of, trained_on
 from codsa.api.problem import Problem, RegionSpec, problem_of
 from codsa.data.grid import points
-from codsa.data.schema import CLASS_LIMIT
 from codsa.generators.base import Generator
+from codsa.io.library_internals import validate_parameters
 from codsa.io.seeds import SeedContext
 from codsa.settings.grid import Grid
 from codsa.stages.split import target_law
-
-MOST_SEED = 2**31 - 1
 
 
 class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
@@ -50,8 +49,7 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
     regions : str, int, dict, callable or None, default=None
         What takes the place of the class: a column of X by name or place; a dict as the section `regions` of an
         experiment, {'by': 'quantile', 'quantiles': 4, 'column': 'age'}, where no column means the target; or a
-        function of X, or of X and y, that names each row's region. A continuous y needs one of these; with them,
-        whole numbers with more than 20 values count as continuous, too.
+        function of X, or of X and y, that names each row's region. A continuous y needs one of these.
     m : int, float or None, default=None
         Synthetic rows, a whole number of them or a multiple of n; they are shared out by `alpha`, and
         `sampling_strategy` is not read.
@@ -77,7 +75,7 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
 
     See Also
     --------
-    codsa.CoDSAClassifier : Tries whether adding rows helps, and adds none where it does not.
+    codsa.CoDSAClassifier, codsa.CoDSARegressor : They try whether adding rows helps, and add none where it does not.
 
     References
     ----------
@@ -124,7 +122,7 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any) -> Self:
         """Check the data and settle how many rows of each class or region would be added; `fit_resample` adds them."""
-        self._validate_params()
+        validate_parameters(self)
         with as_value_error():
             X, y, _ = self._check_X_y(X, y)
             self._settle(self._problem(X, y), y)
@@ -146,7 +144,7 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
         if self.regions is None:  # the contract of imbalanced-learn, by its own code
             resampled: tuple[Any, Any] = super().fit_resample(X, y)
             return resampled
-        self._validate_params()
+        validate_parameters(self)
         with as_value_error():
             table, target, _ = self._check_X_y(X, y)
         X_new, y_new = self._fit_resample(table, target)
@@ -158,24 +156,12 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
         else:
             check_classification_targets(y)
             y, one_vs_all = check_target_type(y, indicate_one_vs_all=True)
-        if isinstance(X, pd.DataFrame):
-            check_array(X, dtype=None, accept_sparse=True, ensure_all_finite="allow-nan", estimator=self)
-            validate_data(self, X=X, y=y, skip_check_array=True)
-        else:
-            X = validate_data(self, X=X, dtype=None, ensure_all_finite="allow-nan")
+        X = checked_table(self, X)
         check_consistent_length(X, y)
         return X, np.asarray(y), one_vs_all
 
     def _continuous(self, y: Any) -> bool:
-        """Say whether a target is a number: with regions, decimals or more whole numbers than classes would have."""
-        if self.regions is None or type_of_target(y) not in ("continuous", "multiclass", "binary"):
-            return False
-        values = np.asarray(y).ravel()
-        if values.dtype.kind not in "iuf":
-            return False
-        of_target = isinstance(self.regions, Mapping) and self.regions.get("by") in ("range", "quantile")
-        ranges = of_target and self.regions.get("column") is None  # type: ignore[union-attr]
-        return ranges or type_of_target(y) == "continuous" or len(np.unique(values)) > CLASS_LIMIT
+        return self.regions is not None and type_of_target(y).startswith("continuous")
 
     def _problem(self, X: Any, y: np.ndarray) -> Problem:
         classes = None if self._continuous(y) else np.unique(y)
@@ -189,9 +175,9 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
         names = schema.regions.names
         keys = np.array(names, dtype=object) if self.regions is not None else np.asarray(problem.classes)
         if self.m is not None:
-            q = target_law(_named(self.law), schema, problem.dataset.regions())
+            q = target_law(named(self.law), schema, problem.dataset.regions())
             ratio = self.m / len(y) if isinstance(self.m, Integral) else float(self.m)
-            grid = Grid.read({"m": [ratio], "alpha": [_named(self.alpha)], "reserve": "all"}, type(self).__name__)
+            grid = Grid.read({"m": [ratio], "alpha": [named(self.alpha)], "reserve": "all"}, type(self).__name__)
             counts = points(grid, 1.0, all_train(problem.dataset, q), schema)[0].counts
             self.sampling_strategy_ = {key: int(c) for key, c in zip(keys.tolist(), counts, strict=True) if c}
             return counts
@@ -229,11 +215,6 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
-
-
-def _named(value: Any) -> Any:
-    """Return a mapping with its keys as the names of regions; another value as it is."""
-    return {str(key): weight for key, weight in value.items()} if isinstance(value, Mapping) else value
 
 
 def _like(values: np.ndarray, y: Any) -> Any:

@@ -1,69 +1,47 @@
-"""codsa export: the rows that a study's chosen estimator was fitted on, for use elsewhere."""
+"""codsa export: the augmented set that a study chose, for other tools."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from codsa.cli.common import one_line
-from codsa.cli.predict import AsFitted, EstimatorOption, MethodOption, Study
 
 
 def export(
-    study: Study,
-    what: Annotated[
-        Literal["augmented", "synthetic"],
-        typer.Option("--what", help="Real and synthetic rows, with a column that tells; or the synthetic ones alone."),
-    ] = "augmented",
-    kind: Annotated[
-        Literal["csv", "parquet", "images", "jsonl", "huggingface"], typer.Option("--format", help="What to write.")
-    ] = "csv",
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder to write; default: STUDY-METHOD-WHAT.", show_default=False)
+    study: Annotated[Path, typer.Argument(help="A study's folder, as results/patients.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.", show_default=False)],
+    method: Annotated[str, typer.Option("--method", help="The method whose choice is exported.")] = "codsa-auto",
+    estimator: Annotated[
+        str | None, typer.Option("--estimator", help="Label of an estimator; default: the study's own.")
     ] = None,
-    method: MethodOption = None,
-    replicate: Annotated[int, typer.Option("--replicate", min=0, max=10**6, help="Replicate.")] = 0,
-    estimator: EstimatorOption = None,
-    as_fitted: AsFitted = False,
+    replicate: Annotated[int, typer.Option("--replicate", help="The replicate, whose training rows are exported.")] = 0,
+    what: Annotated[
+        str, typer.Option("--what", help="augmented: real and synthetic rows; synthetic: these alone.")
+    ] = "augmented",
+    file_format: Annotated[
+        str, typer.Option("--format", help="csv, parquet, jsonl, or huggingface: a data set's folder.")
+    ] = "csv",
     licence: Annotated[
         str | None,
-        typer.Option("--licence", callback=one_line, help="The data's licence, for the card and the metadata."),
-    ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option("--url", callback=one_line, help="Where the data will be found, for the metadata."),
+        typer.Option("--licence", callback=one_line, help="Licence of your data, for the card and the metadata."),
     ] = None,
 ) -> None:
-    """Write the rows that validation rows chose, with a data card and Croissant metadata.
+    """Write the augmented set that validation rows chose, with a data card (README.md) and Croissant metadata.
 
-    The rows are those on which the method's estimator was fitted: training rows alone, real ones first. Validation and
-    test rows are never among them, so that they still tell what the rows are worth. Columns have their names, order and
-    types; columns that the study left out, such as identifiers, are not written. A column `synthetic` tells the rows apart.
+    Columns and types are the study's; codsa_synthetic tells synthetic rows from real ones, codsa_region names their
+    region. Real rows are training rows alone.
 
-    **Writes** OUT/data.csv (or .parquet, .jsonl; images/ and metadata.csv; data/ for Hugging Face), OUT/README.md,
-    OUT/croissant.json and OUT/manifest.json.
+    **Example**
 
-    **Examples**
-
-    codsa export results/patients --out patients-augmented
-
-    codsa export results/patients --method codsa-reuse --what synthetic --format huggingface --licence CC-BY-4.0
+    codsa export results/patients --what synthetic --method codsa-reuse --out patients-synthetic
     """
-    from codsa.io.artifacts import folder_output
-    from codsa.io.names import EXPORT
-    from codsa.stages.chosen import method_of, open_choice
-    from codsa.stages.export import chosen_rows, provenance, write_export
+    from codsa.stages.chosen import read_chosen, replicates_of
+    from codsa.stages.export import write_export
 
-    name = method_of(study, method)
-    place = out or Path(f"{study.resolve().name}-{name}-{what}")
-    folder_output(place, EXPORT)
-    choice = open_choice(study, name, replicate, estimator, as_fitted)
-    rows, generator = chosen_rows(choice, what)
-    origin = provenance(choice, study, rows, generator, what, licence or "", url or "")
-    write_export(place, choice, rows, origin, kind)
-    real, synthetic = int((~rows.synthetic).sum()), int(rows.synthetic.sum())
-    typer.echo(
-        f"{place}: {real} real and {synthetic} synthetic rows, by {name}, replicate {replicate}: {choice.summary}"
-    )
+    folder = replicates_of(study, replicate)[0]
+    chosen = read_chosen(study, folder, method, estimator)
+    count = write_export(chosen, what, file_format, licence, out)
+    typer.echo(f"{out}: {count} rows of {chosen.method}")

@@ -20,6 +20,7 @@ from codsa.cli import (
     summary,
     train_gen,
     train_inverter,
+    triage,
 )
 from codsa.cli import eval as evaluating
 from codsa.cli.common import Version, new_app, runner
@@ -32,12 +33,13 @@ def codsa(version: Version = False) -> None:
     """Put synthetic data where real data is thin, and measure whether it helped.
 
     The stages, in order: prepare, split, train-gen, sample, fit, eval, report. Each is also a
-    separate command: `codsa split` is `codsa-split`. `codsa run` does all of them for a table of yours, or for an
-    experiment file, which `codsa new` writes.
+    separate command: `codsa split` is `codsa-split`. `codsa triage` says whether it is worth trying on a table of
+    yours; `codsa run` does all of them for it, or for an experiment file, which `codsa new` writes.
     """
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "triage": triage.triage,
     "run": run.run,
     "new": new.new,
     "download": download.download,
@@ -50,8 +52,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "eval": evaluating.evaluate,
     "report": report.report,
     "summary": summary.summary,
-    "export": export.export,
     "predict": predict.predict,
+    "export": export.export,
     "paper": paper.paper,
     "check": check.check,
 }

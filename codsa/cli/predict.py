@@ -1,78 +1,48 @@
-"""codsa predict: the predictions of a study's chosen estimator for new rows."""
+"""codsa predict: predictions of new rows by what a study chose."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from codsa.cli.common import Trust
-from codsa.cli.sections import with_sections
-from codsa.settings.tables import TableOptions
-
-Study = Annotated[Path, typer.Argument(help="Folder of a finished study, as results/patients.", show_default=False)]
-MethodOption = Annotated[
-    str | None, typer.Option("--method", help="A method of the study; default: its primary arm.", show_default=False)
-]
-EstimatorOption = Annotated[
-    str | None,
-    typer.Option("--estimator", help="Label of one of the study's estimators; default: its own.", show_default=False),
-]
-AsFitted = Annotated[
-    bool, typer.Option("--as-fitted", help="The choice among estimators as fitted, without recalibration.")
-]
 
 
-@with_sections(options=TableOptions)
 def predict(
-    study: Study,
-    table: Annotated[
-        Path,
-        typer.Argument(help="New rows: a table as codsa-prepare reads it, without the target.", show_default=False),
-    ],
-    options: TableOptions,
-    out: Annotated[Path, typer.Option("--out", help="File to write: .csv or .parquet.")] = Path("predictions.csv"),
-    method: MethodOption = None,
-    replicate: Annotated[
-        int | None,
-        typer.Option(
-            "--replicate", min=0, max=10**6, help="One replicate; default: the average of all.", show_default=False
-        ),
+    study: Annotated[Path, typer.Argument(help="A study's folder, as results/patients.", show_default=False)],
+    table: Annotated[Path, typer.Argument(help="A table with the study's features.", show_default=False)],
+    method: Annotated[str, typer.Option("--method", help="The method whose choice predicts.")] = "codsa-auto",
+    estimator: Annotated[
+        str | None, typer.Option("--estimator", help="Label of an estimator; default: the study's own.")
     ] = None,
-    estimator: EstimatorOption = None,
-    as_fitted: AsFitted = False,
+    replicate: Annotated[
+        int | None, typer.Option("--replicate", help="Take one replicate's fit alone; default: the mean over all.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="File to write, .csv or .parquet; none may be there.")] = Path(
+        "predictions.csv"
+    ),
     trust: Trust = None,
 ) -> None:
-    """Predict new rows with the estimators that validation rows chose, averaged over the replicates.
+    """Predict the rows of a new table by the estimator that a finished study chose, recalibrated as it was there.
 
-    Columns are found by name; the target, the group and columns that the study left out need not be there. Levels that no
-    training row has are taken as validation rows with such levels were. Probabilities and values are those under the
-    study's law Q, recalibrated on validation rows.
-
-    **Writes** OUT, a row per row, and beside it a .json that names the fits.
+    Every row of the table gets a row, in its order: the predicted class or value, and of classes their probabilities.
 
     **Example**
 
     codsa predict results/patients new_patients.csv --out predictions.csv
     """
-    from codsa.io.digests import file_digest
+    from codsa.io.tables import new_table_file, write_new_table
     from codsa.readers.tables import read_table
-    from codsa.stages import predict as stage
-    from codsa.stages.chosen import method_of, open_choice, replicates_of
+    from codsa.stages.chosen import read_chosen, replicates_of
+    from codsa.stages.predict import predict as predicted_by
 
-    stage.predictions_output(out)
-    name = method_of(study, method)
-    replicates = replicates_of(study, name) if replicate is None else [replicate]
-    choices = [open_choice(study, name, k, estimator, as_fitted, trust or ()) for k in replicates]
-    rows = read_table(table, options=options)
-    predictions = stage.predict(choices, rows, str(table))
-    stage.write_predictions(out, predictions, choices, {"table": file_digest(table)})
-    first = choices[0]
-    averaged = "averaged over replicates " if len(choices) > 1 else "replicate "
-    typer.echo(
-        f"{out}: {len(predictions)} rows, by {name}, estimator {first.choice.label}, {first.choice.column}, "
-        f"{averaged}{', '.join(map(str, replicates))}"
-    )
-    for choice in choices:
-        typer.echo(f"  replicate {choice.record.replicate} chose {choice.summary}")
+    new_table_file(out)
+    folders = replicates_of(study, replicate)
+    chosen = [read_chosen(study, folder, method, estimator, trust or ()) for folder in folders]
+    predicted = predicted_by(chosen, read_table(table))
+    write_new_table(out, predicted)
+    behind = ", ".join(f"{name} ({count})" for name, count in Counter(one.method for one in chosen).items())
+    typer.echo(f"{out}: {len(predicted)} rows by {method}, replicates that chose: {behind}")

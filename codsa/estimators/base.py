@@ -22,6 +22,8 @@ from codsa.settings.registry import ESTIMATORS, check_settings, load
 
 TEXTS = "tfidf-logistic"
 """The registered estimator of texts."""
+GIVEN = "given"
+"""The preprocessing of a caller's own estimator: none, whatever the rows are."""
 PREPROCESSING: tuple[str, ...] = get_args(EstimatorSpec.model_fields["preprocess"].annotation)
 
 
@@ -225,6 +227,8 @@ def preprocessor(kind: str, layout: FeatureLayout) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
+    if kind == GIVEN:
+        return FunctionTransformer()
     check_choice("estimator: preprocess", kind, PREPROCESSING)
     if layout.texts and kind != "none":
         raise CodsaError("the feature is a text, which estimators of numbers cannot read; use tfidf-logistic")
@@ -403,6 +407,8 @@ def estimator_kind(spec: EstimatorSpec) -> EstimatorKind:
     registered = load("estimator", spec.name, ESTIMATORS)
     if isinstance(registered, EstimatorKind):
         return registered
+    if not inspect.isclass(registered):
+        raise CodsaError(f"estimator '{spec.name}': its plug-in gives neither a class nor an EstimatorKind")
 
     takes_seed = "random_state" in inspect.signature(registered).parameters
 
@@ -418,14 +424,17 @@ def _object_kind(unfitted: Any) -> EstimatorKind:
     settings = unfitted.get_params() if hasattr(unfitted, "get_params") else {}
     free = [name for name, value in settings.items() if name.split("__")[-1] == "random_state" and value is None]
 
-    def build(layout: FeatureLayout, seed: int, settings: Mapping[str, Any]) -> Any:
+    def build(layout: FeatureLayout, seed: int, _: Mapping[str, Any]) -> Any:
         from sklearn.base import clone
 
-        return (
-            clone(unfitted, safe=False).set_params(**dict.fromkeys(free, seed)) if free else clone(unfitted, safe=False)
-        )
+        return clone(unfitted).set_params(**dict.fromkeys(free, seed)) if free else clone(unfitted)
 
-    return EstimatorKind(build, "none", seeded=lambda settings: bool(free))
+    return EstimatorKind(
+        build,
+        GIVEN,
+        seeded=lambda _: bool(free),
+        effective_weight=lambda _, rows: _effective_weight(settings, rows),
+    )
 
 
 def alternatives(spec: EstimatorSpec) -> list[EstimatorSpec]:
@@ -447,7 +456,7 @@ def check_spec(spec: EstimatorSpec, task: str | None = None) -> None:
     Examples
     --------
     >>> from codsa.estimators.base import check_spec
-    >>> from codsa.settings.estimator import EstimatorSpec, ObjectEstimator
+    >>> from codsa.settings.estimator import EstimatorSpec
     >>> check_spec(EstimatorSpec(name="gradient-boosting", settings={"max_iter": 50}))
     """
     if spec.search and task == "detection":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import re
@@ -12,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from codsa.errors import CodsaError
-from codsa.estimators.base import Average, EstimatorKind, FeatureLayout, FitFacts, Fitted, Predictor
+from codsa.estimators.base import Average, EstimatorKind, FeatureLayout, FitFacts, Fitted, Predictor, estimator_kind
 from codsa.estimators.sound import check_trees
 from codsa.estimators.types import FURTHER, SKLEARN, TYPES
 from codsa.io.library_internals import SKOPS_SCHEMA, import_skops, reproducible_skops, sklearn_estimators
 from codsa.io.records import read_as, write_json
 from codsa.io.tensors import readable
 from codsa.settings.estimator import EstimatorSpec
-from codsa.settings.registry import ESTIMATORS, load, trusted_types
+from codsa.settings.registry import ESTIMATORS, OWN_ESTIMATORS, load, plugin, trusted_types
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class EstimatorRecord:
     members: int = 1
 
 
-def dump_object(fitted: Any, path: Path, name: str) -> None:
+def _dump(fitted: Any, path: Path, name: str) -> None:
     """Write a skops file whose bytes depend on its content alone: no memory addresses, no time of day."""
     try:
         content = import_skops().dumps(fitted)
@@ -62,11 +63,11 @@ def save_fitted(folder: Path, fitted: Predictor, spec: EstimatorSpec) -> None:
             save_fitted(folder / f"member~{place}", member, spec)
         return
     folder.mkdir(parents=True)
-    dump_object(fitted.transform, folder / "transform.skops", spec.name)
-    if spec.name in ESTIMATORS and hasattr(fitted.model, "save"):
+    _dump(fitted.transform, folder / "transform.skops", spec.name)
+    if spec.name in ESTIMATORS and estimator_kind(spec).read is not None and hasattr(fitted.model, "save"):
         fitted.model.save(folder)
     else:
-        dump_object(fitted.model, folder / "model.skops", spec.name)
+        _dump(fitted.model, folder / "model.skops", spec.name)
         _warn_of_untrusted_types(folder / "model.skops", spec.name)
     taken = fitted.facts.spec or spec
     facts = {"steps": fitted.facts.steps, "members": fitted.facts.members}
@@ -75,8 +76,8 @@ def save_fitted(folder: Path, fitted: Predictor, spec: EstimatorSpec) -> None:
 
 def _warn_of_untrusted_types(path: Path, name: str) -> None:
     """Say now what `codsa-eval` would refuse later."""
-    own = () if name in ESTIMATORS else (name,)
-    untrusted = _untrusted_types(path, own, name in ESTIMATORS)
+    own = _own_classes(name) if name in ESTIMATORS else (name,)
+    untrusted = _untrusted_types(path, own, name in OWN_ESTIMATORS)
     if untrusted:
         log.warning(
             "estimator '%s' holds %s, which codsa-eval reads with --trust %s alone; a class of your own may list it in "
@@ -114,9 +115,9 @@ def _load_one(folder: Path, trusted: Collection[str]) -> Fitted:
         record = read_as(folder / "estimator.json", EstimatorRecord)
         name = record.estimator.name
         kind = load("estimator", name, ESTIMATORS, trusted)
-        transform = load_object(folder / "transform.skops", (), True)
+        transform = _load(folder / "transform.skops", (), True)
         if (folder / "model.skops").exists():
-            model = load_object(folder / "model.skops", trusted, name in ESTIMATORS)
+            model = _load(folder / "model.skops", [*trusted, *_own_classes(name)], name in OWN_ESTIMATORS)
         elif isinstance(kind, EstimatorKind) and kind.read is not None:
             model = kind.read(folder, record.layout)
         else:
@@ -125,16 +126,17 @@ def _load_one(folder: Path, trusted: Collection[str]) -> Fitted:
         return Fitted(transform, model, record.layout, folder, facts)
 
 
-def load_object(path: Path, trusted: Collection[str], registered: bool = False) -> Any:
-    """Load a skops file that holds nothing but types which are trusted.
+def _own_classes(name: str) -> tuple[str, ...]:
+    """Return the class behind a plug-in's name as `module:Class`: whoever installed it trusts it.
 
-    Parameters
-    ----------
-    trusted : collection of str
-        See `load_fitted`.
-    registered : bool
-        Whether a registered estimator wrote it, which has of scikit-learn no more than such estimators consist of.
+    A plug-in that gives an `EstimatorKind` has none.
     """
+    target = plugin("estimator", name)
+    return (target,) if target is not None and inspect.isclass(load("estimator", name, ESTIMATORS)) else ()
+
+
+def _load(path: Path, trusted: Collection[str], registered: bool) -> Any:
+    """Load a skops file that holds nothing but types which are trusted."""
     try:
         untrusted = _untrusted_types(path, trusted, registered)
         if untrusted:

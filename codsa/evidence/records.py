@@ -28,9 +28,7 @@ class ChosenRecord:
     pool_weight : float
         Weight of a synthetic row relative to a real one.
     fits : str
-        The folder of the fits that hold it, within the replicate's.
-    point : int
-        Its place among them.
+        The folder of the fits within the replicate's.
     """
 
     m: int
@@ -47,7 +45,6 @@ class ChosenRecord:
     members: int = 1
     pool_weight: float = 1.0
     fits: str = ""
-    point: int = -1
 
 
 @dataclass(frozen=True)

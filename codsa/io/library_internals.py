@@ -40,8 +40,10 @@ def check_parameters(model: Any) -> tuple[str | None, str] | None:
     -------
     (name, text), optional
         The invalid setting, and what it should be; the name is None where the text names the setting. None where all
-        settings are valid, or the estimator is not scikit-learn's.
+        settings are valid, or the estimator says nothing of them.
     """
+    if not hasattr(model, "_parameter_constraints"):
+        return None
     from sklearn.utils._param_validation import InvalidParameterError
 
     try:
@@ -50,6 +52,25 @@ def check_parameters(model: Any) -> tuple[str | None, str] | None:
         parts = re.fullmatch(r"The '(\w+)' parameter of \S+ must be (.*)\. Got .* instead\.", str(error), re.DOTALL)
         return (parts[1], parts[2]) if parts else (None, str(error))
     return None
+
+
+def validate_parameters(estimator: Any) -> None:
+    """Check the parameters of an estimator of ours against its constraints, as scikit-learn's own estimators do."""
+    estimator._validate_params()
+
+
+def has_methods(*names: str) -> Any:
+    """Return scikit-learn's constraint of a parameter that is an object with such methods."""
+    from sklearn.utils._param_validation import HasMethods
+
+    return HasMethods(list(names))
+
+
+def one_of(*texts: str) -> Any:
+    """Return scikit-learn's constraint of a parameter that is one of some texts."""
+    from sklearn.utils._param_validation import StrOptions
+
+    return StrOptions(set(texts))
 
 
 def tree_types() -> tuple[type, type]:

@@ -2,8 +2,9 @@
 
 PREPARE, SPLIT, TRAIN, PRETRAIN = "prepare", "split", "train-gen", "pretrain"
 INVERTER, SAMPLE, FIT, EVALUATE, REPORT = "inverter", "sample", "fit", "eval", "report"
-MODEL, EXPORT, PREDICT = "model", "export", "predict"
-"""Of a saved model of the Python interface, and of what codsa export and codsa predict write."""
+EXPORT = "export"
+MODEL = "model"
+"""What an estimator of the Python interface saves."""
 
 MANIFEST = "manifest.json"
 """Of an artefact that is a folder of its own."""

@@ -18,6 +18,8 @@ from codsa.settings.tables import TableOptions
 NUMBERS_AMONG = 0.5
 """From this share of numbers on, a note says which cells keep a column from being one."""
 FEW_LEVELS, SAMPLED = 20, 1000
+MOSTLY = 0.8
+"""Of ten numbers of thousands, one ends in a zero."""
 
 
 @dataclass
@@ -110,6 +112,21 @@ def file_decimal(frame: pd.DataFrame, sep: str) -> str:
     return "," if sep.startswith(";") and (commas or ambiguous) else "."
 
 
+def thousands_notes(frame: pd.DataFrame, sep: str) -> list[str]:
+    """Say which numbers, read with a decimal point, have three decimals and so may be thousands, as 1.234."""
+    notes = []
+    for name in frame if not sep.startswith(",") else ():
+        present = frame[name].dropna() if pd.api.types.is_float_dtype(frame[name]) else pd.Series(dtype=float)
+        fractions = present[present % 1 != 0]
+        three = (fractions.abs() >= 1) & (fractions.round(2) != fractions) & (fractions.round(3) == fractions)
+        if len(fractions) and three.mean() >= MOSTLY:
+            notes.append(
+                f"column '{name}': {fractions[three].iloc[0]:.3f} and the like are read with a decimal point; if these "
+                "are thousands: --decimal ,"
+            )
+    return notes
+
+
 def _has_decimals(values: pd.Series) -> bool:
     """Say whether numbers have decimals other than three, which could be thousands."""
     present = values.dropna()
@@ -164,7 +181,7 @@ def _find(settled: Settled, texts: dict[str, pd.Series], decimal: str, day_first
 
 def _find_number(settled: Settled, name: str, distinct: Sequence[str], cells: pd.Series, decimal: str) -> bool:
     found = bodies_of(distinct) if distinct else None
-    pair = None if found is None else separators(found[0], decimal)
+    pair = None if found is None else separators(found[0], decimal, found[1])
     if found is None or pair is None or are_codes(found[0]):
         return False
     bodies, around = found

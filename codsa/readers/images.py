@@ -130,8 +130,9 @@ def _numbers_if_all(values: pd.Series) -> pd.Series:
 def _from_table(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Join labels by file name, with or without its folders and suffix; they are missing for files without a row."""
     from codsa.readers.tables import read_table
+    from codsa.settings.tables import TableOptions
 
-    labels = read_table(path)
+    labels = read_table(path, options=TableOptions(header=True))  # a column names the files
     key = next((name for name in FILE_COLUMNS if name in labels), None)
     if key is None:
         raise CodsaError(

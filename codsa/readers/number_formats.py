@@ -181,14 +181,18 @@ def are_codes(bodies: Collection[str]) -> bool:
     return any(re.match(r"0\d", body) or (len(body) > EXACT_DIGITS and body.isdigit()) for body in bodies)
 
 
-def separators(bodies: Sequence[str], decimal: str) -> tuple[str, str] | None:
+def separators(bodies: Sequence[str], decimal: str, around: NumberFormat) -> tuple[str, str] | None:
     """Return the separators of thousands and decimals of a column's digits; None where no pair suits them all.
 
     Parameters
     ----------
     decimal : {'.', ','}
         The file's decimal sign, which is preferred.
+    around : NumberFormat
+        What stands around the digits: amounts of money have no three decimals.
     """
+    if (_is_currency(around.prefix) or _is_currency(around.suffix)) and is_ambiguous(bodies):
+        return (",", ".") if any("," in body for body in bodies) else (".", ",")
     ordered = sorted(PAIRS, key=lambda pair: pair[1] != decimal)
     return next((pair for pair in ordered if NumberFormat(*pair).admits(bodies)), None)
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from codsa.data.whole_numbers import are_whole, as_float, exact_numbers, from_lines, is_large, literal
 from codsa.errors import CodsaError, shortened
 from codsa.readers import dialects
-from codsa.readers.cells import file_decimal
+from codsa.readers.cells import file_decimal, thousands_notes
 from codsa.readers.dialects import opened, refuse_other
 from codsa.readers.headers import refuse_duplicates, refuse_values_as_names, without_end
 from codsa.settings.tables import WORDS, TableOptions
@@ -53,6 +53,8 @@ def read_text(path: Path, options: TableOptions, notes: list[str]) -> tuple[pd.D
             if decimal == ",":
                 notes.append("decimals are written with a comma (--decimal)")
                 frame = _read_fields(path, compression, options, notes)
+            else:
+                notes += thousands_notes(frame, str(options.sep))
         return without_end(frame, options, notes)
     except pd.errors.ParserWarning:
         raise CodsaError(f"{path}: its rows have more fields than the header has names; name every column") from None

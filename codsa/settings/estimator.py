@@ -53,4 +53,5 @@ class ObjectEstimator(EstimatorSpec):
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
+    name: str
     unfitted: Any = Field(exclude=True, description="an unfitted estimator of scikit-learn's protocol")

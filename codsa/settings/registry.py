@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from codsa.errors import CodsaError, suggest
 from codsa.settings.arguments import check
+from codsa.settings.plugins import TARGET, with_plugins
 
-GENERATORS = {
+OWN_GENERATORS = {
     "adasyn": "codsa.generators.tables.adasyn:Adasyn",
     "bootstrap": "codsa.generators.tables.bootstrap:Bootstrap",
     "distortions": "codsa.generators.images.distortions:Distortions",
@@ -33,19 +34,35 @@ GENERATORS = {
     "vp-diffusion": "codsa.generators.tables.vp_diffusion:VpDiffusion",
 }
 
-ESTIMATORS = {
+OWN_ESTIMATORS = {
     "autoencoder": "codsa.estimators.tables.detectors:autoencoder",
     "balanced-boosting": "codsa.estimators.tables.balanced:balanced_boosting",
     "balanced-forest": "codsa.estimators.tables.balanced:balanced_forest",
+    "catboost": "codsa.estimators.tables.boosters:catboost",
     "cnn": "codsa.estimators.images.cnn:cnn",
     "gradient-boosting": "codsa.estimators.tables.trees:gradient_boosting",
     "label-model": "codsa.estimators.tables.ensemble:label_model",
+    "lightgbm": "codsa.estimators.tables.boosters:lightgbm",
     "local-outliers": "codsa.estimators.tables.local:local_outliers",
     "logistic": "codsa.estimators.tables.linear:logistic",
     "mlp": "codsa.estimators.tables.mlp:mlp",
     "random-forest": "codsa.estimators.tables.trees:random_forest",
+    "tabicl": "codsa.estimators.tables.in_context:tabicl",
+    "tabpfn": "codsa.estimators.tables.in_context:tabpfn",
     "tfidf-logistic": "codsa.estimators.texts.words:tfidf_logistic",
+    "xgboost": "codsa.estimators.tables.boosters:xgboost",
 }
+GENERATORS = with_plugins(OWN_GENERATORS, "codsa.generators")
+ESTIMATORS = with_plugins(OWN_ESTIMATORS, "codsa.estimators")
+"""The names that an experiment may use, those of installed plug-ins among them."""
+PACKAGES = {
+    "catboost": "codsa[boosters]",
+    "lightgbm": "codsa[boosters]",
+    "tabicl": "tabicl",
+    "tabpfn": "tabpfn",
+    "xgboost": "codsa[boosters]",
+}
+"""Registered estimators that need a package of the same name, with what pip installs to bring it."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +80,41 @@ MODALITIES = (
 )
 """Kinds of data, the one that leads first; the last stands for all other types."""
 
-NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+NAME = TARGET
 """What `module:Class` looks like: a module's dotted path, and the name of a class in it."""
 METHODS: Mapping[str, Sequence[tuple[str, ...]]] = {
     "generator": (("fit",), ("sample",), ("save",), ("load",)),
     "estimator": (("fit",), ("predict", "predict_proba", "score_samples")),
 }
 """What a class needs, by kind: one method of each group."""
+
+
+def plugin(kind: str, name: str) -> str | None:
+    """Return `module:Object` of a plug-in's name; None for a name of our own, and for any other."""
+    own, registered = {
+        "generator": (OWN_GENERATORS, GENERATORS),
+        "estimator": (OWN_ESTIMATORS, ESTIMATORS),
+    }[kind]
+    return None if name in own else registered.get(name)
+
+
+def is_installed(name: str) -> bool:
+    """Say whether the package that a registered name needs, if any, is there; nothing is imported."""
+    return name not in PACKAGES or importlib.util.find_spec(name) is not None
+
+
+def check_installed(name: str) -> None:
+    """Raise a `CodsaError` where the package that a registered name needs is missing, with what installs it."""
+    if not is_installed(name):
+        raise CodsaError(
+            f"estimator '{name}' needs the package {name}, which is not installed: pip install '{PACKAGES[name]}'"
+        )
+
+
+def installed(name: str) -> Any:
+    """Import the package that a registered estimator is named after (see `check_installed`)."""
+    check_installed(name)
+    return importlib.import_module(name)
 
 
 def locate(kind: str, name: str, registered: Mapping[str, str]) -> str:
@@ -110,7 +155,10 @@ def load(kind: str, name: str, registered: Mapping[str, str], trusted: Collectio
     """
     module, _, attribute = locate(kind, name, registered).partition(":")
     if name in registered:
-        return getattr(importlib.import_module(module), attribute)
+        if registered[name] != plugin(kind, name):
+            return getattr(importlib.import_module(module), attribute)
+        loaded = _imported(f"{kind} '{name}', a plug-in", module, attribute)
+        return _checked(kind, name, loaded) if inspect.isclass(loaded) else loaded
     if trusted is not None and not {name, name.replace(":", ".")} & set(trusted):
         raise CodsaError(f"{kind} '{name}' is code that its artefact names; if you trust it, give --trust {name}")
     return _checked(kind, name, _imported(f"{kind} '{name}'", module, attribute))

@@ -125,26 +125,6 @@ class TrainingSet:
     pi: np.ndarray
 
 
-@dataclass(frozen=True)
-class TrainingTable:
-    """The rows of one grid point in one fold, in the schema's types.
-
-    Attributes
-    ----------
-    rows : DataFrame of shape (n, d)
-        The modelled columns.
-    real : int
-        The number of real rows, which stand first.
-    weight : ndarray of shape (n,)
-    region : ndarray of int64, shape (n,)
-    """
-
-    rows: pd.DataFrame
-    real: int
-    weight: np.ndarray
-    region: np.ndarray
-
-
 class TrainingSets:
     """Puts together the rows of grid points.
 
@@ -169,16 +149,7 @@ class TrainingSets:
         return in_memory(self.dataset.part(self.split.rows(TRAIN)))
 
     def of(self, point: GridPoint, fit_fold: FitFold) -> TrainingSet:
-        """Return the rows of a grid point as estimators take them."""
-        table = self.table(point, fit_fold)
-        rows = self.weighted_rows(table.rows, table.weight)
-        if self.grid.domain:
-            rows = rows.with_domain(np.arange(len(table.rows)) >= table.real)
-        pi = np.bincount(table.region, weights=table.weight, minlength=len(self.split.q)) / table.weight.sum()
-        return TrainingSet(rows, table.real, pi)
-
-    def table(self, point: GridPoint, fit_fold: FitFold) -> TrainingTable:
-        """Return the rows of a grid point in the schema's types: real ones first, then the pool's."""
+        """Return the rows of a grid point: real ones first, then the pool's."""
         every = self.split.rows(TRAIN)
         real = every if point.m == 0 else fit_fold.real
         frame = self.training if len(real) == len(every) else self.training[np.isin(every, real)]
@@ -188,7 +159,11 @@ class TrainingSets:
             frame = pd.concat([frame, synthetic], ignore_index=True)
             weight = np.r_[weight, np.full(len(synthetic), point.pool_weight)]
             region = np.r_[region, np.repeat(np.arange(len(point.counts)), point.counts)]
-        return TrainingTable(frame, len(real), weight, region)
+        rows = self.weighted_rows(frame, weight)
+        if self.grid.domain:
+            rows = rows.with_domain(np.arange(len(frame)) >= len(real))
+        pi = np.bincount(region, weights=weight, minlength=len(self.split.q)) / weight.sum()
+        return TrainingSet(rows, len(real), pi)
 
     def weighted_rows(self, frame: pd.DataFrame, weight: np.ndarray) -> WeightedRows:
         """Return rows in the schema's types as the arrays that estimators compute with."""
@@ -241,7 +216,7 @@ def fit_grid(
     dict of label to EstimatorFits
     """
     check_ratio(r)
-    fit_folds = fit_folds_of(dataset, split, pools, r=r, grid=grid)
+    fit_folds = _fit_folds(dataset, split, pools, r=r, grid=grid)
     schema = training_schema(dataset, split)
     training_sets = TrainingSets(dataset, split, schema, grid, weighted)
     sets = [[training_sets.of(point, fold) for point in fold.points] for fold in fit_folds]
@@ -256,10 +231,9 @@ def fit_grid(
     for label, spec in specs.items():
         log.info("fitting %s at %d grid points, r = %s", label, len(sets[0]), r)
         predictors = _fit(_share(spec, len(fit_folds)), sets, validation, layout, seeds, cores)
+        records = [point_record(point, r) for point in fit_folds[0].points]
         scored = [
-            scorer.scored(
-                predictor, spec, [fold_sets[k] for fold_sets in sets], point_record(fit_folds[0].points[k], r)
-            )
+            scorer.scored(predictor, spec, [fold_sets[k] for fold_sets in sets], records[k])
             for k, predictor in enumerate(predictors)
         ]
         fits[label] = EstimatorFits(spec, scored, {column: scorer.choice(scored, column) for column in COLUMNS})
@@ -375,7 +349,7 @@ def check_pool(pool: Pool, dataset: AnyDataset, split: Split, r: float) -> None:
         raise CodsaError(f"the pool comes from a generator trained at r = {pool.r}, not {r}; give --r {pool.r}")
 
 
-def fit_folds_of(dataset: AnyDataset, split: Split, pools: Sequence[Pool], r: float, grid: Grid) -> list[FitFold]:
+def _fit_folds(dataset: AnyDataset, split: Split, pools: Sequence[Pool], r: float, grid: Grid) -> list[FitFold]:
     """Return one `FitFold`, or one per fold where every fold has its pool."""
     for pool in pools:
         check_pool(pool, dataset, split, r)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ class Inspection:
         Columns that the user leaves out.
     notes : list of str
         All that was found or done, in words.
+    condition : str, optional
+        The expression that holds for the rows that are used.
     """
 
     rows: pd.DataFrame
@@ -48,6 +51,12 @@ class Inspection:
     rule: RegionRule
     left_out: list[str]
     notes: list[str]
+    condition: str | None = None
+
+    @property
+    def keep_line(self) -> str:
+        """The line that says which rows are used; empty for all."""
+        return f"  keep: {quote(self.condition)}\n" if self.condition else ""
 
     @property
     def table_lines(self) -> str:
@@ -116,6 +125,9 @@ def inspect(
             raise CodsaError(f"{table}: no column '{name}' in the table; {suggest(name, names)}")
     left_out = _left_out(names, target, region, keep, drop)
     rule = RegionRule() if region is None else _region_rule(region, raw[region], notes)
+    condition = None
+    if rule.by == "quantile" and region is not None:
+        condition, raw = _with_region(region, raw, rule.min_rows, notes)
     for note in notes:
         log.warning("%s", note)
     corrections = {name: ColumnConfig(role="ignored") for name in left_out}
@@ -124,7 +136,7 @@ def inspect(
     for note in found:
         log.warning("%s", note)
     pooled = [note for note in schema.notes if not note.startswith(("region ", "column "))]
-    return Inspection(rows, schema, settled, rule, left_out, [*notes, *pooled, *found])
+    return Inspection(rows, schema, settled, rule, left_out, [*notes, *pooled, *found], condition)
 
 
 def _left_out(
@@ -148,6 +160,18 @@ def _region_rule(region: str, values: pd.Series, notes: list[str]) -> RegionRule
         )
         return RegionRule(by="quantile", column=region, quantiles=RANGES)
     return RegionRule(by="column", column=region)
+
+
+def _with_region(region: str, raw: pd.DataFrame, min_rows: int, notes: list[str]) -> tuple[str | None, pd.DataFrame]:
+    """Return the condition for rows that have a region, and these rows, where the others are too few for a region."""
+    gone = raw[region].isna().to_numpy(dtype=bool)
+    if not 0 < gone.sum() < min_rows:
+        return None, raw
+    notes.append(
+        f"region '{region}': missing in {int(gone.sum())} rows, too few for a region, which are left out (keep)"
+    )
+    name = region if region.isidentifier() and not keyword.iskeyword(region) else f"`{region}`"
+    return f"{name}.notna()", raw[~gone].reset_index(drop=True)
 
 
 def _many_levels(schema: Schema, n: int) -> list[str]:

@@ -14,7 +14,7 @@ from codsa.estimators.base import check_spec
 from codsa.generators.base import generator_class
 from codsa.io.class_sources import constructor_settings, imports
 from codsa.settings.columns import ColumnOptions
-from codsa.settings.registry import ESTIMATORS, GENERATORS, locate
+from codsa.settings.registry import ESTIMATORS, GENERATORS, check_installed, locate
 from codsa.workflow.arms import kind_of, uses_source
 from codsa.workflow.commands import options, refuse_unwritable, section_options, settings, value
 from codsa.workflow.config import Data
@@ -77,6 +77,7 @@ class Study(Design):
             raw_files(data)
         self.pretrained_module()
         for spec in self.all_estimators:
+            check_installed(spec.name)
             module = module_of("estimator", spec.name, ESTIMATORS)
             if (spec.settings or spec.search) and spec.name in ESTIMATORS and not imports(module, TORCH):
                 check_spec(spec, self.experiment.data.task)

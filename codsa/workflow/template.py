@@ -15,7 +15,7 @@ from codsa.settings.section import validated
 from codsa.settings.tables import TableOptions
 from codsa.workflow.config import Experiment
 from codsa.workflow.inspection import inspect
-from codsa.workflow.template_methods import methods_text
+from codsa.workflow.template_methods import methods_text, with_minutes
 from codsa.workflow.yaml_text import comment, quote
 
 TEMPLATE = """\
@@ -33,7 +33,7 @@ data:
   # group: patient_id    # rows of one value share one role
   table:                 # how the file is written; nothing else is guessed
 {table}
-{notes}  columns: {no_columns}            # inferred as below; to correct, {correct}
+{keep}{notes}  columns: {no_columns}            # inferred as below; to correct, {correct}
 {columns}
 
 regions:                 # a partition of the sample space; they hold {counts} rows
@@ -88,14 +88,16 @@ def write_experiment(
         target_text=quote(target),
         path=quote(str(table)),
         table=found.table_lines,
+        keep=found.keep_line,
         notes=found.note_lines,
         no_columns="" if found.left_out else "{}",
         correct="drop the # of a line" if found.left_out else "drop the {} and the # of a line",
         columns=found.column_lines,
         regions=found.region_lines,
         counts=", ".join(str(c) for c in counts),
-        methods=methods_text(title, found.schema.task, counts, ("", "")),
+        methods=methods_text(title, found.schema.task, counts),
     )
+    text = with_minutes(text, len(found.rows))
     _check(text, path)
     with atomic_write(path) as staged:
         staged.write_text(text, encoding="utf-8")

@@ -8,6 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from codsa.data.allocation import least_balancing_m
+from codsa.io.yamls import parse_yaml
+from codsa.settings.section import validated
+from codsa.workflow.config import Experiment, merge
+from codsa.workflow.minutes import in_words
+from codsa.workflow.study import Study
+
+TIME = "TIME"
+"""What stands in the text for an estimate of a scale's time until the text is whole."""
 
 LARGEST_M = 5.0
 """The largest m that is offered, as a multiple of n: a pool of more rows takes long to draw."""
@@ -28,8 +36,8 @@ methods:                 # what is compared, on the same splits; README explains
   - codsa-reuse
   - codsa-auto           # what validation rows choose among all of these and the controls, to add nothing included
 primary: codsa-auto      # the method that the verdict is about, named before the run
-# Beside them stand the controls that a gain must survive (controls: [] leaves them out), and control-auto, which chooses
-# among the controls alone.
+# Beside them stand the controls that a gain must survive (controls: [] leaves them out), and control-auto, which
+# chooses among the controls alone.
 
 grid:                    # the grid of λ = (r, m, α); validation rows alone choose λ
   r: [0.5, 0.8]          # share of the training rows that the generator sees; codsa-reuse shows it all
@@ -44,12 +52,12 @@ estimator:               # or random-forest, logistic, mlp, or any module:Class 
   name: gradient-boosting
   settings: {{learning_rate: 0.05, l2_regularization: 1.0, min_samples_leaf: {leaf}}}
   search:                # validation rows choose when to stop, and how large the trees are
-    - {{max_iter: 25, max_leaf_nodes: 4}}
-    - {{max_iter: 75, max_leaf_nodes: 4}}
+    - {{max_iter: 10, max_leaf_nodes: 4}}
+    - {{max_iter: 50, max_leaf_nodes: 4}}
     - {{max_iter: 150, max_leaf_nodes: 8}}
 
 scales:                  # codsa run {name}.yaml --scale quick (the default), or full
-  quick:                 # {quick}: whether it is worth going on
+  quick:                 # {time}: whether it is worth going on
     replicates: 3
     methods: [none, weighted, bootstrap, smote, codsa-reuse, codsa-auto]
     controls: [relabelled, label-model, control-auto]
@@ -57,7 +65,7 @@ scales:                  # codsa run {name}.yaml --scale quick (the default), or
     grid: {{m: {quick_m}, alpha: [balance]}}
     generators:
       tabular-diffusion: {{steps: 500}}
-  full:                  # {full}: what to report
+  full:                  # {time}: what to report
     replicates: 10
 """
 
@@ -83,7 +91,7 @@ def offered_m(counts: Sequence[int]) -> tuple[list[float], float]:
     return [0.0, enough, round(min(LARGEST_M, 2 * enough), 1)] if enough < LARGEST_M else [0.0, enough], least
 
 
-def methods_text(name: str, task: str, counts: Sequence[int], minutes: tuple[str, str] = ("", "")) -> str:
+def methods_text(name: str, task: str, counts: Sequence[int]) -> str:
     """Return the text from `split:` down.
 
     Parameters
@@ -93,8 +101,6 @@ def methods_text(name: str, task: str, counts: Sequence[int], minutes: tuple[str
     task : {'classification', 'regression'}
     counts : sequence of int
         Rows of each region.
-    minutes : pair of str
-        What is said of the time that the scales quick and full take.
     """
     m, least = offered_m(counts)
     note = (
@@ -109,6 +115,15 @@ def methods_text(name: str, task: str, counts: Sequence[int], minutes: tuple[str
         quick_m=m[:2],
         feasible=note,
         leaf=20 if min(counts) >= 200 else 5,
-        quick=minutes[0],
-        full=minutes[1],
+        time=TIME,
     )
+
+
+def with_minutes(text: str, rows: int) -> str:
+    """Return an experiment file's text with an estimate of the time at every scale, in place of `TIME`."""
+    content = parse_yaml(text, "experiment")
+    head, scales, tail = text.rpartition("\nscales:")
+    for overrides in content["scales"].values():
+        experiment = validated(Experiment, merge(content, overrides), "experiment")
+        tail = tail.replace(TIME, in_words(Study(experiment.name, experiment), rows), 1)
+    return head + scales + tail

@@ -24,9 +24,12 @@ from codsa.estimators.base import FeatureLayout, estimator_kind, layout_of, weig
 from codsa.estimators.store import load_fitted, save_fitted
 from codsa.io.seeds import stream
 from codsa.settings.estimator import EstimatorSpec
-from codsa.settings.registry import ESTIMATORS
+from codsa.settings.registry import ESTIMATORS, is_installed
 
-NAMES = sorted(ESTIMATORS)
+NAMES = [
+    pytest.param(name, marks=pytest.mark.skipif(not is_installed(name), reason=f"the package {name} is not installed"))
+    for name in sorted(ESTIMATORS)
+]
 SETTINGS: dict[str, dict[str, Any]] = {
     "autoencoder": {"hidden": [32, 4, 32], "batch": 16, "epochs": 40, "learning_rate": 3e-3},
     "cnn": {"channels": [8, 8], "hidden": 16, "batch": 16, "epochs": 25, "learning_rate": 3e-3},
@@ -35,7 +38,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "random-forest": {"n_estimators": 10},
     "tfidf-logistic": {"min_df": 2, "class_weight": None},  # balanced classes undo weights of classes
 }
-SUFFIXES = {".json", ".safetensors", ".skops"}
+SUFFIXES = {".json", ".safetensors", ".skops", ".txt"}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import io
 import subprocess
 import sys
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
-def own_names() -> set[str]:
+@cache
+def own_names() -> frozenset[str]:
     """The private names that the package itself gives to functions, classes, attributes and variables."""
     names: set[str] = set()
     for path in SOURCES:
@@ -49,14 +51,14 @@ def own_names() -> set[str]:
                 names.add(node.attr)
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 names.add(node.target.id)
-    return names
+    return frozenset(names)
 
 
 def _is_self(node: ast.AST) -> bool:
     return isinstance(node, ast.Name) and node.id in ("self", "cls")
 
 
-def private_uses(path: Path, own: set[str]) -> list[str]:
+def private_uses(path: Path, own: frozenset[str]) -> list[str]:
     """What a file takes from behind a library's interface."""
     found: list[str] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -100,6 +100,20 @@ def test_decimal_points_keep_thousands_of_commas(tmp_path: Path) -> None:
     assert "could be read otherwise" in notes and options.numbers == {"people": "1,234.5"}
 
 
+def test_amounts_of_money_have_no_three_decimals(tmp_path: Path) -> None:
+    table, options, _ = read(written(tmp_path, "a\tb\n32.190 €\t1\n1.250 €\t2\n"))
+    assert table["a"].tolist() == [32190, 1250] and options.numbers == {"a": "1.234,5 €"}
+
+
+def test_numbers_that_may_be_thousands_are_said(tmp_path: Path) -> None:
+    text = "people;k\n" + "".join(f"{i}.{i * 37 % 900 + 101};a\n" for i in range(1, 30))
+    table, _, notes = read(written(tmp_path, text))
+    assert table["people"][0] == 1.138 and "if these are thousands: --decimal ," in notes
+    table, _, notes = read(written(tmp_path, text), decimal=",")
+    assert table["people"][0] == 1138 and "thousands" not in notes
+    assert "thousands" not in read(written(tmp_path, text.replace(";", ",")))[2]
+
+
 @pytest.mark.parametrize(
     ("encoding", "found"), [("cp1252", "cp1252"), ("latin-1", "cp1252"), ("utf-16", "utf-16"), ("utf-8-sig", "utf-8")]
 )

@@ -457,8 +457,8 @@ def test_new_writes_an_experiment_that_is_read(
     table, out = tables(tmp_path)[target], tmp_path / "mine.yaml"
     ended = run_cli(codsa, "new", table, "--target", target, "--out", out)
     assert ended.code == 0 and str(out) in ended.out
-    label, made = load_experiment(out, "quick")
-    assert label == table.stem and Study(label, made).checked()
+    label, made = load_experiment(out, "full")
+    assert label == f"{table.stem}-full" and Study(label, made).checked()
     assert (made.data.path, made.data.target, made.data.task) == (str(table), target, task)
     assert methods in [method.name for method in made.methods]
 
@@ -483,7 +483,7 @@ def test_the_comments_of_new_are_corrections_once_uncommented(tmp_path: Path) ->
 def test_new_parts_by_the_region_asked_for(tmp_path: Path) -> None:
     path = write_experiment(tables(tmp_path)["y"], "y", "smoker", "smokers", tmp_path / "mine.yaml")
     label, made = load_experiment(path, "quick")
-    assert (label, made.regions.by, made.regions.column) == ("smokers", "column", "smoker")
+    assert (label, made.regions.by, made.regions.column) == ("smokers-quick", "column", "smoker")
 
 
 def test_new_overwrites_nothing(tmp_path: Path, run_cli: RunCli) -> None:

@@ -119,6 +119,16 @@ def test_a_continuous_region_becomes_thirds(kind: str, tmp_path: Path) -> None:
     assert len(read_json(tmp_path / "out/schema.json")["regions"]["names"]) == 3
 
 
+@pytest.mark.parametrize("name", ["age", "age in years", "class"])
+def test_rows_without_a_region_are_left_out_where_they_are_few(name: str, tmp_path: Path) -> None:
+    raw = table_of(tmp_path, **{name: [None] * 3 + [i + 0.5 for i in range(N - 3)]})
+    experiment, text = made(raw, "--target", "y", "--region", name)
+    assert f"region '{name}': missing in 3 rows, too few for a region, which are left out" in text
+    arguments = Study("t", experiment).prepare(experiment.data)
+    assert call(codsa_prepare, *arguments, "--out", tmp_path / "out").code == 0
+    assert len(pd.read_parquet(tmp_path / "out/rows.parquet")) == N - 3
+
+
 def test_a_region_of_few_numbers_is_by_value(tmp_path: Path) -> None:
     experiment, _ = made(table_of(tmp_path, ward=np.arange(N) % 3), "--target", "y", "--region", "ward")
     assert (experiment.regions.by, experiment.regions.column) == ("column", "ward")
