@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 from pathlib import Path
@@ -16,16 +17,18 @@ from codsa.api.errors import InputError, as_value_error
 from codsa.api.inputs import MOST_SEED, checked_table, named
 from codsa.api.model import array_of, model_of, plain, read_model, write_model
 from codsa.api.pools import generator_name
-from codsa.api.problem import RegionSpec, problem_of
-from codsa.api.results import best_params, cv_results, verdict
-from codsa.api.search import Plan, search
+from codsa.api.problem import Problem, RegionSpec, problem_of
+from codsa.api.results import NOTHING, best_params, cv_results, verdict
+from codsa.api.search import Plan, TooFewRows, plain_fit, search
 from codsa.data.metrics import RECALIBRATED, check_metric, default_metric
+from codsa.errors import CodsaError
 from codsa.estimators.base import check_spec
 from codsa.generators.base import Generator
 from codsa.io.library_internals import has_methods, one_of, validate_parameters
 from codsa.io.seeds import SeedContext
 from codsa.settings.estimator import EstimatorSpec, ObjectEstimator
 from codsa.settings.grid import Grid
+from codsa.workflow.arms import STRONG
 
 KEPT = ("best_params_", "best_index_", "verdict_", "n_features_in_", "cv_results_", "classes_", "feature_names_in_")
 """Fitted attributes that a saved estimator has."""
@@ -48,6 +51,8 @@ class AugmentedEstimator(BaseEstimator):  # type: ignore[misc]
         "validation": [Real],
         "metric": [str, None],
         "recalibrate": ["boolean"],
+        "weights": ["boolean"],
+        "average": [Integral],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
@@ -66,13 +71,16 @@ class AugmentedEstimator(BaseEstimator):  # type: ignore[misc]
         law: Any = "balanced",
         validation: float = 0.2,
         metric: str | None = None,
-        recalibrate: bool = False,
+        recalibrate: bool = True,
+        weights: bool = True,
+        average: int = 1,
         n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
         self.estimator, self.generator, self.settings, self.regions = estimator, generator, settings, regions
         self.r, self.m, self.alpha, self.reserve = r, m, alpha, reserve
         self.law, self.validation, self.metric, self.recalibrate = law, validation, metric, recalibrate
+        self.weights, self.average = weights, average
         self.n_jobs, self.random_state = n_jobs, random_state
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -104,17 +112,42 @@ class AugmentedEstimator(BaseEstimator):  # type: ignore[misc]
         if classes is not None and len(classes) < 2:
             raise InputError(f"y has only 1 class, {classes[0]!r}; a classifier needs two at least")
         plan = self._plan()
-        problem = problem_of(table, y, classes, self.regions)
         seed = int(check_random_state(self.random_state).randint(MOST_SEED))
-        found = search(problem, plan, SeedContext(seed, "estimator", 0), 1 if self.n_jobs is None else self.n_jobs)
+        seeds = SeedContext(seed, "estimator", 0)
+        if classes is not None:
+            self.classes_ = classes
+        try:
+            problem = self._problem(table, y, classes)
+            found = search(problem, plan, seeds, 1 if self.n_jobs is None else self.n_jobs)
+        except TooFewRows as error:
+            return self._fit_plainly(table, y, classes, plan.spec, seeds, str(error))
         point = found.fitted[found.chosen]
         helped = point.recalibration if found.column == RECALIBRATED else None
         self.model_ = model_of(problem, found.schema, plan.spec, point.predictor, helped)
-        if classes is not None:
-            self.classes_ = classes
         self.generator_ = found.generators[found.chosen]
         self.cv_results_, self.best_index_ = cv_results(found, plan), found.chosen
         self.best_params_, self.verdict_ = best_params(found), verdict(found, plan)
+        return self
+
+    def _problem(self, table: Any, y: np.ndarray, classes: np.ndarray | None) -> Problem:
+        try:
+            return problem_of(table, y, classes, self.regions)
+        except CodsaError as error:
+            if self.regions is not None or classes is not None:
+                raise
+            raise TooFewRows(str(error)) from None  # a target that has no thirds
+
+    def _fit_plainly(
+        self, table: Any, y: np.ndarray, classes: np.ndarray | None, spec: EstimatorSpec, seeds: SeedContext, why: str
+    ) -> Self:
+        """Fit the estimator on all rows, where they are too few to try anything, and say so."""
+        self.verdict_ = f"Nothing was tried, and the estimator has all rows as they are: {why}."
+        warnings.warn(f"{type(self).__name__}: {self.verdict_}", UserWarning, stacklevel=4)
+        problem = problem_of(table, y, classes, _halves if classes is None else None)
+        predictor, schema = plain_fit(problem, spec, seeds)
+        self.model_ = model_of(problem, schema, spec, predictor, None)
+        self.generator_, self.best_index_, self.best_params_ = None, 0, dict(NOTHING)
+        self.cv_results_ = {"params": [dict(NOTHING)], "mean_test_score": np.array([np.nan])}
         return self
 
     def _plan(self) -> Plan:
@@ -127,26 +160,36 @@ class AugmentedEstimator(BaseEstimator):  # type: ignore[misc]
             grid=Grid.read({**grid, "reserve": self.reserve}, type(self).__name__),
             law=named(self.law),
             validation=self.validation,
-            metric=check_metric(self.metric or default_metric(self.task), self.task),
+            metric=check_metric(self.metric or self._default_metric(), self.task),
             recalibrate=self.recalibrate,
+            weights=self.weights,
         )
+
+    def _default_metric(self) -> str:
+        return default_metric(self.task)
 
     @property
     def _is_registered(self) -> bool:
         return self.estimator is None or isinstance(self.estimator, str | Mapping)
 
     def _spec(self) -> EstimatorSpec:
-        """Return the estimator by name, or around the object that was given."""
+        """Return the estimator by name, or around the object that was given; by default boosting of a chosen size."""
+        if self.estimator is None:
+            return STRONG["boosting"].model_copy(update={"average": self._average()})
         if self._is_registered:
-            section = {"name": self.estimator} if isinstance(self.estimator, str) else dict(self.estimator or {})
-            spec = EstimatorSpec.read(section, "estimator")
+            section = {"name": self.estimator} if isinstance(self.estimator, str) else dict(self.estimator)
+            spec = EstimatorSpec.read({"average": self._average(), **section}, "estimator")
             check_spec(spec, self.task)
             return spec
         wrong = is_regressor if self.task == "classification" else is_classifier
         if wrong(self.estimator):
             raise InputError(f"estimator = {self.estimator!r}: is no estimator for {self.task}; give one that is")
         kind = type(self.estimator)
-        return ObjectEstimator(name=f"{kind.__module__}:{kind.__qualname__}", unfitted=self.estimator)
+        name = f"{kind.__module__}:{kind.__qualname__}"
+        return ObjectEstimator(name=name, unfitted=self.estimator, average=self._average())
+
+    def _average(self) -> int:
+        return EstimatorSpec.read({"average": self.average}, type(self).__name__).average
 
     def _predicted(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "model_")
@@ -198,7 +241,9 @@ class AugmentedEstimator(BaseEstimator):  # type: ignore[misc]
             model, record = read_model(Path(folder), trusted)
         if record.kind != cls.__name__:
             raise InputError(f"{folder}: holds a {record.kind}; read it with {record.kind}.load")
-        loaded = cls(**{name: value for name, value in record.params.items() if name in cls._parameter_constraints})
+        params = {name: value for name, value in record.params.items() if name in cls._parameter_constraints}
+        several = {name: tuple(params[name]) for name in ("r", "m", "alpha") if isinstance(params.get(name), list)}
+        loaded = cls(**{**params, **several})
         if isinstance(model.spec, ObjectEstimator):
             loaded.estimator = clone(model.spec.unfitted)
         loaded.model_ = model
@@ -221,6 +266,11 @@ def _attribute(name: str, attributes: Mapping[str, Any]) -> Any:
 
 def _column(key: str, tried: list[Any]) -> np.ndarray:
     return np.array(tried, dtype=object if key.startswith("param_") else None)
+
+
+def _halves(x: Any) -> np.ndarray:
+    """Return two regions that mean nothing, for a fit that looks at none."""
+    return np.arange(len(x)) % 2
 
 
 def _several(value: Any) -> list[Any]:

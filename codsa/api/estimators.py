@@ -7,25 +7,32 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from codsa.api.base import AugmentedEstimator
 
 
+def _gives_probabilities(wrapper: Any) -> bool:
+    return wrapper._is_registered or hasattr(wrapper.estimator, "predict_proba")
+
+
 class CoDSAClassifier(ClassifierMixin, AugmentedEstimator):  # type: ignore[misc]
     """A classifier with as many synthetic rows as validation rows say, or none.
 
-    Fitting splits the rows into S_g, S_r and validation rows, trains a generator on S_g, fits the estimator on S_r with
-    synthetic rows for every λ = (m, α, r), and on all training rows without any. Validation rows, weighted to the
-    target law Q, choose: the simplest that is within one standard error of the best, adding nothing included. Every
-    random number, level and bound comes from the rows that `fit` gets, so cross-validation around it leaks no fold.
+    Fitting splits the rows into S_g, S_r and validation rows, trains a generator on S_g, fits the estimator on S_r
+    with synthetic rows for every λ = (m, α, r), and on all training rows without any, as they are and weighted.
+    Validation rows, weighted to the target law Q, choose: the simplest that is within one standard error of the best,
+    adding nothing included. Every random number, level and bound comes from the rows that `fit` gets, so cross-
+    validation around it leaks no fold.
 
     Parameters
     ----------
     estimator : estimator, str, dict or None, default=None
         A classifier of scikit-learn's protocol, which gets X as it is given, and classes as their places 0, 1, … in
         sorted order; or a registered one by name ('gradient-boosting', 'logistic', 'random-forest', …) or as the
-        section `estimator` of an experiment, which takes missing values, categories and dates. None: gradient boosting.
+        section `estimator` of an experiment, which takes missing values, categories and dates. None: gradient
+        boosting whose size validation rows choose.
     generator : str or Generator, default='tabular-diffusion'
         As `CoDSAOverSampler` takes it.
     settings : dict or None, default=None
@@ -46,10 +53,15 @@ class CoDSAClassifier(ClassifierMixin, AugmentedEstimator):  # type: ignore[misc
     validation : float or int, default=0.2
         A share of every region, or a number of rows.
     metric : str or None, default=None
-        Of validation rows: 'cross-entropy' (default), 'roc-auc', 'balanced-accuracy', 'f1', 'kappa' or
-        'quadratic-kappa'.
-    recalibrate : bool, default=False
-        Whether candidates are recalibrated on validation rows, alike, and predictions with them.
+        Of validation rows: 'cross-entropy', 'roc-auc', 'balanced-accuracy', 'f1', 'kappa' or 'quadratic-kappa';
+        default: the first, or balanced accuracy where the estimator gives no probabilities.
+    recalibrate : bool, default=True
+        Whether candidates are recalibrated on validation rows, alike, and predictions with them: a shift of the
+        classes' shares to Q, and a temperature. Without it that shift alone may pass for a gain of the rows.
+    weights : bool, default=True
+        Whether weighting the real rows by q/p of their region is tried, where the estimator takes weights.
+    average : int, default=1
+        Fits with different seeds whose predictions are averaged.
     n_jobs : int or None, default=None
         Points that are fitted at the same time; results do not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -58,7 +70,8 @@ class CoDSAClassifier(ClassifierMixin, AugmentedEstimator):  # type: ignore[misc
     Attributes
     ----------
     best_params_ : dict
-        The chosen r, m and alpha, and the synthetic rows of each region; m is 0.0 where nothing is added.
+        The chosen r, m and alpha, the synthetic rows of each region, and whether real rows are weighted; m is 0.0 where
+        nothing is added.
     best_index_ : int
     cv_results_ : dict
         One entry for each point, the first of which adds nothing; scores are of the validation rows.
@@ -83,7 +96,7 @@ class CoDSAClassifier(ClassifierMixin, AugmentedEstimator):  # type: ignore[misc
     >>> X, y = make_classification(n_samples=200, weights=[0.9], random_state=0)
     >>> model = CoDSAClassifier(LogisticRegression(), generator="gaussian", random_state=0).fit(X, y)
     >>> len(model.cv_results_["params"]), model.predict(X).shape
-    (7, (200,))
+    (8, (200,))
     """
 
     task = "classification"
@@ -94,6 +107,10 @@ class CoDSAClassifier(ClassifierMixin, AugmentedEstimator):  # type: ignore[misc
         check_classification_targets(y)
         return np.asarray(y)
 
+    def _default_metric(self) -> str:
+        return super()._default_metric() if _gives_probabilities(self) else "balanced-accuracy"
+
+    @available_if(_gives_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class in the order of `classes_`, ndarray of shape (n, C)."""
         return self._predicted(X)

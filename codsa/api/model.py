@@ -16,7 +16,7 @@ from codsa.api.problem import Problem
 from codsa.data.schema import Schema
 from codsa.estimators import Average, Predictor
 from codsa.estimators.recalibration import Recalibration
-from codsa.estimators.store import load_fitted, save_fitted
+from codsa.estimators.store import dump_object, load_fitted, load_object, save_fitted
 from codsa.io.artifacts import new_folder
 from codsa.io.library_internals import sklearn_estimators
 from codsa.io.manifests import check_folder, write_manifest
@@ -25,7 +25,7 @@ from codsa.io.records import read_as, read_json, write_json
 from codsa.settings.estimator import EstimatorSpec, ObjectEstimator
 from codsa.stages.fits import RecalibrationFacts
 
-RECORD, ESTIMATOR = "model.json", "estimator"
+RECORD, ESTIMATOR, UNFITTED = "model.json", "estimator", "unfitted.skops"
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,8 @@ def write_model(folder: Path, model: Model, kind: str, params: dict[str, Any], a
         write_json(staged / RECORD, asdict(record))
         write_json(staged / SCHEMA, model.schema.to_dict())
         save_fitted(staged / ESTIMATOR, model.predictor, model.spec)
+        if isinstance(model.spec, ObjectEstimator):
+            dump_object(model.spec.unfitted, staged / UNFITTED, model.spec.name)
         write_manifest(staged / MANIFEST, MODEL, {}, {})
 
 
@@ -125,12 +127,13 @@ def read_model(folder: Path, trusted: Collection[str] = ()) -> tuple[Model, Mode
     """
     check_folder(folder, MODEL)
     record = read_as(folder / RECORD, ModelRecord)
-    known = [name for full in sklearn_estimators() for name in (full, ":".join(full.rsplit(".", 1)))]
-    predictor = load_fitted(folder / ESTIMATOR, [*trusted, *known] if record.given else trusted)
+    own = [name for full in sklearn_estimators() for name in (full, ":".join(full.rsplit(".", 1)))]
+    known = [*trusted, *own] if record.given else trusted
+    predictor = load_fitted(folder / ESTIMATOR, known)
     first = predictor.members[0] if isinstance(predictor, Average) else predictor
     spec = first.facts.spec or EstimatorSpec()
     if record.given:
-        spec = ObjectEstimator(**spec.model_dump(), unfitted=first.model)
+        spec = ObjectEstimator(**spec.model_dump(), unfitted=load_object(folder / UNFITTED, known))
     form = TableForm([ColumnForm(name, kind, None) for name, kind in record.columns])
     helped = None if record.recalibration is None else record.recalibration.recalibration()
     schema = Schema.from_dict(read_json(folder / SCHEMA))

@@ -9,22 +9,25 @@ import numpy as np
 
 from codsa.api.pools import generator_name
 from codsa.api.search import Plan, Search
-from codsa.data.choice import best_of
+from codsa.data.choice import WEIGHTS, best_of
 from codsa.data.metrics import HIGHER_IS_BETTER, RAW
-from codsa.stages.fit import FittedPoint
+
+NOTHING: dict[str, Any] = {"r": None, "m": 0.0, "alpha": None, "rows": {}, "weights": False}
+"""λ of the real rows as they are."""
+CAUTION = "The same validation rows chose it, so the figure flatters it: judge by rows that were held out."
 
 
 def best_params(found: Search) -> dict[str, Any]:
-    """Return the λ̂ that was chosen: r, m, α and the synthetic rows of each region."""
-    return _params(found, found.fitted[found.chosen])
+    """Return the λ̂ that was chosen: r, m, α, the synthetic rows of each region, and whether real rows are weighted."""
+    return _params(found, found.chosen)
 
 
-def _params(found: Search, point: FittedPoint) -> dict[str, Any]:
-    record = point.record
+def _params(found: Search, place: int) -> dict[str, Any]:
+    record = found.fitted[place].record
     if not record["m"]:
-        return {"r": None, "m": 0.0, "alpha": None, "rows": {}}
+        return {**NOTHING, "weights": found.ranks[place] == WEIGHTS}
     rows = {n: c for n, c in zip(found.validation.names, json.loads(record["counts"]), strict=True) if c}
-    return {"r": record["r"], "m": record["m_ratio"], "alpha": record["alpha"], "rows": rows}
+    return {"r": record["r"], "m": record["m_ratio"], "alpha": record["alpha"], "rows": rows, "weights": False}
 
 
 def cv_results(found: Search, plan: Plan) -> dict[str, Any]:
@@ -33,7 +36,7 @@ def cv_results(found: Search, plan: Plan) -> dict[str, Any]:
     `mean_test_score` is the validation metric under Q, negated where less is better, so that greater is better as
     everywhere in scikit-learn; `std_test_score` is the standard error of its paired difference from adding nothing.
     """
-    params = [_params(found, point) for point in found.fitted]
+    params = [_params(found, place) for place in range(len(found.fitted))]
     sign = 1.0 if plan.metric in HIGHER_IS_BETTER else -1.0
     scores = sign * found.values
     prefix = "validation: " if found.column == RAW else "validation recalibrated: "
@@ -44,7 +47,7 @@ def cv_results(found: Search, plan: Plan) -> dict[str, Any]:
     worse = np.where(np.isnan(scores), np.inf, -scores)
     return {
         "params": params,
-        **{f"param_{key}": np.array([p[key] for p in params], dtype=object) for key in ("r", "m", "alpha")},
+        **{f"param_{key}": np.array([p[key] for p in params], dtype=object) for key in ("r", "m", "alpha", "weights")},
         "real_rows": np.array([point.record["real_rows"] for point in found.fitted]),
         "synthetic_rows": np.array([point.record["m"] for point in found.fitted]),
         plan.metric: found.values,
@@ -56,25 +59,45 @@ def cv_results(found: Search, plan: Plan) -> dict[str, Any]:
 
 
 def verdict(found: Search, plan: Plan) -> str:
-    """Say in two or three sentences what the validation rows tell of adding rows."""
+    """Say in a few sentences what the validation rows tell of adding rows, and of the controls beside it."""
     values, rows = found.values, len(found.validation.region)
-    name, plain = generator_name(plan.generator), values[0]
-    if len(values) == 1:
-        return f"Nothing was tried but the real rows: {plan.metric} {plain:.4g} on {rows} validation rows under Q."
-    place = found.chosen or 1 + best_of(values[1:], plan.metric)
-    point, error = found.fitted[place].record, found.errors[place]
-    gain = (values[place] - plain) * (1 if plan.metric in HIGHER_IS_BETTER else -1)
-    added = f"{point['m']} rows of {name} (r = {point['r']:g}, m = {point['m_ratio']:g} n, α = {point['alpha']})"
-    figures = (
-        f"On {rows} validation rows, weighted to Q, the {plan.metric} is {plain:.4g} without synthetic rows and "
-        f"{values[place]:.4g} with {added}: {abs(gain):.2g} {'better' if gain > 0 else 'worse'}, with a standard error "
-        f"of {error:.2g}."
+    name = plan.metric if found.column == RAW else f"recalibrated {plan.metric}"
+    added = [place for place, point in enumerate(found.fitted) if point.record["m"]]
+    parts = [f"{values[0]:.4g} with the real rows as they are"]
+    if found.weighted is not None:
+        parts.append(f"{values[found.weighted]:.4g} with these weighted")
+    if added:
+        best = added[best_of(values[added], plan.metric)]
+        parts.append(f"{values[best]:.4g} with {_described(found, plan, best)}, the best of {len(added)} such tried")
+    figures = f"On {rows} validation rows, weighted to Q, the {name} is {', '.join(parts)}."
+    if found.chosen == 0:
+        why = "nothing is better beyond one standard error" if len(values) > 1 else "nothing else was tried"
+        return f"Nothing is added: {why}. {figures}"
+    first = "Synthetic rows are added" if found.fitted[found.chosen].record["m"] else "The real rows are weighted"
+    chosen = _described(found, plan, found.chosen)
+    beside = [
+        _beside(found, plan, place) for place in dict.fromkeys((0, found.weighted)) if place not in (None, found.chosen)
+    ]
+    return f"{first}: {chosen}, {'; '.join(beside)}. {figures} {CAUTION}"
+
+
+def _described(found: Search, plan: Plan, place: int) -> str:
+    point = found.fitted[place].record
+    if not point["m"]:
+        return "by q/p of their region"
+    return (
+        f"{point['m']} rows of {generator_name(plan.generator)} (r = {point['r']:g}, m = {point['m_ratio']:g} n, "
+        f"α = {point['alpha']})"
     )
-    if found.chosen:
-        strength = "" if gain >= 2 * error else " Under two standard errors this is weak evidence."
-        return (
-            f"Synthetic rows are added. {figures}{strength} The same validation rows chose them, so the figure "
-            "flatters them: judge by rows that were held out."
-        )
-    why = "which is not beyond one standard error" if gain > 0 else "so none of those tried is better"
-    return f"Nothing is added. {figures[:-1]}, {why}."
+
+
+def _beside(found: Search, plan: Plan, place: int | None) -> str:
+    """Say how far the choice is ahead of a simpler candidate."""
+    assert place is not None
+    gain = (found.values[found.chosen] - found.values[place]) * (1 if plan.metric in HIGHER_IS_BETTER else -1)
+    error = found.error(found.chosen, place, plan.metric)
+    weak = ", which is weak evidence" if gain < 2 * error else ""
+    other = "weights" if place else "nothing added"
+    return (
+        f"{abs(gain):.2g} {'better' if gain > 0 else 'worse'} than {other}, with a standard error of {error:.2g}{weak}"
+    )

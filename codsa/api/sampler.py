@@ -20,6 +20,7 @@ from codsa.api.inputs import MOST_SEED, checked_table, named
 from codsa.api.pools import all_train, pool_of, trained_on
 from codsa.api.problem import Problem, RegionSpec, problem_of
 from codsa.data.grid import points
+from codsa.data.schema import CLASS_LIMIT
 from codsa.generators.base import Generator
 from codsa.io.library_internals import validate_parameters
 from codsa.io.seeds import SeedContext
@@ -49,7 +50,8 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
     regions : str, int, dict, callable or None, default=None
         What takes the place of the class: a column of X by name or place; a dict as the section `regions` of an
         experiment, {'by': 'quantile', 'quantiles': 4, 'column': 'age'}, where no column means the target; or a
-        function of X, or of X and y, that names each row's region. A continuous y needs one of these.
+        function of X, or of X and y, that names each row's region. A continuous y needs one of these; with them
+        whole numbers count as continuous where they have more than 20 values, or regions are ranges of them.
     m : int, float or None, default=None
         Synthetic rows, a whole number of them or a multiple of n; they are shared out by `alpha`, and
         `sampling_strategy` is not read.
@@ -161,7 +163,15 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
         return X, np.asarray(y), one_vs_all
 
     def _continuous(self, y: Any) -> bool:
-        return self.regions is not None and type_of_target(y).startswith("continuous")
+        """Say whether a target is a number: with regions, decimals or more whole numbers than classes would have."""
+        if self.regions is None or type_of_target(y) not in ("continuous", "multiclass", "binary"):
+            return False
+        values = np.asarray(y).ravel()
+        if values.dtype.kind not in "iuf":
+            return False
+        of_target = isinstance(self.regions, Mapping) and self.regions.get("by") in ("range", "quantile")
+        ranges = of_target and self.regions.get("column") is None  # type: ignore[union-attr]
+        return ranges or type_of_target(y) == "continuous" or len(np.unique(values)) > CLASS_LIMIT
 
     def _problem(self, X: Any, y: np.ndarray) -> Problem:
         classes = None if self._continuous(y) else np.unique(y)

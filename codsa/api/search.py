@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,21 +10,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from codsa.api.pools import pool_of, resampling, trained_on
+from codsa.api.errors import InputError
+from codsa.api.pools import all_train, pool_of, resampling, trained_on
 from codsa.api.problem import Problem
-from codsa.data.choice import GENERATOR, NONE, RESAMPLING, Candidate, simplest, standard_error
+from codsa.data.choice import GENERATOR, NONE, RESAMPLING, WEIGHTS, Candidate, simplest, standard_error
 from codsa.data.grid import GridPoint, points, pool_counts, real_rows
 from codsa.data.metrics import RAW, RECALIBRATED, law_weights
 from codsa.data.rows import in_memory
 from codsa.data.schema import Schema
 from codsa.data.split import TRAIN, VALIDATION, Split, in_regions_of, settled_regions, training_schema, training_shares
-from codsa.estimators import WeightedRows, fit_all
+from codsa.errors import CodsaError
+from codsa.estimators import Predictor, WeightedRows, fit_all
 from codsa.estimators.base import layout_of, target_vector
 from codsa.generators.base import Generator
 from codsa.io.seeds import SeedContext, rng
 from codsa.settings.estimator import EstimatorSpec, ObjectEstimator
 from codsa.settings.grid import Grid
-from codsa.stages.fit import FitFold, FittedPoint, TrainingSets, ValidationScorer, point_record
+from codsa.settings.registry import ESTIMATORS, load
+from codsa.stages.fit import FitFold, FittedPoint, TrainingSet, TrainingSets, ValidationScorer, point_record
 from codsa.stages.scoring import EvaluationSet, target_shares
 from codsa.stages.split import parse_size, split, target_law
 
@@ -49,6 +53,8 @@ class Plan:
         Of validation rows.
     recalibrate : bool
         Whether all candidates are recalibrated on validation rows before they are compared.
+    weights : bool
+        Whether weighting the real rows by q/p of their region is tried, where the estimator takes weights.
     """
 
     spec: EstimatorSpec
@@ -60,6 +66,22 @@ class Plan:
     validation: float
     metric: str
     recalibrate: bool
+    weights: bool = True
+
+
+class TooFewRows(InputError):
+    """The rows cannot be parted into training and validation rows."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One candidate: its point (m, α) and r, its rows, its rank of simplicity, and the generator of its rows."""
+
+    r: float
+    point: GridPoint
+    rows: TrainingSet
+    rank: int
+    generator: Generator | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +103,8 @@ class Search:
         What the estimators' rows are encoded by.
     errors : ndarray
         Of each: the standard error of its paired difference from adding nothing, on the validation rows.
+    stream : SeedSequence
+        For standard errors that are bootstrapped.
     """
 
     fitted: list[FittedPoint]
@@ -91,11 +115,22 @@ class Search:
     column: str
     schema: Schema
     errors: np.ndarray
+    stream: np.random.SeedSequence
 
     @property
     def values(self) -> np.ndarray:
         """The validation metric of every point under Q."""
         return np.array([point.values[self.column] for point in self.fitted])
+
+    @property
+    def weighted(self) -> int | None:
+        """The place of the candidate that weights the real rows, if that was tried."""
+        return self.ranks.index(WEIGHTS) if WEIGHTS in self.ranks else None
+
+    def error(self, a: int, b: int, metric: str) -> float:
+        """Return the standard error of the paired difference of two candidates on the validation rows."""
+        first, second = (self.fitted[place].predicted[self.column] for place in (a, b))
+        return standard_error(metric, self.validation.rows, first, second, self.stream)
 
 
 class GivenRows(TrainingSets):
@@ -121,7 +156,11 @@ def in_memory_split(problem: Problem, law: Any, validation: float, seeds: SeedCo
     """
     dataset = problem.dataset
     q = target_law(law, dataset.schema, dataset.regions())
-    frame = split(dataset, q, parse_size(validation), None, rng(seeds.stream("split")))
+    size, random = parse_size(validation), rng(seeds.stream("split"))
+    try:
+        frame = split(dataset, q, size, None, random)
+    except CodsaError as error:
+        raise TooFewRows(str(error)) from None
     regions = settled_regions(dataset, (frame["role"] != VALIDATION).to_numpy())
     roles = Split(frame, q, training_shares(frame, dataset.schema), "", regions)
     settled = replace(dataset, schema=in_regions_of(roles, dataset).schema)
@@ -131,33 +170,64 @@ def in_memory_split(problem: Problem, law: Any, validation: float, seeds: SeedCo
 def search(problem: Problem, plan: Plan, seeds: SeedContext, cores: int = 1) -> Search:
     """Split the rows, train a generator for each r, fit every point and choose λ̂ on validation rows.
 
-    Adding nothing is among the points. The simplest one within one standard error of the best is chosen.
+    Adding nothing, and weighting the real rows, are among the candidates. The simplest one within one standard error
+    of the best is chosen.
     """
     problem, roles = in_memory_split(problem, plan.law, plan.validation, seeds)
     dataset, schema = problem.dataset, training_schema(problem.dataset, roles)
-    if isinstance(plan.spec, ObjectEstimator):
-        sets: TrainingSets = GivenRows(problem, roles, schema, plan.grid, False)
-    else:
-        sets = TrainingSets(dataset, roles, schema, plan.grid, False)
-    held_out = _validation(sets, roles, schema)
-    tried, rows, generators = _tried(problem, roles, plan, sets, seeds)
-    layout = layout_of(schema, roles.n)
-    predictors = fit_all(plan.spec, [s.rows for s in rows], held_out.problem, layout, seeds.stream("fit"), cores)
+    held_out = _validation(_sets(problem, roles, schema, plan), roles, schema)
+    tried = _tried(problem, roles, schema, plan, seeds)
+    layout, stream = layout_of(schema, roles.n), seeds.stream("fit")
+    predictors = fit_all(plan.spec, [one.rows.rows for one in tried], held_out.problem, layout, stream, cores)
     shares = target_shares(dataset, roles)
     scorer = ValidationScorer(held_out, plan.metric, shares, dataset.schema.task, False, seeds)
     fitted = [
-        scorer.scored(predictor, plan.spec, [training], point_record(point, r))
-        for predictor, training, (r, point) in zip(predictors, rows, tried, strict=True)
+        scorer.scored(predictor, plan.spec, [one.rows], point_record(one.point, one.r))
+        for predictor, one in zip(predictors, tried, strict=True)
     ]
-    column = RECALIBRATED if plan.recalibrate else RAW
-    beyond = RESAMPLING if resampling(plan.generator, plan.settings) else GENERATOR
-    ranks = [beyond if point.m else NONE for _, point in tried]
+    column, ranks = RECALIBRATED if plan.recalibrate else RAW, [one.rank for one in tried]
     stream = seeds.stream("choose", plan.metric, column)
     candidates = [Candidate(rank, p.values[column], p.predicted[column]) for rank, p in zip(ranks, fitted, strict=True)]
     chosen = simplest(candidates, plan.metric, held_out.rows, stream)
     plain = candidates[0].predicted
     errors = [standard_error(plan.metric, held_out.rows, plain, c.predicted, stream) for c in candidates]
-    return Search(fitted, generators, ranks, chosen, held_out, column, schema, errors=np.array(errors))
+    generators = [one.generator for one in tried]
+    return Search(fitted, generators, ranks, chosen, held_out, column, schema, errors=np.array(errors), stream=stream)
+
+
+def plain_fit(problem: Problem, spec: EstimatorSpec, seeds: SeedContext) -> tuple[Predictor, Schema]:
+    """Fit the estimator on all rows as they are, where there are too few to part them.
+
+    Returns
+    -------
+    predictor : Predictor
+    schema : Schema
+        Of the rows.
+    """
+    region = problem.dataset.regions()
+    roles = all_train(problem.dataset, np.bincount(region) / len(region))
+    schema = training_schema(problem.dataset, roles)
+    plan = Plan(spec, "bootstrap", {}, [], Grid(m=[0.0]), "training", 0.2, "", False)
+    (nothing,) = points(plan.grid, 1.0, roles, schema)
+    rows = _sets(problem, roles, schema, plan).of(nothing, FitFold(roles.rows(TRAIN), None, [nothing])).rows
+    one = spec.model_copy(update={"search": []})  # no rows are left to choose by
+    (fitted,) = fit_all(one, [rows], rows, layout_of(schema, roles.n), seeds.stream("fit"))
+    return fitted, schema
+
+
+def _sets(problem: Problem, roles: Split, schema: Schema, plan: Plan, weighted: bool = False) -> TrainingSets:
+    if isinstance(plan.spec, ObjectEstimator):
+        return GivenRows(problem, roles, schema, plan.grid, weighted)
+    return TrainingSets(problem.dataset, roles, schema, plan.grid, weighted)
+
+
+def takes_weights(spec: EstimatorSpec) -> bool:
+    """Say whether an estimator takes weights of rows: registered ones do."""
+    if isinstance(spec, ObjectEstimator):
+        return "sample_weight" in inspect.signature(spec.unfitted.fit).parameters
+    if spec.name in ESTIMATORS:
+        return True
+    return "sample_weight" in inspect.signature(load("estimator", spec.name, ESTIMATORS).fit).parameters
 
 
 def _validation(sets: TrainingSets, roles: Split, schema: Schema) -> EvaluationSet:
@@ -169,23 +239,23 @@ def _validation(sets: TrainingSets, roles: Split, schema: Schema) -> EvaluationS
     )
 
 
-def _tried(
-    problem: Problem, roles: Split, plan: Plan, sets: TrainingSets, seeds: SeedContext
-) -> tuple[list[tuple[float, GridPoint]], list[Any], list[Generator | None]]:
-    """Return the points with their r, their training sets and their generators; adding nothing is the first."""
-    dataset, schema = problem.dataset, problem.dataset.schema
-    nothing = points(Grid(m=[0.0]), 1.0, roles, schema)[0]
-    tried = [(1.0, nothing)]
-    rows = [sets.of(nothing, FitFold(roles.rows(TRAIN), None, [nothing]))]
-    found: list[Generator | None] = [None]
+def _tried(problem: Problem, roles: Split, schema: Schema, plan: Plan, seeds: SeedContext) -> list[Tried]:
+    """Return the candidates, the simplest first: nothing added, the real rows weighted, rows added."""
+    dataset = problem.dataset
+    sets = _sets(problem, roles, schema, plan)
+    (nothing,) = points(Grid(m=[0.0]), 1.0, roles, dataset.schema)
+    every = FitFold(roles.rows(TRAIN), None, [nothing])
+    tried = [Tried(1.0, nothing, sets.of(nothing, every), NONE)]
+    if plan.weights and plan.law != "training" and takes_weights(plan.spec) and not np.allclose(roles.q, roles.p):
+        weighted = _sets(problem, roles, schema, plan, weighted=True)
+        tried.append(Tried(1.0, nothing, weighted.of(nothing, every), WEIGHTS))
+    rank = RESAMPLING if resampling(plan.generator, plan.settings) else GENERATOR
     for r in plan.ratios:
-        of_r = [point for point in points(plan.grid, r, roles, schema) if point.m]
+        of_r = [point for point in points(plan.grid, r, roles, dataset.schema) if point.m]
         if not of_r:
             continue
         trained = trained_on(dataset, roles, r, plan.generator, plan.settings, seeds)
-        pool = pool_of(problem, trained, pool_counts([plan.grid], r, roles, schema), seeds)
+        pool = pool_of(problem, trained, pool_counts([plan.grid], r, roles, dataset.schema), seeds)
         fold = FitFold(real_rows(roles, r, plan.grid.reserve), pool, of_r)
-        tried += [(r, point) for point in of_r]
-        rows += [sets.of(point, fold) for point in of_r]
-        found += [trained.generator] * len(of_r)
-    return tried, rows, found
+        tried += [Tried(r, point, sets.of(point, fold), rank, trained.generator) for point in of_r]
+    return tried

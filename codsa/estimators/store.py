@@ -38,7 +38,7 @@ class EstimatorRecord:
     members: int = 1
 
 
-def _dump(fitted: Any, path: Path, name: str) -> None:
+def dump_object(fitted: Any, path: Path, name: str) -> None:
     """Write a skops file whose bytes depend on its content alone: no memory addresses, no time of day."""
     try:
         content = import_skops().dumps(fitted)
@@ -63,11 +63,11 @@ def save_fitted(folder: Path, fitted: Predictor, spec: EstimatorSpec) -> None:
             save_fitted(folder / f"member~{place}", member, spec)
         return
     folder.mkdir(parents=True)
-    _dump(fitted.transform, folder / "transform.skops", spec.name)
+    dump_object(fitted.transform, folder / "transform.skops", spec.name)
     if spec.name in ESTIMATORS and estimator_kind(spec).read is not None and hasattr(fitted.model, "save"):
         fitted.model.save(folder)
     else:
-        _dump(fitted.model, folder / "model.skops", spec.name)
+        dump_object(fitted.model, folder / "model.skops", spec.name)
         _warn_of_untrusted_types(folder / "model.skops", spec.name)
     taken = fitted.facts.spec or spec
     facts = {"steps": fitted.facts.steps, "members": fitted.facts.members}
@@ -115,9 +115,9 @@ def _load_one(folder: Path, trusted: Collection[str]) -> Fitted:
         record = read_as(folder / "estimator.json", EstimatorRecord)
         name = record.estimator.name
         kind = load("estimator", name, ESTIMATORS, trusted)
-        transform = _load(folder / "transform.skops", (), True)
+        transform = load_object(folder / "transform.skops", (), True)
         if (folder / "model.skops").exists():
-            model = _load(folder / "model.skops", [*trusted, *_own_classes(name)], name in OWN_ESTIMATORS)
+            model = load_object(folder / "model.skops", [*trusted, *_own_classes(name)], name in OWN_ESTIMATORS)
         elif isinstance(kind, EstimatorKind) and kind.read is not None:
             model = kind.read(folder, record.layout)
         else:
@@ -135,8 +135,16 @@ def _own_classes(name: str) -> tuple[str, ...]:
     return (target,) if target is not None and inspect.isclass(load("estimator", name, ESTIMATORS)) else ()
 
 
-def _load(path: Path, trusted: Collection[str], registered: bool) -> Any:
-    """Load a skops file that holds nothing but types which are trusted."""
+def load_object(path: Path, trusted: Collection[str], registered: bool = False) -> Any:
+    """Load a skops file that holds nothing but types which are trusted.
+
+    Parameters
+    ----------
+    trusted : collection of str
+        See `load_fitted`.
+    registered : bool
+        Whether a registered estimator wrote it, which has of scikit-learn no more than such estimators consist of.
+    """
     try:
         untrusted = _untrusted_types(path, trusted, registered)
         if untrusted:

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from codsa import CoDSAClassifier, CoDSARegressor
 
@@ -40,8 +41,9 @@ def content(folder) -> dict[str, bytes]:
 def test_adding_nothing_is_tried_first_and_every_point_is_in_the_results(numbers):
     model = CoDSAClassifier(LogisticRegression(), **CHEAP).fit(*numbers)
     results = model.cv_results_
-    assert [p["m"] for p in results["params"]] == [0.0, 1.0, 1.0]
-    assert [p["r"] for p in results["params"]] == [None, 0.5, 0.8]
+    assert [p["m"] for p in results["params"]] == [0.0, 0.0, 1.0, 1.0]
+    assert [p["r"] for p in results["params"]] == [None, None, 0.5, 0.8]
+    assert [p["weights"] for p in results["params"]] == [False, True, False, False]
     assert results["synthetic_rows"].tolist()[0] == 0 and results["real_rows"][0] == 128
     np.testing.assert_allclose(results["mean_test_score"], -results["cross-entropy"])
     assert model.best_params_ == results["params"][model.best_index_]
@@ -52,17 +54,18 @@ def test_nothing_is_added_where_it_does_not_help():
     X = random.normal(size=(200, 3))
     y = np.exp(X[:, 0]) * 3 + X[:, 1]
     model = CoDSARegressor("random-forest", **{**CHEAP, "law": "training"}).fit(X, y)
-    assert model.best_params_ == {"r": None, "m": 0.0, "alpha": None, "rows": {}}
-    assert model.verdict_.startswith("Nothing is added.") and model.generator_ is None
+    assert model.best_params_ == {"r": None, "m": 0.0, "alpha": None, "rows": {}, "weights": False}
+    assert model.verdict_.startswith("Nothing is added: nothing is better") and model.generator_ is None
 
 
 def test_rows_are_added_where_they_help_and_the_verdict_says_so(numbers):
-    model = CoDSAClassifier(LogisticRegression(), **CHEAP).fit(*numbers)
+    tree = DecisionTreeClassifier(min_samples_leaf=5)  # rows are normal given the class, as the generator is
+    model = CoDSAClassifier(tree, **CHEAP).fit(*numbers)
     values = model.cv_results_["cross-entropy"]
     error = model.cv_results_["std_test_score"][model.best_index_]
     assert model.best_index_ and values[0] - values[model.best_index_] > error
-    assert model.verdict_.startswith("Synthetic rows are added.") and "held out" in model.verdict_
-    assert f"{values[0]:.4g}" in model.verdict_
+    assert model.verdict_.startswith("Synthetic rows are added: 128 rows of gaussian") and "held out" in model.verdict_
+    assert f"{values[0]:.4g}" in model.verdict_ and "better than weights" in model.verdict_
     assert sum(model.best_params_["rows"].values()) == model.cv_results_["synthetic_rows"][model.best_index_]
 
 
@@ -80,7 +83,7 @@ def test_any_pipeline_of_the_users_gets_the_columns_as_they_are(mixed):
 def test_registered_estimators_take_categories_missing_values_and_unseen_levels(mixed):
     X, y = mixed
     X.loc[::7, "a"] = np.nan
-    model = CoDSAClassifier("logistic", regions="site", **CHEAP).fit(X, y)
+    model = CoDSAClassifier("logistic", regions="site", law={"u": 0.7, "v": 0.3}, **CHEAP).fit(X, y)
     new = X.assign(site="w").iloc[:5]
     assert model.predict_proba(new).shape == (5, 2)
     assert set(model.best_params_["rows"]) <= {"u", "v"}
