@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from codsa.api.errors import InputError, as_value_error
@@ -23,6 +22,7 @@ from codsa.api.search import Plan, search
 from codsa.data.metrics import RECALIBRATED, check_metric, default_metric
 from codsa.estimators.base import check_spec
 from codsa.generators.base import Generator
+from codsa.io.library_internals import has_methods, one_of, validate_parameters
 from codsa.io.seeds import SeedContext
 from codsa.settings.estimator import EstimatorSpec, ObjectEstimator
 from codsa.settings.grid import Grid
@@ -36,14 +36,14 @@ class AugmentedEstimator(BaseEstimator):  # type: ignore[misc]
 
     task: ClassVar[str]
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "estimator": [str, Mapping, HasMethods(["fit", "predict"]), None],
+        "estimator": [str, Mapping, has_methods("fit", "predict"), None],
         "generator": [str, Generator],
         "settings": [Mapping, None],
         "regions": [str, Integral, Mapping, callable, None],
         "r": [Real, list, tuple, np.ndarray],
         "m": [Real, list, tuple, np.ndarray],
         "alpha": [str, Real, Mapping, list, tuple, np.ndarray],
-        "reserve": [StrOptions({"disjoint", "all"})],
+        "reserve": [one_of("disjoint", "all")],
         "law": [str, Mapping],
         "validation": [Real],
         "metric": [str, None],
@@ -88,7 +88,7 @@ class AugmentedEstimator(BaseEstimator):  # type: ignore[misc]
         ValueError
             For parameters or data that it cannot be fitted with; it names them and what to do.
         """
-        self._validate_params()
+        validate_parameters(self)
         if y is None:
             raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         with as_value_error():

@@ -21,6 +21,7 @@ from codsa.api.pools import all_train, pool_of, trained_on
 from codsa.api.problem import Problem, RegionSpec, problem_of
 from codsa.data.grid import points
 from codsa.generators.base import Generator
+from codsa.io.library_internals import validate_parameters
 from codsa.io.seeds import SeedContext
 from codsa.settings.grid import Grid
 from codsa.stages.split import target_law
@@ -121,7 +122,7 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any) -> Self:
         """Check the data and settle how many rows of each class or region would be added; `fit_resample` adds them."""
-        self._validate_params()
+        validate_parameters(self)
         with as_value_error():
             X, y, _ = self._check_X_y(X, y)
             self._settle(self._problem(X, y), y)
@@ -143,7 +144,7 @@ class CoDSAOverSampler(BaseOverSampler):  # type: ignore[misc]
         if self.regions is None:  # the contract of imbalanced-learn, by its own code
             resampled: tuple[Any, Any] = super().fit_resample(X, y)
             return resampled
-        self._validate_params()
+        validate_parameters(self)
         with as_value_error():
             table, target, _ = self._check_X_y(X, y)
         X_new, y_new = self._fit_resample(table, target)

@@ -54,6 +54,25 @@ def check_parameters(model: Any) -> tuple[str | None, str] | None:
     return None
 
 
+def validate_parameters(estimator: Any) -> None:
+    """Check the parameters of an estimator of ours against its constraints, as scikit-learn's own estimators do."""
+    estimator._validate_params()
+
+
+def has_methods(*names: str) -> Any:
+    """Return scikit-learn's constraint of a parameter that is an object with such methods."""
+    from sklearn.utils._param_validation import HasMethods
+
+    return HasMethods(list(names))
+
+
+def one_of(*texts: str) -> Any:
+    """Return scikit-learn's constraint of a parameter that is one of some texts."""
+    from sklearn.utils._param_validation import StrOptions
+
+    return StrOptions(set(texts))
+
+
 def tree_types() -> tuple[type, type]:
     """Return scikit-learn's types of a fitted tree: of forests, and of gradient boosting by histograms."""
     from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor

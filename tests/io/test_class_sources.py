@@ -24,9 +24,10 @@ class NoTorch:
 
 sys.meta_path.insert(0, NoTorch())
 importable = []
-for name in [*GENERATORS, *ESTIMATORS]:
+both = {"generator": GENERATORS, "estimator": ESTIMATORS}
+for kind, name in [(kind, name) for kind, names in both.items() for name in names]:
     try:
-        load("x", name, {**GENERATORS, **ESTIMATORS})
+        load(kind, name, both[kind])
     except ImportError:
         continue
     importable.append(name)

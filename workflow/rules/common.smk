@@ -83,11 +83,11 @@ wildcard_constraints:
 
 
 # `logged FILE COMMAND…` runs a command and writes its output to a log; after a failure it prints the log's last lines.
-# `staged COMMAND…` lets the stage server run it, where there is one and the command is one of its installation.
+# `staged COMMAND…` lets the stage server run it, where there is one and the command is a stage of its installation.
 shell.prefix("""
     set -euo pipefail
     staged() {{
-        if [ -S "${{CODSA_STAGES:-}}" ]; then
+        if [ -S "${{CODSA_STAGES:-}}" ] && [ "${{1#codsa-}}" != "$1" ]; then
             case "$(command -v "$1" || true)" in
                 ""|"${{CODSA_PYTHON%/*}}/$1") set -- "$CODSA_PYTHON" -I -S "$CODSA_CLIENT" "$@" ;;
             esac
