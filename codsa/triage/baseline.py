@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,8 +36,11 @@ LEARNERS = {
     ),
 }
 """The learners of which validation rows choose one, for every split by itself."""
+LEAST_TEMPERATURE = 0.5
+"""A model is made surer of itself by this divisor at most: validation rows that it parts without a fault would ask for
+temperature 0, at which its first fault on another row costs any loss."""
 PENALTIES = [0.01, 0.1, 1.0, 10.0]
-"""Of logistic regression, of which validation rows choose."""
+"""C of logistic regression, or 1 / alpha of ridge regression, of which validation rows choose."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +125,8 @@ class BaselineSplit:
         return SplitLosses(losses, self._scores(test, self._guess(sets[-1], len(test.y)))[-1], learner)
 
     def _learners(self) -> dict[str, EstimatorSpec]:
-        linear = LEARNERS["linear"]
-        if self.layout.task == "classification":
-            linear = linear.model_copy(update={"settings": {"C": PENALTIES}})
-        else:
-            linear = linear.model_copy(update={"search": [{"alpha": 1 / penalty} for penalty in PENALTIES]})
-        return {**LEARNERS, "linear": linear}
+        tried = [{"C": c} if self.layout.task == "classification" else {"alpha": 1 / c} for c in PENALTIES]
+        return {**LEARNERS, "linear": LEARNERS["linear"].model_copy(update={"search": tried})}
 
     def _subsamples(self) -> list[np.ndarray]:
         """Return the training rows at every share, each a part of the next; weights come after, so that π stays Q."""
@@ -151,7 +150,8 @@ class BaselineSplit:
         shares = None if self.layout.classes == 0 else label_shares(rows.y, rows.weight, self.layout.classes)
         fitted_on = effective_rows(LEARNERS[learner], rows)
         helped = recalibration(fitted.predict(self.validation.x), self.validation, fitted_on, shares)
-        return helped.apply(fitted.predict(others.x))
+        careful = replace(helped, temperature=max(helped.temperature, LEAST_TEMPERATURE))
+        return careful.apply(fitted.predict(others.x))
 
     def _validation_loss(self, fitted: Predictor, learner: str, rows: WeightedRows) -> float:
         predicted = self._predict(fitted, learner, rows, self.validation)

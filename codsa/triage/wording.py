@@ -32,11 +32,11 @@ def sentence(found: Triage) -> str:
     if word == "yes":
         return (
             f"Augmentation is worth trying here: twice {what} would lower the loss under Q by {gain}; synthetic rows "
-            "can give a part of that."
+            "can give a part of that, or none."
         )
     return (
         f"Whether augmentation is worth trying here stays open: twice {what} would lower the loss under Q by {gain}, "
-        "of which synthetic rows can give a part."
+        "of which synthetic rows can give a part, or none."
     )
 
 

@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 
 from codsa.cli.main import app
+from codsa.data.dataset import Dataset
 from codsa.data.preparation import prepare
 from codsa.errors import CodsaError
 from codsa.io.seeds import stream
 from codsa.settings.columns import ColumnOptions
 from codsa.settings.regions import RegionRule
 from codsa.triage import judge
+from codsa.triage.baseline import BaselineSplit, Parts
 from codsa.triage.curve import doubling, fit_curve
 from codsa.triage.judge import triage
 
@@ -33,6 +35,12 @@ def table(rows: int, thin: int, seed: int = 0, noise: float = 1.0) -> pd.DataFra
 def triaged(frame: pd.DataFrame, q: tuple[float, float] = (0.5, 0.5), seed: int = 0) -> judge.Triage:
     rows, schema = prepare(frame, ColumnOptions(target="y"), RegionRule())
     return triage(rows, schema, np.array(q), seed)
+
+
+@pytest.fixture(autouse=True)
+def folds_dealt_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small tables, too, are split five times instead of fifteen."""
+    monkeypatch.setattr(judge, "REPEATS", ())
 
 
 def test_the_doubling_of_an_exact_power_law_is_found() -> None:
@@ -58,6 +66,26 @@ def test_the_same_table_and_seed_give_the_same_figures() -> None:
     frame = table(120, 24)
     assert triaged(frame).to_dict() == triaged(frame).to_dict()
     assert triaged(frame, seed=1).loss != triaged(frame).loss
+
+
+def test_validation_rows_without_a_fault_make_no_model_certain() -> None:
+    """Temperature 0 would suit them, and cost any loss on the first test row that is on the wrong side."""
+    rows, schema = prepare(table(60, 30), ColumnOptions(target="y"), RegionRule())
+    parts = Parts(*np.arange(60).reshape(3, 20))
+    dataset = Dataset(rows.sample(frac=1, random_state=0).reset_index(drop=True), schema, "")
+    half = np.full(2, 0.5)
+    split = BaselineSplit(dataset, dataset.regions(), half, half > 0, parts, stream(0, "t"))
+
+    class Separating:
+        """Right by 0.7 on each validation row, wrong by 0.7 on each other row."""
+
+        def predict(self, x: np.ndarray) -> np.ndarray:
+            own = split.validation.y if x is split.validation.x else 1 - test.y
+            return np.where(np.arange(2) == own[:, None], 0.7, 0.3)
+
+    train, test = split._rows(parts.train), split._rows(parts.test)
+    own = split._predict(Separating(), "linear", train, test)[np.arange(len(test.y)), test.y]
+    assert own.max() < 0.3 and own.min() > 0.1
 
 
 def test_a_region_that_has_few_rows_is_refused_by_name() -> None:
