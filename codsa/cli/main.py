@@ -10,6 +10,7 @@ from codsa.cli import (
     fit,
     new,
     paper,
+    predict,
     prepare,
     report,
     run,
@@ -48,6 +49,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "eval": evaluating.evaluate,
     "report": report.report,
     "summary": summary.summary,
+    "predict": predict.predict,
     "paper": paper.paper,
     "check": check.check,
 }

@@ -2,6 +2,7 @@
 
 PREPARE, SPLIT, TRAIN, PRETRAIN = "prepare", "split", "train-gen", "pretrain"
 INVERTER, SAMPLE, FIT, EVALUATE, REPORT = "inverter", "sample", "fit", "eval", "report"
+PREDICT, EXPORT = "predict", "export"
 
 MANIFEST = "manifest.json"
 """Of an artefact that is a folder of its own."""
