@@ -7,6 +7,7 @@ from collections.abc import Callable
 from codsa.cli import (
     check,
     download,
+    export,
     fit,
     new,
     paper,
@@ -50,6 +51,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "report": report.report,
     "summary": summary.summary,
     "predict": predict.predict,
+    "export": export.export,
     "paper": paper.paper,
     "check": check.check,
 }

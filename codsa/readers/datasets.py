@@ -129,9 +129,8 @@ def read_origin(
 
 def _said(**sections: Section | None) -> dict[str, Any]:
     """Return what the user said of how a source is read, by section: whoever reads a further table needs it."""
-    said = {
-        name: section.model_dump(mode="json", exclude_defaults=True) for name, section in sections.items() if section
-    }
+    given = {name: section for name, section in sections.items() if section is not None}
+    said = {name: section.model_dump(mode="json", exclude_defaults=True) for name, section in given.items()}
     return {f"{name}_options": options for name, options in said.items() if options}
 
 

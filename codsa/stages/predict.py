@@ -16,7 +16,6 @@ from codsa.data.split import training_schema
 from codsa.errors import CodsaError
 from codsa.estimators.base import feature_matrix
 from codsa.io.artifacts import files_output, new_files
-from codsa.io.digests import file_digest
 from codsa.io.files import atomic_write, real_path
 from codsa.io.manifests import read_manifest, write_manifest
 from codsa.io.names import MANIFEST, PREDICT, PREPARE
@@ -134,7 +133,7 @@ def write_predictions(path: Path, predicted: Predicted, fits: Sequence[ChosenFit
     path = predictions_output(path)
     inputs = {
         "dataset": fits[0].dataset.digest,
-        "table": file_digest(source) if source.is_file() else tree_digest(source),
+        "table": tree_digest(source),
     }
     inputs |= {name: value for fit in fits for name, value in fit.inputs.items()}
     with new_files(record_of(path), PREDICT) as staged:
