@@ -18,7 +18,7 @@ FIGURES = {
     "wasserstein": "Wasserstein-1 distance of synthetic rows to test rows",
     "wasserstein_floor": "the same of as many real training rows: what sampling alone gives",
     "two_sample_auc": "AUC of a classifier that tells synthetic rows from test rows: 0.5 where it cannot",
-    "nearest_ratio": "median distance to the nearest training row over that of held-out rows: 1 for new rows, 0 for copies",
+    "nearest_ratio": "distance to the nearest training row over that of held-out rows: 1 for new rows, 0 for copies",
     "violations": "share of drawn rows that lay outside their region, levels or bounds, and were drawn again",
     "copies": "share of generated texts that equal a training text",
     "near_copies": "share of generated texts that nearly equal a training text",
@@ -26,7 +26,7 @@ FIGURES = {
 }
 """What the figures of an evaluation say; others go by their names."""
 UNLICENSED = "Not stated: whoever hands these rows out says it."
-PRIVACY = "Synthetic rows are no anonymised rows: nothing here bounds what they tell of a training row (no differential privacy)."
+PRIVACY = "Synthetic rows are not anonymous: nothing bounds what they tell of a training row (no differential privacy)."
 PAPER = "Tian and Shen (2025), Conditional Data Synthesis Augmentation, arXiv:2504.07426"
 DTYPES = {
     "numeric": "float64",
@@ -88,7 +88,7 @@ def _making(fit: ChosenFit, rows: ExportedRows) -> str:
         f"By CoDSA {__version__}, study {_text(fit.evaluation.experiment)}, seed {fit.evaluation.seed}. "
         f"{_text(fit.words[0].upper() + fit.words[1:])}.",
         f"Of the study's {len(fit.dataset)} rows, {split.n} train. Validation and test rows are not among these rows, "
-        "and no generator has seen them. Validation rows chose how many synthetic rows there are, and of which regions.",
+        "and no generator has seen them. Validation rows chose how many synthetic rows there are, of which regions.",
     ]
     for name in dict.fromkeys(pool.generator for pool in rows.pools):
         simple = name in GENERATORS and resamples(name)
@@ -116,11 +116,7 @@ def _quality(fit: ChosenFit, rows: ExportedRows) -> str:
     exposed = (
         f"{real} rows are real rows of the study's table, word for word: hand them out only where that is allowed. "
     )
-    privacy = (
-        (exposed if real else "")
-        + "Synthetic rows are no anonymised rows: nothing here bounds what they tell of a training row (no differential "
-        "privacy)."
-    )
+    privacy = (exposed if real else "") + PRIVACY
     if not any(rows.synthetic.values()):
         return f"{heading}\n{exposed.strip()} There are no synthetic rows."
     measured = fit.evaluation.diagnostics if fit.diagnosed else {}
