@@ -100,7 +100,7 @@ def exported_rows(fit: ChosenFit, what: str) -> ExportedRows:
     if len(parts) > 1:
         folds = np.concatenate([np.full(len(part.frame), part.fold) for part in parts])
         more[FOLD] = folds, "of cross-fitting: an estimator was fitted on each fold's rows, and all were averaged"
-    names = {_free_name(key, list(frame)): column for key, column in more.items()}
+    names = {_free_name(key, [*map(str, frame)]): column for key, column in more.items()}
     region = np.concatenate([part.region for part in parts])
     counts = [np.bincount(region[of_pool == one], minlength=len(schema.regions)) for one in (False, True)]
     real, synthetic = (dict(zip(schema.regions.names, map(int, c), strict=True)) for c in counts)
@@ -146,7 +146,8 @@ def _parts(fit: ChosenFit, pools: list[Pool]) -> list[_Part]:
     r = float(fit.choice.row["r"])
     sets = TrainingSets(dataset, split, training_schema(dataset, split), grid, bool(parameters.get("weighted")))
     region, parts = dataset.regions(), []
-    for pool in pools or [None]:
+    of_folds: list[Pool | None] = [*pools] or [None]
+    for pool in of_folds:
         fold = None if pool is None else pool.fold
         fit_fold = FitFold(real_rows(split, r, grid.reserve, fold), pool, points(grid, r, split, schema, fold))
         point = fit_fold.points[fit.choice.facts.point]

@@ -145,6 +145,8 @@ def _record_sets(rows: ExportedRows, name: str) -> list[dict[str, Any]]:
             "dataType": TYPES.get(kind, "sc:Text") if listed or kind != "vector" else "sc:Text",
             "source": {"fileObject": {"@id": "table"}, "extract": {"column": key}},
         }
+        if kind == "image":
+            field["source"] |= {"transform": {"jsonPath": "bytes"}}
         fields.append({**field, "repeated": True} if listed else field)
     record = {
         "@type": "cr:RecordSet",

@@ -100,7 +100,7 @@ def _table(predicted: np.ndarray, new: NewTable, schema: Schema) -> pd.DataFrame
         columns |= {f"{PROBABILITY}{name}": predicted[:, c] for c, name in enumerate(schema.classes)}
     else:
         columns[SCORE if schema.task == "detection" else PREDICTION] = predicted
-    kept = {name: new.others[name] for name in new.others if name not in (ROW, *columns)}
+    kept = {str(name): new.others[name] for name in new.others if name not in (ROW, *columns)}
     if len(kept) < new.others.shape[1]:
         log.warning("columns of the new table that are called as those of predictions are left out")
     return pd.DataFrame({ROW: np.arange(len(new.features)), **kept, **columns})

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import requests
 import typer
+from chosen_study import make_chosen_study
 from conftest import Ended, call, make_mixed_table
 from PIL import Image
 from toy_texts import toy_reviews
@@ -124,6 +125,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         base = bases(folder, folder / OUTPUTS[stage])[stage]
         ended = call(codsa, base.command, *[w for words in base.given for w in words if w])
         assert ended.code == 0, ended
+    make_chosen_study(folder / "chosen", folder / "raw.csv")
     return folder
 
 
@@ -170,6 +172,8 @@ def bases(study: Path, out: Path) -> dict[str, Base]:
         "fit": [*split, ("--pool", f"{study}/pool"), *model, to],
         "eval": [*split, ("--fits", f"{study}/fits"), ("--pool", f"{study}/pool"), to],
         "report": [("--eval", f"{study}/eval"), to],
+        "predict": [("", f"{study}/chosen"), ("", f"{study}/raw.csv"), ("--out", f"{out}.csv")],
+        "export": [("", f"{study}/chosen"), to],
         "paper": [("--scale", "smoke"), ("--results", f"{study}/results")],
         "summary": [("--config", f"{study}/config.yaml")],
         "check": [("", f"{study}/results")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from chosen_study import make_chosen_study
+from chosen_study import MODEL, make_chosen_study
 from conftest import call, make_mixed_table
 from PIL import Image
+from toy_texts import toy_reviews
 
+from codsa.cli.eval import main as codsa_eval
+from codsa.cli.fit import main as codsa_fit
 from codsa.cli.main import main as codsa
+from codsa.cli.sample import main as codsa_sample
+from codsa.cli.train_gen import main as codsa_train_gen
 from codsa.data.schema import cast_columns
-from codsa.data.split import TRAIN
+from codsa.data.split import FOLD_RATIO, FOLDS, TRAIN
 from codsa.io.digests import file_digest
 from codsa.io.manifests import check_folder
 from codsa.stages.chosen import ChosenFit, chosen_fit
@@ -175,3 +181,56 @@ def test_images_are_exported_and_predicted(tmp_path: Path) -> None:
     assert (found["prediction"] == found["file"].map(lambda name: Path(name).parts[0])).mean() > 0.9
     ended = call(codsa, "export", study, "--method", "boot", "--out", tmp_path / "csv")
     assert ended.code == 2 and "column 'image' holds images" in ended.err
+
+
+def test_after_cross_fitting_every_fold_has_its_rows(study: Path, tmp_path: Path) -> None:
+    rep = tmp_path / "study" / "rep~0"
+    shutil.copytree(study / "data", tmp_path / "study" / "data")
+    rep.mkdir()
+    for name in ("split.parquet", "split.json"):
+        shutil.copy(study / "rep~0" / name, rep / name)
+    split = ("--data", tmp_path / "study" / "data", "--split", rep / "split.parquet")
+    pools: list[object] = []
+    for fold in range(FOLDS):
+        place = rep / "gen~smote" / f"r~0.8-fold{fold}"
+        call(codsa_train_gen, *split, "--generator", "bootstrap", "--fold", fold, "--out", place / "generator")
+        call(codsa_sample, "--generator", place / "generator", "--rows", 40, "--out", place / "pool")
+        pools += ["--pool", place / "pool"]
+    fits = rep / "fit~cross" / "r~0.8-cross"
+    ended = call(codsa_fit, *split, *MODEL, *pools, "--r", 0.8, "--m", 0.2, "--out", fits)
+    assert ended.code == 0, ended.err
+    ended = call(codsa_eval, *split, "--fits", fits, *pools, "--method", "cross", "--out", rep / "eval~cross")
+    assert ended.code == 0, ended.err
+    fit = chosen_fit(tmp_path / "study", "cross", 0)
+    rows = exported_rows(fit, "augmented")
+    real = rows.frame[~rows.frame["synthetic"]]
+    assert len(real) == fit.split.n == sum(rows.real.values()) and set(real["fold"]) == set(range(FOLDS))
+    for fold in range(FOLDS):
+        expected = fit.dataset.part(fit.split.reserved_rows(FOLD_RATIO, fold))
+        of_fold = real.loc[real["fold"] == fold, list(expected)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(of_fold, expected)
+    synthetic = rows.frame[rows.frame["synthetic"]]
+    assert (synthetic["fold"].value_counts() == fit.choice.row["m"]).all()
+    assert sum(rows.synthetic.values()) == FOLDS * fit.choice.row["m"]
+
+
+def test_texts_and_their_embeddings_are_exported_and_predicted(tmp_path: Path, toy: None) -> None:
+    reviews = toy_reviews(160)
+    reviews.to_csv(tmp_path / "raw.csv", index=False)
+    words = ["--target", "stars", "--text", "text", "--encoder", "toy", "--column", "text=attribute"]
+    study = make_chosen_study(tmp_path / "study", tmp_path / "raw.csv", words)
+    out = exported(study, tmp_path / "lines", "--method", "boot", "--format", "jsonl")
+    lines = [json.loads(line) for line in (out / "data.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = exported_rows(chosen_fit(study, "boot", 0), "augmented").frame
+    assert [line["text"] for line in lines] == rows["text"].tolist()
+    assert np.array_equal(np.float32([line["embedding"] for line in lines]), np.stack([*rows["embedding"]]))
+    cells = pd.read_csv(exported(study, tmp_path / "cells", "--method", "boot") / "data.csv")
+    assert json.loads(cells["embedding"][0]) == lines[0]["embedding"]
+    new = tmp_path / "new.csv"
+    reviews[["text"]].to_csv(new, index=False)
+    ended = call(codsa, "predict", study, new, "--out", tmp_path / "p.csv")
+    assert ended.code == 2 and "give --encoder" in ended.err
+    ended = call(codsa, "predict", study, new, "--encoder", "toy", "--out", tmp_path / "p.csv")
+    assert ended.code == 0, ended.err
+    found = pd.read_csv(tmp_path / "p.csv")
+    assert (found["prediction"] == reviews["stars"]).mean() > 0.6 and found["text"].tolist() == reviews["text"].tolist()
