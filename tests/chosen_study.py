@@ -31,6 +31,7 @@ def make_chosen_study(
     replicates: int = 1,
     model: Sequence[object] = MODEL,
     pool_weight: float = 1.0,
+    trust: Sequence[object] = (),
 ) -> Path:
     """Prepare a table, and fit `none`, `boot` (with bootstrapped rows) and `codsa-auto`, which chooses among them.
 
@@ -38,6 +39,8 @@ def make_chosen_study(
     ----------
     prepare : sequence
         Further options of codsa-prepare.
+    trust : sequence
+        The options of codsa-eval by which an estimator of one's own may run.
     """
     _done(codsa_prepare, table, *prepare, "--out", folder / "data")
     for replicate in range(replicates):
@@ -59,5 +62,5 @@ def make_chosen_study(
             asked = {"method": name, "fits": [str(fit) for fit in fits], "kind": kind}
             asked |= {"pool": [str(generated / "pool")] if boot in fits else [], "out": str(rep / f"eval~{name}")}
             words += ["--evaluation", json.dumps(asked)]
-        _done(codsa_eval, *split, *words, *stream)
+        _done(codsa_eval, *split, *words, *trust, *stream)
     return folder

@@ -137,16 +137,17 @@ def _record_sets(rows: ExportedRows, name: str) -> list[dict[str, Any]]:
             fields.append(_image_field(key))
             continue
         listed = kind == "vector" and name not in ("csv", "images")
+        source: dict[str, Any] = {"fileObject": {"@id": "table"}, "extract": {"column": key}}
+        if kind == "image":
+            source["transform"] = {"jsonPath": "bytes"}
         field = {
             "@type": "cr:Field",
             "@id": f"rows/{key}",
             "name": key,
             "description": rows.added.get(key, columns[key].role if key in columns else key),
             "dataType": TYPES.get(kind, "sc:Text") if listed or kind != "vector" else "sc:Text",
-            "source": {"fileObject": {"@id": "table"}, "extract": {"column": key}},
+            "source": source,
         }
-        if kind == "image":
-            field["source"] |= {"transform": {"jsonPath": "bytes"}}
         fields.append({**field, "repeated": True} if listed else field)
     record = {
         "@type": "cr:RecordSet",

@@ -145,3 +145,18 @@ def test_levels_of_whole_numbers_and_a_regression(tmp_path: Path) -> None:
     pd.DataFrame({"x": [0.0, 0.0, 0.0], "code": [1, 3, None]}).to_csv(plain, index=False)
     gap = predicted(study, plain, tmp_path / "g.csv")["prediction"]
     assert np.array_equal(gap, beside_a_text)
+
+
+def test_a_detector_of_ones_own_gives_scores_where_it_is_trusted(tmp_path: Path) -> None:
+    make_mixed_table(240).to_csv(tmp_path / "raw.csv", index=False)
+    regions = ["--regions", "column", "--region-column", "smoker"]
+    detect = ["--target", "y", "--task", "detection", "--normal", "well", *regions]
+    name = "sklearn.ensemble:IsolationForest"
+    model, trust = ("--estimator", name, "--set", "n_estimators=20"), ("--trust", name)
+    study = make_chosen_study(tmp_path / "study", tmp_path / "raw.csv", detect, model=model, trust=trust)
+    ended = call(codsa, "predict", study, tmp_path / "raw.csv", "--method", "boot", "--out", tmp_path / "p.csv")
+    assert ended.code == 2 and f"--trust {name}" in ended.err and not (tmp_path / "p.csv").exists()
+    table = predicted(study, tmp_path / "raw.csv", tmp_path / "p.csv", "--method", "boot", *trust)
+    label = "sklearn.ensemble.IsolationForest"
+    at_test = pd.read_parquet(study / "rep~0" / "eval~boot" / "predictions.parquet")
+    assert np.allclose(table.loc[at_test["row_id"], "score"], at_test[f"{label}/raw/0"]) and "prediction" not in table
