@@ -79,7 +79,7 @@ def predict(
     numbers = chosen.replicates(study) if replicate is None else [replicate]
     method = method or chosen.default_method(study)
     fits = [chosen.chosen_fit(study, method, number, estimator, trust or ()) for number in numbers]
-    as_study, images = read_options(study)
+    as_study, images = read_options(study, new)
     predicted = predict_rows(fits, new, table if table.model_fields_set else as_study, images, encoder)
     write_predictions(out, predicted, fits, new)
     for fit in fits:

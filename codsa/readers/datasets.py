@@ -20,7 +20,7 @@ from codsa.io.downloads import fetch
 from codsa.io.files import refuse_irregular
 from codsa.readers.places import holds_images
 from codsa.readers.simulations import simulate
-from codsa.readers.stored import read_raw
+from codsa.readers.stored import read_raw_settled
 from codsa.readers.tables import read_table
 from codsa.settings.images import ImageOptions
 from codsa.settings.section import Section
@@ -123,12 +123,12 @@ def read_origin(
     _refuse_idle("images", images.model_fields_set - {"on_unreadable"})
     _refuse_idle("images", [name for name in ("labels", "pattern") if getattr(origin, name) is not None])
     notes: list[str] = []
-    rows = read_raw(path, origin.sha256, notes, table)
+    rows, table = read_raw_settled(path, origin.sha256, notes, table)
     return Raw(rows, {"file": path.name, "sha256": file_digest(path), **_said(table=table)}, _logged(notes))
 
 
 def _said(**sections: Section | None) -> dict[str, Any]:
-    """Return what the user said of how a source is read, by section: whoever reads a further table needs it."""
+    """Return how a source is read, as said or found, by section: whoever reads a further table needs it."""
     given = {name: section for name, section in sections.items() if section is not None}
     said = {name: section.model_dump(mode="json", exclude_defaults=True) for name, section in given.items()}
     return {f"{name}_options": options for name, options in said.items() if options}

@@ -22,6 +22,7 @@ from codsa.io.names import MANIFEST, PREDICT, PREPARE
 from codsa.io.tables import write_parquet
 from codsa.readers.datasets import tree_digest
 from codsa.readers.new_tables import NewTable, read_new
+from codsa.readers.text_tables import COMPRESSIONS
 from codsa.settings.images import ImageOptions
 from codsa.settings.tables import TableOptions
 from codsa.stages.chosen import DATA, ChosenFit
@@ -53,11 +54,27 @@ class Predicted:
     notes: list[str]
 
 
-def read_options(study: Path) -> tuple[TableOptions, ImageOptions]:
-    """Return how a study's table was read, as the manifest of its prepared rows says it."""
+CELLS = {"missing", "numbers", "dates"}
+"""What holds for the cells of a table, whatever kind of file it is in."""
+
+
+def read_options(study: Path, new: Path) -> tuple[TableOptions, ImageOptions]:
+    """Return how a study's table was read, as the manifest of its prepared rows says it.
+
+    A new table in another kind of file, by its name, has the cells of the study's; how it is written besides is found.
+    """
     said = read_manifest(study / DATA / MANIFEST, PREPARE).parameters
     table = TableOptions.read(said.get("table_options", {}), f"{study / DATA / MANIFEST}: table_options")
+    names = [str(name) for name in [said.get("file"), *said.get("tables", {})] if name is not None]
+    if names and _kind(names[0]) != _kind(new.name):
+        table = TableOptions(**table.model_dump(include=CELLS))
     return table, ImageOptions.read(said.get("image_options", {}), f"{study / DATA / MANIFEST}: image_options")
+
+
+def _kind(name: str) -> str:
+    """Return the kind of a file by its name, compressed or not: '.csv'."""
+    path = Path(name.lower())
+    return Path(path.stem).suffix if path.suffix in COMPRESSIONS else path.suffix
 
 
 def predict(

@@ -160,3 +160,18 @@ def test_a_detector_of_ones_own_gives_scores_where_it_is_trusted(tmp_path: Path)
     label = "sklearn.ensemble.IsolationForest"
     at_test = pd.read_parquet(study / "rep~0" / "eval~boot" / "predictions.parquet")
     assert np.allclose(table.loc[at_test["row_id"], "score"], at_test[f"{label}/raw/0"]) and "prediction" not in table
+
+
+def test_a_new_table_is_read_by_what_was_found_in_the_study_s(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"price": random.lognormal(7, 1, 160)})
+    table["y"] = np.where(table["price"] > 1100, "dear", "cheap")
+    table["price"] = table["price"].map(lambda v: f"{v:,.2f} €".replace(",", " ").replace(".", ","))
+    table.to_csv(tmp_path / "raw.csv", index=False, sep=";")
+    study = make_chosen_study(tmp_path / "study", tmp_path / "raw.csv")
+    new = tmp_path / "new.csv"
+    new.write_text("price\n9 999,00 €\n1,00 €\n", encoding="utf-8")
+    assert predicted(study, new, tmp_path / "p.csv")["prediction"].tolist() == ["dear", "cheap"]
+    pd.DataFrame({"price": [9999.0, 1.0]}).to_parquet(tmp_path / "new.parquet")
+    typed = predicted(study, tmp_path / "new.parquet", tmp_path / "q.csv")
+    assert np.array_equal(typed["probability: dear"], pd.read_csv(tmp_path / "p.csv")["probability: dear"])
