@@ -1,4 +1,4 @@
-"""codsa export: the augmented set that a study chose, for other tools."""
+"""codsa export: the rows that a study chose, as files that other tools read."""
 
 from __future__ import annotations
 
@@ -7,41 +7,51 @@ from typing import Annotated
 
 import typer
 
-from codsa.cli.common import one_line
+from codsa.cli.predict import Estimator, Method, Study
+from codsa.cli.sections import with_sections
+from codsa.settings.export import ExportOptions
 
 
+@with_sections(options=ExportOptions)
 def export(
-    study: Annotated[Path, typer.Argument(help="A study's folder, as results/patients.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", help="Folder to write.", show_default=False)],
-    method: Annotated[str, typer.Option("--method", help="The method whose choice is exported.")] = "codsa-auto",
-    estimator: Annotated[
-        str | None, typer.Option("--estimator", help="Label of an estimator; default: the study's own.")
-    ] = None,
-    replicate: Annotated[int, typer.Option("--replicate", help="The replicate, whose training rows are exported.")] = 0,
-    what: Annotated[
-        str, typer.Option("--what", help="augmented: real and synthetic rows; synthetic: these alone.")
-    ] = "augmented",
-    file_format: Annotated[
-        str, typer.Option("--format", help="csv, parquet, jsonl, or huggingface: a data set's folder.")
-    ] = "csv",
-    licence: Annotated[
-        str | None,
-        typer.Option("--licence", callback=one_line, help="Licence of your data, for the card and the metadata."),
+    study: Study,
+    options: ExportOptions,
+    method: Method = None,
+    estimator: Estimator = None,
+    replicate: Annotated[int, typer.Option("--replicate", min=0, max=10**6, help="The replicate that is taken.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The folder to write; default: STUDY-WHAT, here.", show_default=False),
     ] = None,
 ) -> None:
-    """Write the augmented set that validation rows chose, with a data card (README.md) and Croissant metadata.
+    """Write the rows that validation rows chose: the chosen fit's real training rows and synthetic rows, or these alone.
 
-    Columns and types are the study's; codsa_synthetic tells synthetic rows from real ones, codsa_region names their
-    region. Real rows are training rows alone.
+    Columns have the study's names and types; a column `synthetic` tells which rows are synthetic. No validation or
+    test row is among them. Where validation chose no synthetic rows, that is said, and the real rows are written.
 
-    **Example**
+    **Writes** OUT with the rows; README.md, a data card: what the rows are, how they were made and from which rows,
+    fidelity and privacy as measured, the licence; croissant.json, metadata in the Croissant format; manifest.json.
 
-    codsa export results/patients --what synthetic --method codsa-reuse --out patients-synthetic
+    **Examples**
+
+    codsa export results/patients
+
+    codsa export results/patients --method codsa --what synthetic --format huggingface --license cc-by-4.0 --out shared
     """
-    from codsa.stages.chosen import read_chosen, replicates_of
-    from codsa.stages.export import write_export
+    from codsa.io.artifacts import folder_output
+    from codsa.io.names import EXPORT
+    from codsa.stages.chosen import chosen_fit
+    from codsa.stages.export import export as export_rows
 
-    folder = replicates_of(study, replicate)[0]
-    chosen = read_chosen(study, folder, method, estimator)
-    count = write_export(chosen, what, file_format, licence, out)
-    typer.echo(f"{out}: {count} rows of {chosen.method}")
+    out = out or Path(f"{study.resolve().name}-{options.what}")
+    folder_output(out, EXPORT)
+    fit = chosen_fit(study, method, replicate, estimator)
+    rows = export_rows(out, fit, options)
+    typer.echo(fit.words)
+    for note in rows.notes:
+        typer.echo(note)
+    unsaid = [key for key in ("license", "url", "creator", "date") if getattr(options, key) is None]
+    if unsaid:
+        typer.echo(f"croissant.json has no {', '.join(unsaid)}: give --{' --'.join(unsaid)} before you publish it")
+    real, synthetic = sum(rows.real.values()), sum(rows.synthetic.values())
+    typer.echo(f"wrote {out}: {real} real and {synthetic} synthetic rows; {out / 'README.md'} describes them")

@@ -1,48 +1,90 @@
-"""codsa predict: predictions of new rows by what a study chose."""
+"""codsa predict: predictions of a new table by what a study chose."""
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from codsa.cli.common import Trust
+from codsa.cli.common import Trust, one_line
+from codsa.cli.sections import with_sections
+from codsa.settings.tables import TableOptions
 
-
-def predict(
-    study: Annotated[Path, typer.Argument(help="A study's folder, as results/patients.", show_default=False)],
-    table: Annotated[Path, typer.Argument(help="A table with the study's features.", show_default=False)],
-    method: Annotated[str, typer.Option("--method", help="The method whose choice predicts.")] = "codsa-auto",
-    estimator: Annotated[
-        str | None, typer.Option("--estimator", help="Label of an estimator; default: the study's own.")
-    ] = None,
-    replicate: Annotated[
-        int | None, typer.Option("--replicate", help="Take one replicate's fit alone; default: the mean over all.")
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", help="File to write, .csv or .parquet; none may be there.")] = Path(
-        "predictions.csv"
+Study = Annotated[Path, typer.Argument(help="A study's folder, as results/patients.", show_default=False)]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        callback=one_line,
+        help="The method whose chosen fit is taken; default: codsa-auto, or the study's primary arm.",
+        show_default=False,
     ),
+]
+Estimator = Annotated[
+    str | None,
+    typer.Option(
+        "--estimator", callback=one_line, help="Label of the estimator; default: the study's own.", show_default=False
+    ),
+]
+
+
+@with_sections(table=TableOptions)
+def predict(
+    study: Study,
+    new: Annotated[
+        Path,
+        typer.Argument(help="The new table, or images; its target, if it has one, is not read.", show_default=False),
+    ],
+    table: TableOptions,
+    method: Method = None,
+    estimator: Estimator = None,
+    replicate: Annotated[
+        int | None,
+        typer.Option(
+            "--replicate",
+            min=0,
+            max=10**6,
+            help="Predict by the fit of one replicate; default: the average over all.",
+            show_default=False,
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option("--encoder", help="Texts: the study's sentence encoder, where its feature is an embedding."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The file to write, .csv or .parquet.")] = Path("predictions.csv"),
     trust: Trust = None,
 ) -> None:
-    """Predict the rows of a new table by the estimator that a finished study chose, recalibrated as it was there.
+    """Predict the rows of a new table by the estimator that a study chose on its validation rows.
 
-    Every row of the table gets a row, in its order: the predicted class or value, and of classes their probabilities.
+    The table needs the study's features. It is read as the study's was, unless an option of tables is given. Levels
+    that no training row had count as they did at validation. Predictions are recalibrated where the study's are, and
+    averaged over its replicates.
 
-    **Example**
+    **Writes** OUT with a row for each row of the table: its place, the columns that are no features, `prediction`, and
+    for classes `probability: CLASS`; and beside it OUT's name with .json, which says which fits were taken.
 
-    codsa predict results/patients new_patients.csv --out predictions.csv
+    **Examples**
+
+    codsa predict results/patients new.csv
+
+    codsa predict results/patients new.csv --method none --replicate 0 --out predictions.parquet
     """
-    from codsa.io.tables import new_table_file, write_new_table
-    from codsa.readers.tables import read_table
-    from codsa.stages.chosen import read_chosen, replicates_of
-    from codsa.stages.predict import predict as predicted_by
+    from codsa.stages import chosen
+    from codsa.stages.predict import predict as predict_rows
+    from codsa.stages.predict import predictions_output, read_options, write_predictions
 
-    new_table_file(out)
-    folders = replicates_of(study, replicate)
-    chosen = [read_chosen(study, folder, method, estimator, trust or ()) for folder in folders]
-    predicted = predicted_by(chosen, read_table(table))
-    write_new_table(out, predicted)
-    behind = ", ".join(f"{name} ({count})" for name, count in Counter(one.method for one in chosen).items())
-    typer.echo(f"{out}: {len(predicted)} rows by {method}, replicates that chose: {behind}")
+    predictions_output(out)
+    numbers = chosen.replicates(study) if replicate is None else [replicate]
+    method = method or chosen.default_method(study)
+    fits = [chosen.chosen_fit(study, method, number, estimator, trust or ()) for number in numbers]
+    as_study, images = read_options(study, new)
+    predicted = predict_rows(fits, new, table if table.model_fields_set else as_study, images, encoder)
+    write_predictions(out, predicted, fits, new)
+    for fit in fits:
+        typer.echo(fit.words)
+    for note in predicted.notes:
+        typer.echo(note)
+    averaged = f", averaged over {len(fits)} replicates" if len(fits) > 1 else ""
+    typer.echo(f"wrote {out}: {len(predicted.table)} rows{averaged}")

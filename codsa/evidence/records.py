@@ -27,8 +27,6 @@ class ChosenRecord:
         Number of averaged fits.
     pool_weight : float
         Weight of a synthetic row relative to a real one.
-    fits : str
-        The folder of the fits within the replicate's.
     """
 
     m: int
@@ -44,7 +42,6 @@ class ChosenRecord:
     steps: int | None = None
     members: int = 1
     pool_weight: float = 1.0
-    fits: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 PREPARE, SPLIT, TRAIN, PRETRAIN = "prepare", "split", "train-gen", "pretrain"
 INVERTER, SAMPLE, FIT, EVALUATE, REPORT = "inverter", "sample", "fit", "eval", "report"
-EXPORT = "export"
+PREDICT, EXPORT = "predict", "export"
 MODEL = "model"
 """What an estimator of the Python interface saves."""
 

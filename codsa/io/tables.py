@@ -75,25 +75,3 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         raise CodsaError(
             f"{path}: not readable as Parquet ({reason}); it may be truncated: delete it and write it again"
         ) from None
-
-
-TABLE_FILES = (".csv", ".parquet")
-"""Endings of the files that `write_new_table` writes."""
-
-
-def new_table_file(path: Path) -> None:
-    """Raise a `CodsaError` where `write_new_table` cannot write."""
-    if path.suffix not in TABLE_FILES:
-        raise CodsaError(f"{path}: a file that ends in {' or '.join(TABLE_FILES)} is written; give such an --out")
-    if path.exists() or path.is_symlink():
-        raise CodsaError(f"{path}: is there already; move it away or give another --out")
-
-
-def write_new_table(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table for a user as CSV or Parquet, atomically; an existing file is not replaced."""
-    new_table_file(path)
-    if path.suffix == ".parquet":
-        write_parquet(path, frame)
-        return
-    with atomic_write(path) as part:
-        frame.to_csv(part, index=False, lineterminator="\n")

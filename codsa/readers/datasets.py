@@ -20,9 +20,10 @@ from codsa.io.downloads import fetch
 from codsa.io.files import refuse_irregular
 from codsa.readers.places import holds_images
 from codsa.readers.simulations import simulate
-from codsa.readers.stored import read_raw
+from codsa.readers.stored import read_raw_settled
 from codsa.readers.tables import read_table
 from codsa.settings.images import ImageOptions
+from codsa.settings.section import Section
 from codsa.settings.sources import Part, Simulation, SimulationSize
 from codsa.settings.tables import TableOptions
 
@@ -122,8 +123,15 @@ def read_origin(
     _refuse_idle("images", images.model_fields_set - {"on_unreadable"})
     _refuse_idle("images", [name for name in ("labels", "pattern") if getattr(origin, name) is not None])
     notes: list[str] = []
-    rows = read_raw(path, origin.sha256, notes, table)
-    return Raw(rows, {"file": path.name, "sha256": file_digest(path)}, _logged(notes))
+    rows, table = read_raw_settled(path, origin.sha256, notes, table)
+    return Raw(rows, {"file": path.name, "sha256": file_digest(path), **_said(table=table)}, _logged(notes))
+
+
+def _said(**sections: Section | None) -> dict[str, Any]:
+    """Return how a source is read, as said or found, by section: whoever reads a further table needs it."""
+    given = {name: section for name, section in sections.items() if section is not None}
+    said = {name: section.model_dump(mode="json", exclude_defaults=True) for name, section in given.items()}
+    return {f"{name}_options": options for name, options in said.items() if options}
 
 
 def _refuse_idle(section: str, options: Collection[str]) -> None:
@@ -167,7 +175,8 @@ def read_parts(parts: Sequence[Part], options: ImageOptions, table: TableOptions
     rows, notes = read_images(parts, options)
     rows, respelt = composed_table(rows)
     files = [path for part in parts for path in (part.path, part.labels) if path is not None]
-    return Raw(rows, {"images": {path.name: tree_digest(path) for path in files}}, notes + _logged(respelt))
+    origin = {"images": {path.name: tree_digest(path) for path in files}, **_said(image=options)}
+    return Raw(rows, origin, notes + _logged(respelt))
 
 
 def _read_tables(parts: Sequence[Part], options: TableOptions | None) -> Raw:
@@ -179,7 +188,7 @@ def _read_tables(parts: Sequence[Part], options: TableOptions | None) -> Raw:
         if image_options:
             raise CodsaError(f"{part.path}: part: '{image_options[0]}' is for images, and this is a table")
         tables.append(read_table(part.path, notes=notes, options=options).assign(**part.columns))
-    origin = {"tables": {part.path.name: file_digest(part.path) for part in parts}}
+    origin = {"tables": {part.path.name: file_digest(part.path) for part in parts}, **_said(table=options)}
     return Raw(stacked(tables), origin, _logged(notes))
 
 

@@ -15,7 +15,7 @@ from codsa.data.schema import Column
 from codsa.data.unicode import composed, composed_values, respelt_note
 from codsa.errors import CodsaError
 from codsa.io.files import refuse_irregular
-from codsa.readers.tables import check_file, check_table, is_parquet, parquet_names, read_exact, read_table
+from codsa.readers.tables import check_file, check_table, is_parquet, parquet_names, read_exact, read_settled
 from codsa.settings.tables import TableOptions
 
 
@@ -33,12 +33,20 @@ def read_raw(
     -------
     DataFrame of shape (n, d), or Path
     """
+    return read_raw_settled(path, sha256, notes, options)[0]
+
+
+def read_raw_settled(
+    path: Path, sha256: str | None = None, notes: list[str] | None = None, options: TableOptions | None = None
+) -> tuple[pd.DataFrame | Path, TableOptions]:
+    """Read a table as `read_raw` does, and say how it is written (see `codsa.readers.tables.read_settled`)."""
+    options = options or TableOptions()
     refuse_irregular(path)
-    said = options is not None and bool(options.missing or options.numbers or options.dates)
+    said = bool(options.missing or options.numbers or options.dates)
     if not is_parquet(path) or said or not is_large(path):
-        return read_table(path, sha256, notes, options)
+        return read_settled(path, options, sha256, notes)
     check_file(path, sha256)
-    return path
+    return path, options
 
 
 class StoredTable(RawTable):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import shutil
 import signal
 import stat
 import types
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 import requests
 import typer
+from chosen_study import make_chosen_study
 from conftest import Ended, call, make_mixed_table
 from PIL import Image
 from toy_texts import toy_reviews
@@ -125,23 +125,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         base = bases(folder, folder / OUTPUTS[stage])[stage]
         ended = call(codsa, base.command, *[w for words in base.given for w in words if w])
         assert ended.code == 0, ended
-    as_the_workflow_does(folder)
+    make_chosen_study(folder / "chosen", folder / "raw.csv")
     return folder
-
-
-def as_the_workflow_does(folder: Path) -> None:
-    """Put the stages' outputs where the workflow has them, under `made`."""
-    made = folder / "made/rep~0"
-    shutil.copytree(folder / "data", made.parent / "data")
-    shutil.copytree(folder / "fits", made / "fit~toy/r~0.5")
-    shutil.copytree(folder / "pool", made / "gen~bootstrap/r~0.5/pool")
-    for name in ("split.parquet", "split.json"):
-        shutil.copy(folder / name, made / name)
-    both = ["--data", f"{made.parent}/data", "--split", f"{made}/split.parquet"]
-    ended = call(
-        codsa, "eval", *both, "--fits", f"{made}/fit~toy/r~0.5", "--method", "toy", "--out", f"{made}/eval~toy"
-    )
-    assert ended.code == 0, ended
 
 
 OUTPUTS = {
@@ -188,13 +173,11 @@ def bases(study: Path, out: Path) -> dict[str, Base]:
         "fit": [*split, ("--pool", f"{study}/pool"), *model, to],
         "eval": [*split, ("--fits", f"{study}/fits"), ("--pool", f"{study}/pool"), to],
         "report": [("--eval", f"{study}/eval"), to],
+        "predict": [("", f"{study}/chosen"), ("", f"{study}/raw.csv"), ("--out", f"{out}.csv")],
+        "export": [("", f"{study}/chosen"), to],
         "paper": [("--scale", "smoke"), ("--results", f"{study}/results")],
         # refused, once all options are read: a region of one row
         "triage": [("", f"{study}/raw.csv"), ("--target", "y"), ("--region", "patient_id")],
-        "predict": [
-            ("", f"{study}/made"), ("", f"{study}/raw.csv"), ("--method", "toy"), ("--out", f"{out}.csv"),
-        ],
-        "export": [("", f"{study}/made"), ("--method", "toy"), to],
         "summary": [("--config", f"{study}/config.yaml")],
         "check": [("", f"{study}/results")],
     }  # fmt: skip
