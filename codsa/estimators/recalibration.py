@@ -129,21 +129,24 @@ def _line(predicted: np.ndarray, validation: WeightedRows) -> Recalibration:
 
 
 def _temperature(logits: np.ndarray, validation: WeightedRows) -> float:
-    """Return the temperature that scikit-learn's calibration finds.
+    """Return the temperature that scikit-learn's calibration finds for softened labels.
 
-    A row of weight 0 for every class keeps all classes known where the validation rows lack one.
+    Where every validation row is predicted rightly, hard labels would ask for temperature 0, at which the first wrong
+    test row costs any loss. So a row of a class with N validation rows counts as its own class with (N + 1)/(N + 2) of
+    its weight, and with the rest as the others, as in Platt (1999).
     """
     from sklearn.calibration import CalibratedClassifierCV
 
-    classes = logits.shape[1]
-    x = np.vstack([logits, np.zeros((classes, classes))])
-    y = np.r_[validation.y, np.arange(classes)]
-    weight = np.r_[validation.weight, np.zeros(classes)]
+    n, classes = logits.shape
+    own = np.eye(classes)[validation.y]
+    rest = 1 / (np.bincount(validation.y, minlength=classes)[validation.y] + 2)
+    softened = own * (1 - rest)[:, None] + (1 - own) * (rest / max(classes - 1, 1))[:, None]
+    x, y = np.repeat(logits, classes, axis=0), np.tile(np.arange(classes), n)
     every_row = np.arange(len(x))
     calibrated = CalibratedClassifierCV(
         _given(classes), method="temperature", cv=[(every_row, every_row)], ensemble=True
     )
-    calibrated.fit(x, y, sample_weight=weight)
+    calibrated.fit(x, y, sample_weight=(validation.weight[:, None] * softened).ravel())
     return float(1.0 / calibrated.calibrated_classifiers_[0].calibrators[0].beta_)
 
 

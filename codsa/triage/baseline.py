@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,9 +36,6 @@ LEARNERS = {
     ),
 }
 """The learners of which validation rows choose one, for every split by itself."""
-LEAST_TEMPERATURE = 0.5
-"""A model is made surer of itself by this divisor at most: validation rows that it parts without a fault would ask for
-temperature 0, at which its first fault on another row costs any loss."""
 PENALTIES = [0.01, 0.1, 1.0, 10.0]
 """C of logistic regression, or 1 / alpha of ridge regression, of which validation rows choose."""
 
@@ -150,8 +147,7 @@ class BaselineSplit:
         shares = None if self.layout.classes == 0 else label_shares(rows.y, rows.weight, self.layout.classes)
         fitted_on = effective_rows(LEARNERS[learner], rows)
         helped = recalibration(fitted.predict(self.validation.x), self.validation, fitted_on, shares)
-        careful = replace(helped, temperature=max(helped.temperature, LEAST_TEMPERATURE))
-        return careful.apply(fitted.predict(others.x))
+        return helped.apply(fitted.predict(others.x))
 
     def _validation_loss(self, fitted: Predictor, learner: str, rows: WeightedRows) -> float:
         predicted = self._predict(fitted, learner, rows, self.validation)

@@ -72,6 +72,17 @@ def test_few_validation_rows_fit_no_temperature() -> None:
     )
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_validation_rows_without_a_fault_ask_for_no_certainty(classes: int) -> None:
+    y = np.repeat(np.arange(classes), 20)
+    predicted = softmax(4 * np.eye(classes)[y], axis=1)
+    found = recalibration(predicted, rows_of(y), rows_of(y), np.full(classes, 1 / classes))
+    assert found.apply(predicted)[np.arange(len(y)), y] == pytest.approx(21 / 22)
+    never_wrong = np.eye(classes)[y]
+    helped = recalibration(never_wrong, rows_of(y), rows_of(y), np.full(classes, 1 / classes))
+    assert cross_entropy(helped.apply(never_wrong), (y + 1) % classes) < 6
+
+
 def test_a_regression_gets_a_line() -> None:
     random = rng(stream(0, "line"))
     y = random.normal(size=500)

@@ -85,7 +85,7 @@ def test_validation_rows_without_a_fault_make_no_model_certain() -> None:
 
     train, test = split._rows(parts.train), split._rows(parts.test)
     own = split._predict(Separating(), "linear", train, test)[np.arange(len(test.y)), test.y]
-    assert own.max() < 0.3 and own.min() > 0.1
+    assert own.max() < 0.3 and own.min() > 0.05  # about 10 rows of each class: 1/12
 
 
 def test_a_region_that_has_few_rows_is_refused_by_name() -> None:
