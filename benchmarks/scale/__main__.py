@@ -27,7 +27,8 @@ from networks import TOKENS, Unit, images, inversion, stable_diffusion, tabular
 
 from codsa.data.split import FOLDS
 from codsa.workflow.config import load_experiment
-from codsa.workflow.study import Source, Study
+from codsa.workflow.design import ConfiguredGenerator
+from codsa.workflow.study import Study
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "benchmarks/results/scale.md"
@@ -102,7 +103,7 @@ class Totals:
         self.storage += unit.megabytes / 1000
 
 
-def unit_of(study: Study, source: Source, plan: Plan) -> Unit | None:
+def unit_of(study: Study, source: ConfiguredGenerator, plan: Plan) -> Unit | None:
     """Return the unit costs of a generator; None where it is no network."""
     settings = dict(source.settings)
     if source.name == "image-diffusion":
@@ -116,7 +117,7 @@ def unit_of(study: Study, source: Source, plan: Plan) -> Unit | None:
     return tabular(latent or int(plan.row / 10), plan.regions, settings)
 
 
-def decoding(source: Source) -> float:
+def decoding(source: ConfiguredGenerator) -> float:
     """Return the operations of turning a drawn row into a text."""
     given = source.settings
     if given.get("decoder") != "vec2text":
@@ -128,7 +129,7 @@ def jobs(study: Study) -> tuple[int, int]:
     """Count the jobs that the Slurm profile submits, and how many of them draw a shard."""
     one = study.experiment
     kinds = {source.transfer for source in study.generators.values() if source.transfer}
-    kinds |= {"inverter"} if any(map(study.inverted, study.generators)) else set()
+    kinds |= {"inverter"} if any(map(study.inverters, study.generators)) else set()
     auxiliary = {"fresh" if kind.startswith("fresh") else "source" for kind in kinds}
     fits = sum(len(study.fits(m)) for m in study.methods.values() if not m.choose_from)
     total = len(parts(study)) * one.replicates

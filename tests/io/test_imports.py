@@ -13,9 +13,10 @@ import torch
 
 from codsa.io.imports import COMPILER, module_as, replaced, without_compiler
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 COMMANDS = sorted(path.stem for path in (ROOT / "codsa/cli").glob("*.py") if "\nmain = runner(app)" in path.read_text())
-HEAVY = {"numpy", "pandas", "pyarrow", "pydantic", "scipy", "sklearn", "skops", "torch", "diffusers", "matplotlib"}
+# pydantic is not among these: options are made from its sections, so that help needs them.
+HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "sklearn", "skops", "torch", "diffusers", "matplotlib"}
 
 
 def imported(code: str) -> set[str]:
